@@ -1,0 +1,117 @@
+"""Cards: what a data set or a source IS, in data/cards/<name>.yaml. Data, never code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from components.config import Section, load_yaml, validate
+from components.errors import UserError
+
+CARDS = Path("data/cards")
+ACCESS_NOTES = {
+    "open": "anyone may download it",
+    "non-commercial": "anyone may download it, for non-commercial research only",
+    "registration": "downloading needs a free account",
+    "agreement": "the owner asks for a signed data-use agreement",
+    "credentialed": "PhysioNet credentialed access and training are required",
+    "crawl": "there is no official bulk file; images are collected from web pages",
+}
+
+
+class Source(Section):
+    """Where it comes from, and what one may do with it."""
+
+    url: str
+    version: str
+    licence: str
+    access: Literal["open", "non-commercial", "registration", "agreement", "credentialed", "crawl"]
+    how_to_get: str
+    citation: str
+
+
+class Files(Section):
+    """One role of a data set's files: patterns under its raw folder, the first that match count."""
+
+    patterns: list[str] = Field(min_length=1)
+    required: bool = True
+
+
+class Published(Section):
+    """A published figure, with the tag of the evidence that it rests on."""
+
+    model: str
+    metric: str
+    value: float
+    evidence: str
+
+
+class Card(Section):
+    """A data set of a known kind of task, or (``task: corpus``) a source of pretraining text."""
+
+    name: str
+    title: str
+    task: Literal[
+        "vqa", "caption", "classify", "understand", "summarize", "answer", "instruct", "corpus"
+    ]
+    benchmark: bool = Field(description="one of this project's reconstruction of the 23")
+    source: Source
+    folders: list[str] = Field(min_length=1, description="names it may have under acquire.root")
+    files: dict[str, Files]
+    reader: str
+    options: dict[str, str] = Field(default_factory=dict, description="what the reader is told")
+    official_splits: list[Literal["train", "validation", "test"]]
+    answers: dict[str, str] = Field(
+        default_factory=dict, description="raw label to answer text; the answer set, if fixed"
+    )
+    candidates: Literal["fixed", "train", "options", "none"]
+    modality: str = ""
+    metrics: list[str]
+    recipe: dict[str, float | int | bool] = Field(default_factory=dict)
+    published: list[Published] = Field(default_factory=list)
+
+    def find(self, root: Path, role: str) -> list[Path]:
+        """Files of a role under the raw folder, sorted; the first pattern that matches counts.
+
+        Raises UserError, with licence, access and how to get it, when a required role has none.
+        """
+        files = self.files[role]
+        for pattern in files.patterns:
+            found = sorted(path for path in root.glob(pattern) if path.is_file())
+            if found:
+                return found
+        if not files.required:
+            return []
+        raise self.missing([root / pattern for pattern in files.patterns], role)
+
+    def missing(self, looked_for: list[Path], role: str) -> UserError:
+        """The error for raw files that are not there."""
+        source = self.source
+        paths = " or ".join(str(path) for path in looked_for)
+        return UserError(
+            f"{self.title} (data/cards/{self.name}.yaml): no {role} file; looked for {paths}",
+            why=f"licence {source.licence}; access: {source.access}, "
+            f"{ACCESS_NOTES[source.access]}. {source.url}",
+            next_command=source.how_to_get,
+        )
+
+
+def load_card(name: str, folder: Path = CARDS) -> Card:
+    """Read one card; UserError names an unknown card, or a bad key and the allowed ones."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+        raise UserError(f"no card named {name!r} in {folder}", why=f"known: {known}")
+    card = validate(Card, load_yaml(path), str(path))
+    if card.name != name:
+        raise UserError(f"{path}: name is {card.name!r}", why="a card is named like its file")
+    return card
+
+
+def load_cards(folder: Path = CARDS) -> Iterator[Card]:
+    """Every card, in the order of its name."""
+    for path in sorted(folder.glob("*.yaml")):
+        yield load_card(path.stem, folder)

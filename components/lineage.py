@@ -1,0 +1,133 @@
+"""Manifests: what made a product, from what, with how many rows in and out.
+
+A folder is a finished product when its ``manifest.json`` is there, written last. A manifest holds
+no time and no host, so that the same inputs, settings and code give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from components import __version__
+from components.errors import UserError
+from components.records import Reject, write_records
+
+MANIFEST = "manifest.json"
+QUARANTINE = "quarantine.parquet"
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_bytes(content: bytes) -> str:
+    """sha256 of bytes, in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def hash_code() -> str:
+    """sha256 over the sources of every component module that this process has loaded."""
+    root = Path(__file__).parent
+    digest = hashlib.sha256()
+    for name in sorted(sys.modules):
+        source = getattr(sys.modules[name], "__file__", None)
+        if name.split(".")[0] == "components" and source:
+            relative = Path(source).resolve().relative_to(root.resolve()).as_posix()
+            digest.update(relative.encode() + b"\0" + Path(source).read_bytes())
+    return digest.hexdigest()
+
+
+def check_share(num_in: int, rejects: list[Reject], limit: float, what: str) -> None:
+    """Raise UserError when the share of quarantined records is above ``limit``."""
+    if num_in and len(rejects) / num_in > limit:
+        worst = Counter(reject.reason for reject in rejects).most_common(3)
+        first = rejects[0]
+        raise UserError(
+            f"{what}: {len(rejects)} of {num_in} records were unusable (limit {limit:.0%})",
+            why=f"{'; '.join(f'{reason} ({n})' for reason, n in worst)}. "
+            f"First: {first.origin}: {first.detail}",
+            next_command="mend the source, or raise the stage's max_quarantined in params.yaml",
+        )
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    stage: str,
+    identity: Mapping[str, str],
+    settings: Mapping[str, Any],
+    inputs: Iterable[Path],
+    counts: Mapping[str, int],
+    rejects: Iterable[Reject] = (),
+    notes: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write the quarantine file and, last, the manifest of a product folder; return the manifest.
+
+    ``counts`` must hold ``in`` and ``out``; in = out + quarantined is checked here. An input that
+    is a folder with a manifest is named by that manifest's hash, any other by its content.
+    """
+    rejected = sorted(rejects, key=lambda r: (r.origin, r.reason, r.detail))
+    if counts["in"] != counts["out"] + len(rejected):
+        raise AssertionError(
+            f"{stage}: {dict(counts)} and {len(rejected)} quarantined do not add up"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_records(folder / QUARANTINE, Reject, rejected)
+    manifest = {
+        "stage": stage,
+        "identity": dict(identity),
+        "version": __version__,
+        "code_sha256": hash_code(),
+        "settings": dict(settings),
+        "inputs": {path.as_posix(): hash_product(path) for path in sorted(inputs)},
+        "counts": {**counts, "quarantined": len(rejected)},
+        "quarantine": dict(sorted(Counter(r.reason for r in rejected).items())),
+        "notes": dict(notes or {}),
+        "files": {
+            path.relative_to(folder).as_posix(): {
+                "bytes": path.stat().st_size,
+                "sha256": hash_file(path),
+            }
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name != MANIFEST
+        },
+    }
+    partial = folder / (MANIFEST + ".partial")
+    partial.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    partial.replace(folder / MANIFEST)
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished product; UserError when the product is not finished."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise UserError(
+            f"{folder} is not a finished product",
+            why=f"{MANIFEST} is written last, and it is not there",
+            next_command="dvc repro",
+        )
+    manifest: dict[str, Any] = json.loads(path.read_text())
+    return manifest
+
+
+def hash_product(path: Path) -> str:
+    """What a product's content is: its manifest's hash, a file's hash, or a hash over a folder."""
+    if (path / MANIFEST).is_file():
+        return hash_file(path / MANIFEST)
+    if path.is_file():
+        return hash_file(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
+            digest.update(hash_file(file).encode())
+    return digest.hexdigest()

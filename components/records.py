@@ -1,0 +1,249 @@
+"""What rooms hand to each other: rows in memory, and Parquet files with a written schema.
+
+Readers yield ``RawRow`` or ``Reject``. ``prepare`` renders rows to ``Example``. Everything that
+crosses a stage boundary is one of the Parquet schemas below; columns are read by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.errors import UserError
+
+T = TypeVar("T")
+SPLITS = ("train", "validation", "test")
+UNSPLIT = "unsplit"  # a source without official splits: prepare derives them, and says so
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """One official record, read but not yet phrased as a task.
+
+    ``fields`` carries the names that the card's task asks for (see components/tasks); ``image``
+    is a file or the encoded bytes; ``group`` names what rows share (an image, a patient, a
+    document), so that splits and intervals can respect it; ``origin`` is ``file#record``.
+    """
+
+    id: str
+    split: str
+    fields: Mapping[str, str | list[str]]
+    origin: str
+    image: Path | bytes | None = None
+    group: str = ""
+    category: str = ""
+    modality: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that was not used: which one, and why. Counted, and kept in the quarantine file."""
+
+    origin: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training or test item: text in, text out, and at most one image (by its sha256)."""
+
+    id: str
+    dataset: str
+    task: str
+    split: str
+    source: str
+    target: str
+    references: list[str] = field(default_factory=list)
+    candidates: list[str] = field(default_factory=list)
+    prefix: str = ""
+    image_id: str = ""
+    modality: str = ""
+    category: str = ""
+    group: str = ""
+    origin: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A PubMed citation or a PMC article, with the state that decides whether it may be used."""
+
+    pmid: str
+    pmcid: str
+    version: int
+    kind: str  # "abstract" or "fulltext"
+    title: str
+    text: str
+    sections: list[str]
+    journal: str
+    year: int
+    language: str
+    mesh: list[str]
+    publication_types: list[str]
+    doi: str
+    licence: str
+    retracted: bool
+    concern: bool
+    origin: str
+    origin_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a PMC article: caption, the sentences that mention it, and its image if there."""
+
+    id: str
+    pmcid: str
+    label: str
+    caption: str
+    mentions: list[str]
+    graphic: str
+    image_id: str
+    licence: str
+    modality: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """An encoded image, addressed by the sha256 of its bytes."""
+
+    id: str
+    bytes: bytes
+    format: str
+    width: int
+    height: int
+    modality: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCodes:
+    """The codes of an image: row-major indices into the image tokenizer's codebook."""
+
+    image_id: str
+    codes: list[int]
+    psnr_db: float
+    modality: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answered test item, under one condition (``full``, ``blank``)."""
+
+    id: str
+    dataset: str
+    size: str
+    condition: str
+    prediction: str
+    target: str
+    references: list[str]
+    log_probability: float
+    baseline: str
+    category: str
+    group: str
+    image_id: str
+    source: str
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
+
+
+_TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
+SCHEMAS: dict[type, pa.Schema] = {
+    Example: _schema(
+        id=_TEXT, dataset=_TEXT, task=_TEXT, split=_TEXT, source=_TEXT, target=_TEXT,
+        references=_TEXTS, candidates=_TEXTS, prefix=_TEXT, image_id=_TEXT, modality=_TEXT,
+        category=_TEXT, group=_TEXT, origin=_TEXT, weight=pa.float64(),
+    ),
+    Article: _schema(
+        pmid=_TEXT, pmcid=_TEXT, version=pa.int32(), kind=_TEXT, title=_TEXT, text=_TEXT,
+        sections=_TEXTS, journal=_TEXT, year=pa.int32(), language=_TEXT, mesh=_TEXTS,
+        publication_types=_TEXTS, doi=_TEXT, licence=_TEXT, retracted=pa.bool_(),
+        concern=pa.bool_(), origin=_TEXT, origin_sha256=_TEXT,
+    ),
+    Figure: _schema(
+        id=_TEXT, pmcid=_TEXT, label=_TEXT, caption=_TEXT, mentions=_TEXTS, graphic=_TEXT,
+        image_id=_TEXT, licence=_TEXT, modality=_TEXT, origin=_TEXT,
+    ),
+    ImageRecord: _schema(
+        id=_TEXT, bytes=pa.binary(), format=_TEXT, width=pa.int32(), height=pa.int32(),
+        modality=_TEXT, origin=_TEXT,
+    ),
+    ImageCodes: _schema(
+        image_id=_TEXT, codes=pa.list_(pa.int32()), psnr_db=pa.float64(), modality=_TEXT
+    ),
+    Prediction: _schema(
+        id=_TEXT, dataset=_TEXT, size=_TEXT, condition=_TEXT, prediction=_TEXT, target=_TEXT,
+        references=_TEXTS, log_probability=pa.float64(), baseline=_TEXT, category=_TEXT,
+        group=_TEXT, image_id=_TEXT, source=_TEXT,
+    ),
+    Reject: _schema(origin=_TEXT, reason=_TEXT, detail=_TEXT),
+}  # fmt: skip
+
+
+def write_records(path: Path, kind: type[T], records: Iterable[T], batch_rows: int = 4096) -> int:
+    """Write records of one kind to a Parquet file; returns how many were written.
+
+    The file appears under its name only when it is whole. Same records, same bytes.
+    """
+    schema = SCHEMAS[kind]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    num_written = 0
+    with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        for batch in _batches(records, batch_rows):
+            rows = [asdict(record) for record in batch]  # type: ignore[call-overload]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            num_written += len(batch)
+    partial.replace(path)
+    return num_written
+
+
+def _batches(records: Iterable[T], size: int) -> Iterator[list[T]]:
+    batch: list[T] = []
+    for record in records:
+        batch.append(record)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def read_records(path: Path, kind: type[T]) -> Iterator[T]:
+    """Yield the records of a Parquet file, batch by batch.
+
+    Raises UserError when the file is missing or lacks a column of the written schema.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path} is missing",
+            why="the stage that makes it has not run, or its output was removed",
+            next_command="dvc repro",
+        )
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    with pq.ParquetFile(path) as file:
+        absent = [name for name in names if name not in file.schema_arrow.names]
+        if absent:
+            raise UserError(f"{path} lacks the columns {absent}", next_command="dvc repro --force")
+        for batch in file.iter_batches(batch_size=1024, columns=names):
+            for row in batch.to_pylist():
+                yield kind(**row)
+
+
+def count_records(path: Path) -> int:
+    """Number of rows of a Parquet file, read from its footer."""
+    return int(pq.ParquetFile(path).metadata.num_rows)
+
+
+def as_row(record: Any) -> dict[str, Any]:
+    """A record as a plain dict, column by column."""
+    return asdict(record)
