@@ -1,0 +1,42 @@
+"""The one place that knows Ray: which worker runs a training function.
+
+``workers: 0`` runs the very function in this process, through Ray Train's local mode, with no
+cluster; more workers run it once per process, as a data-parallel group.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# Ray reports usage to its vendor unless told not to; nothing of ours leaves the machine.
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0"}
+
+
+def launch(
+    run: Callable[[dict[str, Any]], None],
+    settings: dict[str, Any],
+    *,
+    workers: int,
+    device: str,
+    storage: Path,
+    name: str,
+) -> None:
+    """Run ``run(settings)`` on the workers; returns when all have finished.
+
+    ``storage`` is where Ray Train keeps its state and checkpoints (a local folder).
+    """
+    for key, value in _QUIET.items():
+        os.environ.setdefault(key, value)
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    trainer = TorchTrainer(
+        run,
+        train_loop_config=settings,
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=device == "cuda"),
+        run_config=RunConfig(name=name, storage_path=str(storage.resolve())),
+    )
+    trainer.fit()

@@ -1,0 +1,77 @@
+"""One optimizer step over an effective batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from components.training.objective import Batch, Objective, batch_loss, num_targets
+from components.training.optimizer import Adam
+
+# An effective batch: parts whose losses are averaged one by one and then added (pretraining has
+# two, everything else one), each cut into micro-batches that fit into memory.
+Parts = Sequence[Sequence[Batch]]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What a step showed: mean loss and nll per part, gradient norm before clipping, tokens."""
+
+    losses: list[float]
+    nlls: list[float]
+    gradient_norm: float
+    num_tokens: int
+
+
+def seed_step(seed: int, step: int, micro: int) -> torch.Generator:
+    """Seed everything random of a micro-batch from (seed, step, micro); return a generator.
+
+    Dropout follows from the step alone, so that a resumed run equals an uninterrupted one.
+    """
+    value = (seed * 1_000_003 + step * 1009 + micro) % (2**63)
+    torch.manual_seed(value)
+    generator = torch.Generator()
+    generator.manual_seed(value)
+    return generator
+
+
+def train_step(
+    model: nn.Module,
+    parts: Parts,
+    optimizer: Adam,
+    objective: Objective,
+    *,
+    seed: int,
+    step: int,
+    learning_rate: float,
+    clip_norm: float,
+    autocast: torch.dtype | None = None,
+) -> StepReport:
+    """Forward and backward over all parts, clip, update. ``step`` counts from 1.
+
+    Each part's loss is divided by its number of target tokens over all micro-batches, so that
+    cutting a batch into smaller ones changes nothing but rounding (and batch-norm statistics).
+    """
+    optimizer.clear_gradients()
+    losses, nlls, num_tokens, micro = [], [], 0, 0
+    for part in parts:
+        total = sum(num_targets(batch) for batch in part)
+        loss_sum = nll_sum = 0.0
+        for batch in part:
+            generator = seed_step(seed, step, micro)
+            micro += 1
+            device = batch.source_BS.device.type
+            with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
+                sums = batch_loss(model, batch, objective, step=step, generator=generator)
+            (sums.loss / total).backward()  # type: ignore[no-untyped-call]
+            loss_sum += float(sums.loss.detach())
+            nll_sum += float(sums.nll)
+        losses.append(loss_sum / total)
+        nlls.append(nll_sum / total)
+        num_tokens += total
+    norm = optimizer.clip_gradients(clip_norm)
+    optimizer.step(learning_rate)
+    return StepReport(losses, nlls, norm, num_tokens)
