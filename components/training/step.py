@@ -8,6 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from components.training.distributed import (
+    average_statistics,
+    rank_and_world,
+    sum_gradients,
+    sum_values,
+)
 from components.training.objective import Batch, Objective, batch_loss, num_targets
 from components.training.optimizer import Adam
 
@@ -56,22 +62,27 @@ def train_step(
     cutting a batch into smaller ones changes nothing but rounding (and batch-norm statistics).
     """
     optimizer.clear_gradients()
-    losses, nlls, num_tokens, micro = [], [], 0, 0
+    rank, world = rank_and_world()
+    device = next(model.parameters()).device
+    totals, sums, micro = [], [], 0
     for part in parts:
         total = sum(num_targets(batch) for batch in part)
         loss_sum = nll_sum = 0.0
         for batch in part:
-            generator = seed_step(seed, step, micro)
             micro += 1
-            device = batch.source_BS.device.type
-            with torch.autocast(device, dtype=autocast, enabled=autocast is not None):
-                sums = batch_loss(model, batch, objective, step=step, generator=generator)
-            (sums.loss / total).backward()  # type: ignore[no-untyped-call]
-            loss_sum += float(sums.loss.detach())
-            nll_sum += float(sums.nll)
-        losses.append(loss_sum / total)
-        nlls.append(nll_sum / total)
-        num_tokens += total
+            if (micro - 1) % world != rank:
+                continue
+            generator = seed_step(seed, step, micro)
+            with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+                batch_sums = batch_loss(model, batch, objective, step=step, generator=generator)
+            (batch_sums.loss / total).backward()  # type: ignore[no-untyped-call]
+            loss_sum += float(batch_sums.loss.detach()) / total
+            nll_sum += float(batch_sums.nll) / total
+        totals.append(total)
+        sums += [loss_sum, nll_sum]
+    sum_gradients(model.parameters())
     norm = optimizer.clip_gradients(clip_norm)
     optimizer.step(learning_rate)
-    return StepReport(losses, nlls, norm, num_tokens)
+    average_statistics(model)
+    means = sum_values(sums, device)
+    return StepReport(means[::2], means[1::2], norm, sum(totals))

@@ -1,0 +1,170 @@
+"""From raw rows to examples: splits, limits, images checked and stored once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from components.cards import Card
+from components.config import PrepareParams
+from components.readers.images import BadImage, check_image
+from components.records import SPLITS, UNSPLIT, Example, ImageRecord, RawRow, Reject
+from components.tasks.base import Task
+
+OVER_LIMIT = "over-limit"  # a rule of params.yaml, not a fault of the record
+
+
+@dataclass
+class Prepared:
+    """What ``prepare`` writes: examples, their images, what was refused, and how it was split."""
+
+    examples: list[Example] = field(default_factory=list)
+    images: dict[str, ImageRecord] = field(default_factory=dict)
+    rejects: list[Reject] = field(default_factory=list)
+    num_in: int = 0
+    derived_splits: list[str] = field(default_factory=list)
+
+    def faults(self) -> list[Reject]:
+        """Rejects that are faults of the record, not of a limit."""
+        return [reject for reject in self.rejects if reject.reason != OVER_LIMIT]
+
+
+def build_examples(
+    card: Card, task: Task, rows: Iterable[RawRow | Reject], params: PrepareParams, seed: int
+) -> Prepared:
+    """Render each row, check its image, settle its split, and keep to the limits.
+
+    Every row ends as an example or as a reject; none is lost.
+    """
+    prepared = Prepared()
+    good: list[tuple[RawRow, str]] = []
+    known: dict[Path, str | Reject] = {}
+    for row in rows:
+        prepared.num_in += 1
+        if isinstance(row, Reject):
+            prepared.rejects.append(row)
+            continue
+        image = _store_image(row, prepared.images, known, params.max_image_pixels)
+        if isinstance(image, Reject):
+            prepared.rejects.append(image)
+        elif task.needs_image and not image:
+            prepared.rejects.append(Reject(row.origin, "no-image"))
+        else:
+            good.append((row, image))
+    split_rows = _derive_splits([row for row, _ in good], params, seed, prepared)
+    images = [image for _, image in good]
+    for row, image in _within_limits(list(zip(split_rows, images, strict=True)), params, prepared):
+        prepared.examples.append(_render(card, task, row, image))
+    used = {example.image_id for example in prepared.examples}
+    prepared.images = {key: value for key, value in prepared.images.items() if key in used}
+    return prepared
+
+
+def _render(card: Card, task: Task, row: RawRow, image_id: str) -> Example:
+    rendered = task.render(row.fields)
+    return Example(
+        id=f"{card.name}/{row.id}",
+        dataset=card.name,
+        task=card.task,
+        split=row.split,
+        source=rendered.source,
+        target=rendered.target,
+        references=rendered.references,
+        candidates=rendered.candidates,
+        prefix=rendered.prefix,
+        image_id=image_id,
+        modality=row.modality or card.modality,
+        category=row.category,
+        group=row.group or row.id,
+        origin=row.origin,
+    )
+
+
+def _store_image(
+    row: RawRow, images: dict[str, ImageRecord], known: dict[Path, str | Reject], max_pixels: int
+) -> str | Reject:
+    """The id of the row's image, stored once; "" where it has none; a Reject where it is bad."""
+    if row.image is None:
+        return ""
+    if isinstance(row.image, Path) and row.image in known:
+        seen = known[row.image]
+        return replace(seen, origin=row.origin) if isinstance(seen, Reject) else seen
+    content = row.image.read_bytes() if isinstance(row.image, Path) else row.image
+    outcome: str | Reject
+    try:
+        facts = check_image(content, max_pixels)
+    except BadImage as bad:
+        outcome = Reject(row.origin, bad.reason, bad.detail)
+    else:
+        outcome = hashlib.sha256(content).hexdigest()
+        images.setdefault(
+            outcome,
+            ImageRecord(
+                id=outcome,
+                bytes=content,
+                format=facts.format,
+                width=facts.width,
+                height=facts.height,
+                modality=row.modality,
+                origin=row.origin,
+            ),
+        )
+    if isinstance(row.image, Path):
+        known[row.image] = outcome
+    return outcome
+
+
+def _draw(seed: int, key: str) -> float:
+    """A number in [0, 1) that depends on the seed and the key alone."""
+    digest = hashlib.sha256(f"{seed}\0{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _derive_splits(
+    rows: list[RawRow], params: PrepareParams, seed: int, prepared: Prepared
+) -> list[RawRow]:
+    """Give each row a split. What an official split names stays; a missing one is drawn by group.
+
+    Rows that share a group (an image, a patient, a document) never end on two sides of a derived
+    border.
+    """
+    given = Counter(row.split for row in rows)
+    test = params.derived_test if given[UNSPLIT] else 0.0
+    validation = params.derived_validation if not given["validation"] else 0.0
+    if not given[UNSPLIT] and validation == 0.0:
+        return rows
+    settled = []
+    for row in rows:
+        draw, split = _draw(seed, row.group or row.id), row.split
+        if split == UNSPLIT and draw < test:
+            split = "test"
+        elif split in (UNSPLIT, "train"):
+            split = "validation" if draw < test + validation else "train"
+        settled.append(replace(row, split=split))
+    prepared.derived_splits = [
+        name for name in SPLITS if not given[name] and any(row.split == name for row in settled)
+    ]
+    return settled
+
+
+def _within_limits(
+    rows: list[tuple[RawRow, str]], params: PrepareParams, prepared: Prepared
+) -> list[tuple[RawRow, str]]:
+    """At most so many rows per split, drawn by hash; the rest is counted as over the limit."""
+    limits = {
+        "train": params.max_train,
+        "validation": params.max_validation,
+        "test": params.max_test,
+    }
+    kept_ids: set[str] = set()
+    for split, limit in limits.items():
+        ids = [row.id for row, _ in rows if row.split == split]
+        kept_ids.update(sorted(ids, key=lambda key: _draw(0, key))[:limit])
+    for row, _ in rows:
+        if row.id not in kept_ids:
+            detail = f"max_{row.split} in params.yaml"
+            prepared.rejects.append(Reject(row.origin, OVER_LIMIT, detail))
+    return [(row, image) for row, image in rows if row.id in kept_ids]
