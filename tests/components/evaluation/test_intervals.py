@@ -1,0 +1,83 @@
+"""Intervals cover, respect groups, and pair differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.evaluation.intervals import bootstrap_difference, bootstrap_mean
+
+
+def names(num: int, per_group: int = 1) -> list[str]:
+    return [f"g{i // per_group}" for i in range(num)]
+
+
+def test_width_agrees_with_the_normal_approximation() -> None:
+    values = np.random.default_rng(1).normal(50, 10, 400)
+    interval = bootstrap_mean(values, names(400), resamples=2000, seed=3)
+    assert interval.low is not None and interval.high is not None
+    half = 1.96 * values.std() / 20
+    assert interval.value == pytest.approx(values.mean())
+    assert interval.high - interval.low == pytest.approx(2 * half, rel=0.1)
+
+
+def test_samples_that_share_a_group_widen_the_interval() -> None:
+    values = np.repeat(np.random.default_rng(2).integers(0, 2, 50) * 100.0, 10)
+    alone = bootstrap_mean(values, names(500))
+    shared = bootstrap_mean(values, names(500, per_group=10))
+    assert shared.num_groups == 50 and alone.num_groups == 500
+    assert shared.low is not None and alone.low is not None
+    assert shared.value - shared.low > 2.5 * (alone.value - alone.low)
+
+
+def test_covers_the_truth_about_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(5)
+    hits = 0
+    for trial in range(200):
+        values = 100.0 * (generator.random(120) < 0.7)
+        interval = bootstrap_mean(values, names(120), resamples=300, confidence=0.9, seed=trial)
+        assert interval.low is not None and interval.high is not None
+        hits += interval.low <= 70 <= interval.high
+    assert 165 <= hits <= 195
+
+
+def test_a_paired_difference_is_narrower_than_the_scores() -> None:
+    generator = np.random.default_rng(7)
+    first = generator.normal(50, 20, 200)
+    second = first - generator.normal(2, 1, 200)
+    gap = bootstrap_difference(first, second, names(200))
+    assert gap.above_zero and not gap.below_zero
+    assert gap.value == pytest.approx((first - second).mean())
+
+
+def test_class_means_weigh_classes_equally() -> None:
+    values = [100.0] * 9 + [0.0]
+    classes = ["common"] * 9 + ["rare"]
+    assert bootstrap_mean(values, names(10), classes=classes).value == pytest.approx(50)
+    assert bootstrap_mean(values, names(10)).value == pytest.approx(90)
+
+
+def test_one_group_has_no_interval() -> None:
+    interval = bootstrap_mean([1.0, 2.0], ["a", "a"])
+    assert (interval.value, interval.low, interval.high) == (1.5, None, None)
+    assert not interval.above_zero
+
+
+@pytest.mark.parametrize(("values", "groups"), [([], []), ([1.0], ["a", "b"])])
+def test_refuses_what_it_cannot_average(values: list[float], groups: list[str]) -> None:
+    with pytest.raises(ValueError, match="groups"):
+        bootstrap_mean(values, groups)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=40), st.integers(1, 5), st.integers(0, 99))
+def test_bounds_hold_the_value_and_repeat_with_the_seed(
+    values: list[float], per_group: int, seed: int
+) -> None:
+    groups = names(len(values), per_group)
+    first, again = (bootstrap_mean(values, groups, resamples=300, seed=seed) for _ in range(2))
+    assert first == again
+    if first.low is not None and first.high is not None:
+        assert min(values) - 1e-9 <= first.low <= first.high <= max(values) + 1e-9

@@ -1,0 +1,121 @@
+"""A summary says what was measured, on how many, against what."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from components.cards import Card, Files, Source
+from components.config import EvaluateParams
+from components.errors import UserError
+from components.evaluation.summary import compare_sizes, score_predictions, summarize
+from components.records import Prediction
+
+PARAMS = EvaluateParams(
+    batch=4, beam=1, max_target_tokens=8, conditions=["full", "blank"], bootstrap=300,
+    confidence=0.95,
+)  # fmt: skip
+
+
+def make_card(*metrics: str) -> Card:
+    source = Source(
+        url="u", version="1", licence="CC0", access="open", how_to_get="h", citation="c"
+    )
+    return Card(
+        name="toy", title="Toy", task="vqa", benchmark=True, source=source, folders=["toy"],
+        files={"rows": Files(patterns=["*.json"])}, reader="json_rows", official_splits=["test"],
+        candidates="train", metrics=list(metrics),
+    )  # fmt: skip
+
+
+def predict(
+    i: int, answer: str, target: str, condition: str = "full", size: str = "debug"
+) -> Prediction:
+    return Prediction(
+        id=f"toy/{i:03d}", dataset="toy", size=size, condition=condition, prediction=answer,
+        target=target, references=[target], log_probability=-1.0, baseline="yes",
+        category="closed" if target in ("yes", "no") else "open", group=f"image{i // 3}",
+        image_id="", source="q",
+    )  # fmt: skip
+
+
+def world(right: float, blank_right: float, num: int = 120, size: str = "debug"):  # type: ignore[no-untyped-def]
+    """Predictions that are right with the given chances, with and without image."""
+    generator = random.Random(size)
+    made = []
+    for i in range(num):
+        target = ["yes", "no", "left", "right"][i % 4]
+        for condition, chance in (("full", right), ("blank", blank_right)):
+            answer = target if generator.random() < chance else "wrong"
+            made.append(predict(i, answer, target, condition, size))
+    generator.shuffle(made)
+    return made
+
+
+def test_scores_come_by_subset_with_their_numbers() -> None:
+    summary = summarize(world(0.9, 0.2), make_card("vqa_accuracy", "token_f1"), PARAMS, 1)
+    scores = summary["scores"]["vqa_accuracy"]
+    assert list(scores) == ["all", "closed", "open"]
+    assert [scores[name]["n"] for name in scores] == [120, 60, 60]
+    assert scores["all"]["groups"] == 40
+    recomputed = (scores["closed"]["value"] * 60 + scores["open"]["value"] * 60) / 120
+    assert scores["all"]["value"] == pytest.approx(recomputed, abs=1e-3)
+    assert scores["all"]["low"] < scores["all"]["value"] < scores["all"]["high"]
+    assert scores["all"]["baseline"] == 25 and scores["closed"]["baseline"] == 50
+    assert summary["headline"] == "vqa_accuracy"
+    assert [metric["name"] for metric in summary["metrics"]] == ["vqa_accuracy", "token_f1"]
+    assert all(metric["definition"] and metric["version"] for metric in summary["metrics"])
+
+
+@pytest.mark.parametrize(
+    ("right", "blank", "beats", "falls"),
+    [(0.9, 0.2, True, True), (0.9, 0.9, True, False), (0.1, 0.1, False, False)],
+)
+def test_flags(right: float, blank: float, beats: bool, falls: bool) -> None:
+    scores = summarize(world(right, blank), make_card("accuracy"), PARAMS, 1)["scores"]
+    whole = scores["accuracy"]["all"]
+    assert (whole["beats_baseline"], whole["falls_when_blank"]) == (beats, falls)
+    assert whole["visual_gain"] == pytest.approx(whole["value"] - whole["blank"], abs=1e-3)
+    assert whole["visual_gain_low"] <= whole["visual_gain"] <= whole["visual_gain_high"]
+
+
+def test_is_json_and_repeats() -> None:
+    card = make_card("balanced_accuracy", "cider", "rouge_l")
+    first, second = (summarize(world(0.6, 0.5), card, PARAMS, 7) for _ in range(2))
+    assert json.dumps(first, allow_nan=False) == json.dumps(second, allow_nan=False)
+
+
+def test_without_blank_images_there_is_no_visual_gain() -> None:
+    only_full = [p for p in world(0.9, 0.2) if p.condition == "full"]
+    whole = summarize(only_full, make_card("accuracy"), PARAMS, 1)["scores"]["accuracy"]["all"]
+    assert "blank" not in whole and "falls_when_blank" not in whole
+
+
+def test_one_image_gives_no_bounds() -> None:
+    rows = [predict(i, "yes", "yes") for i in range(3)]
+    whole = summarize(rows, make_card("accuracy"), PARAMS, 1)["scores"]["accuracy"]["all"]
+    assert whole["value"] == 100 and whole["low"] is None and not whole["beats_baseline"]
+
+
+def test_refuses_unpaired_conditions_and_nothing() -> None:
+    rows = [predict(0, "a", "a"), predict(1, "a", "a", "blank")]
+    with pytest.raises(UserError, match="other items"):
+        summarize(rows, make_card("accuracy"), PARAMS, 1)
+    with pytest.raises(UserError, match="no prediction"):
+        summarize([], make_card("accuracy"), PARAMS, 1)
+
+
+def test_sizes_are_compared_on_the_same_items() -> None:
+    small, large = world(0.4, 0.4, size="debug"), world(0.9, 0.4, size="micro")
+    gap = compare_sizes(small, large, "accuracy", PARAMS, 1)
+    assert gap.above_zero and gap.num_samples == 120
+    assert compare_sizes(large, small, "accuracy", PARAMS, 1).below_zero
+    with pytest.raises(UserError, match="other items"):
+        compare_sizes(small[:100], large, "accuracy", PARAMS, 1)
+
+
+def test_scores_per_prediction_keep_their_order() -> None:
+    rows = [predict(0, "no", "yes"), predict(1, "Yes.", "yes")]
+    assert score_predictions(rows, "vqa_accuracy") == [0, 100]
