@@ -1,0 +1,131 @@
+"""Splits, limits and images of ``prepare``: in = out + refused, and no group on two sides."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from components.cards import Card, Source
+from components.config import PrepareParams
+from components.examples import OVER_LIMIT, build_examples
+from components.records import UNSPLIT, RawRow, Reject
+from components.tasks.base import Rendered, Task
+
+TASK = Task(
+    name="vqa",
+    fields=("question", "answer"),
+    needs_image=True,
+    decoder_prompt="question",
+    answer="candidates",
+    render=lambda fields: Rendered(
+        f" {fields['question']}", f" {fields['answer']}", [str(fields["answer"])]
+    ),
+)
+CARD = Card(
+    name="toy",
+    title="Toy",
+    task="vqa",
+    benchmark=False,
+    source=Source(
+        url="https://example.org",
+        version="1",
+        licence="CC0-1.0",
+        access="open",
+        how_to_get="make it",
+        citation="none",
+    ),
+    folders=["toy"],
+    files={},
+    reader="none",
+    official_splits=[],
+    candidates="train",
+    metrics=[],
+)
+
+
+def params(**changes: object) -> PrepareParams:
+    values: dict[str, object] = {
+        "max_train": 1000,
+        "max_validation": 1000,
+        "max_test": 1000,
+        "derived_validation": 0.2,
+        "derived_test": 0.3,
+        "max_image_pixels": 10_000,
+        "max_quarantined": 0.5,
+    }
+    return PrepareParams.model_validate({**values, **changes})
+
+
+def png(value: int, side: int = 8) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((side, side), value, np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def row(number: int, split: str, group: str = "", image: bytes | Path | None = None) -> RawRow:
+    return RawRow(
+        id=f"{split}/{number}",
+        split=split,
+        fields={"question": "what?", "answer": "yes"},
+        origin=f"toy.json#{number}",
+        image=png(number % 200) if image is None else image,
+        group=group,
+    )
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from(["train", "test", UNSPLIT]), st.integers(0, 8))),
+    limit=st.integers(1, 10),
+)
+def test_every_row_is_used_or_refused_and_groups_stay_together(
+    rows: list[tuple[str, int]], limit: int
+) -> None:
+    made = [row(i, split, f"{split}-{g}") for i, (split, g) in enumerate(rows)]
+    prepared = build_examples(CARD, TASK, made, params(max_train=limit), seed=1)
+    assert prepared.num_in == len(prepared.examples) + len(prepared.rejects)
+    sides: dict[str, set[str]] = {}
+    for example in prepared.examples:
+        sides.setdefault(example.group, set()).add(example.split)
+    assert all(len(splits) == 1 for splits in sides.values())
+    assert sum(example.split == "train" for example in prepared.examples) <= limit
+    used = {example.image_id for example in prepared.examples}
+    assert set(prepared.images) == used
+
+
+def test_official_splits_stay_and_a_missing_one_is_derived_and_named() -> None:
+    made = [row(i, "train") for i in range(80)] + [row(i, "test") for i in range(20)]
+    prepared = build_examples(CARD, TASK, made, params(), seed=1)
+    splits = [example.split for example in prepared.examples]
+    assert splits.count("test") == 20
+    assert 5 < splits.count("validation") < 30
+    assert prepared.derived_splits == ["validation"]
+
+
+def test_bad_images_are_refused_with_reason_and_not_as_over_limit(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(png(3)[:40])
+    made = [
+        row(0, "train", image=broken),
+        row(1, "train", image=broken),
+        row(2, "train", image=png(1, side=200)),
+        row(3, "train"),
+        row(4, "train"),
+        Reject("toy.json#5", "empty-question"),
+    ]
+    prepared = build_examples(CARD, TASK, made, params(max_train=1), seed=1)
+    reasons = [reject.reason for reject in prepared.rejects]
+    assert reasons.count(OVER_LIMIT) == 1 or len(prepared.examples) == 2
+    assert len(prepared.faults()) == 4
+    assert {reject.origin for reject in prepared.faults()} == {f"toy.json#{i}" for i in (0, 1, 2, 5)}
+
+
+def test_same_rows_same_examples() -> None:
+    made = [row(i, UNSPLIT) for i in range(50)]
+    first = build_examples(CARD, TASK, made, params(max_train=10), seed=5)
+    second = build_examples(CARD, TASK, list(reversed(made)), params(max_train=10), seed=5)
+    assert {e.id: e.split for e in first.examples} == {e.id: e.split for e in second.examples}
