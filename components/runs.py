@@ -1,0 +1,187 @@
+"""A training run from files to files: what a worker does, whichever stage asked for it.
+
+The plan is plain JSON, so that it travels to any worker; the worker reads vocabulary, examples
+and starting weights itself.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from components.config import Params, TrainingParams
+from components.lineage import hash_code, hash_product, write_manifest
+from components.model.config import model_config
+from components.model.model import UnifiedModel
+from components.model.weights import load_model, save_model
+from components.progress import show_progress
+from components.tokenization.vocabulary import Vocabulary
+from components.training.launch import launch
+from components.training.distributed import rank_and_world
+from components.training.loop import BatchSource, LoopResult, LoopSettings, train
+from components.training.objective import Objective
+from components.training.step import StepReport
+
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One training run. Paths are text and ``settings`` a dump of the stage's section."""
+
+    stage: str
+    size: str
+    dataset: str
+    vocabulary: str
+    start_from: str
+    inputs: list[str]
+    out: str
+    checkpoints: str
+    settings: dict[str, Any]
+    code_px: int
+    seed: int
+    device: str
+    threads: int
+    precision: str
+
+
+def plan_run(
+    params: Params,
+    stage: str,
+    size: str,
+    settings: TrainingParams,
+    *,
+    start_from: Path | None,
+    inputs: list[Path],
+    out: Path,
+    dataset: str = "",
+) -> RunPlan:
+    """Fill a plan from params.yaml; ``device: auto`` is settled here."""
+    device = params.compute.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    name = "-".join(part for part in (stage, size, dataset) if part)
+    return RunPlan(
+        stage=stage,
+        size=size,
+        dataset=dataset,
+        vocabulary="data/vocabulary",
+        start_from=str(start_from or ""),
+        inputs=[str(path) for path in inputs],
+        out=str(out),
+        checkpoints=f"data/checkpoints/{name}",
+        settings=settings.model_dump(),
+        code_px=params.tokenize_images.image_px,
+        seed=params.seed,
+        device=device,
+        threads=params.compute.threads,
+        precision=params.compute.precision,
+    )
+
+
+def identify(plan: RunPlan) -> dict[str, Any]:
+    """What makes two runs the same run: plan, input contents, code. A resume needs all equal."""
+    paths = [Path(path) for path in [plan.vocabulary, plan.start_from, *plan.inputs] if path]
+    return {
+        "plan": asdict(plan),
+        "inputs": {str(path): hash_product(path) for path in paths},
+        "code_sha256": hash_code(),
+    }
+
+
+def start_model(plan: RunPlan, vocabulary: Vocabulary) -> UnifiedModel:
+    """The starting weights with this run's dropout, or fresh ones drawn from the seed."""
+    settings = plan.settings
+    changes = {"dropout": settings["dropout"], "drop_path": settings["drop_path"]}
+    if plan.start_from:
+        return load_model(Path(plan.start_from), **changes)
+    torch.manual_seed(plan.seed)
+    config = model_config(
+        plan.size, vocabulary_size=vocabulary.size, code_image_size=plan.code_px, **changes
+    )
+    return UnifiedModel(config)
+
+
+def loop_settings(plan: RunPlan) -> LoopSettings:
+    """The loop's numbers out of a plan."""
+    values = plan.settings
+    return LoopSettings(
+        steps=values["steps"],
+        learning_rate=values["learning_rate"],
+        warmup=values["warmup"],
+        weight_decay=values["weight_decay"],
+        clip_norm=values["clip_norm"],
+        ema_decay=values["ema_decay"],
+        seed=plan.seed,
+        log_every=values["log_every"],
+        save_every=values["save_every"],
+        objective=Objective(
+            label_smoothing=values["label_smoothing"],
+            sampled_patches=values.get("sampled_patches", 0),
+        ),
+        autocast=torch.bfloat16 if plan.precision == "bfloat16" else None,
+        freeze_embeddings=values["freeze_embeddings"],
+    )
+
+
+def run_training(
+    plan: RunPlan, model: UnifiedModel, source: BatchSource, identity: dict[str, Any]
+) -> LoopResult:
+    """Train, and write weights and log from rank 0. Weights are complete when this returns."""
+    torch.set_num_threads(plan.threads)
+    total = plan.settings["steps"]
+    label = " ".join(part for part in (plan.stage, plan.size, plan.dataset) if part)
+    with show_progress(label, total) as advance:
+
+        def on_step(step: int, report: StepReport) -> None:
+            advance(step, f"loss {sum(report.losses):.3f}")
+
+        result = train(
+            model.to(plan.device),
+            source,
+            loop_settings(plan),
+            checkpoints=Path(plan.checkpoints),
+            identity=identity,
+            on_step=on_step,
+        )
+    if rank_and_world()[0] == 0:
+        for fault in result.passed_over:
+            print(f"checkpoint passed over: {fault}")
+        out = Path(plan.out)
+        save_model(model.to("cpu"), out)
+        lines = [json.dumps(entry, sort_keys=True) for entry in result.log]
+        (out / LOG).write_text("\n".join(lines) + "\n")
+    return result
+
+
+def dispatch(worker: Callable[[dict[str, Any]], None], plan: RunPlan, workers: int) -> None:
+    """Launch the run on Ray Train and, when every worker is done, finish the product.
+
+    The manifest is written here, last, and the run's checkpoints are dropped: a finished model
+    is never resumed.
+    """
+    out = Path(plan.out)
+    launch(
+        worker,
+        asdict(plan),
+        workers=workers,
+        device=plan.device,
+        storage=Path("data/checkpoints/ray"),
+        name=out.as_posix().replace("/", "-"),
+    )
+    write_manifest(
+        out,
+        stage=plan.stage,
+        identity={"size": plan.size, **({"dataset": plan.dataset} if plan.dataset else {})},
+        settings={**plan.settings, "seed": plan.seed, "precision": plan.precision},
+        inputs=[Path(path) for path in identify(plan)["inputs"]],
+        counts={"in": plan.settings["steps"], "out": plan.settings["steps"]},
+        notes={"parameters": count_parameters(out)},
+    )
+    shutil.rmtree(plan.checkpoints, ignore_errors=True)
