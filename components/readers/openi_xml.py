@@ -1,0 +1,74 @@
+"""Open-i radiology reports: one XML per report, naming its images; one row per image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lxml import etree
+
+from components.cards import Card
+from components.readers.json_rows import unreadable
+from components.records import UNSPLIT, RawRow, Reject
+
+
+def read_openi_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
+    """Yield a row per image of each report; the caption is the report's sections, in card order.
+
+    ``options.sections`` lists the sections (by default FINDINGS, then IMPRESSION). A report is a
+    group: its images share their caption. Reports without text or without an image are Rejects.
+    Raises UserError when no report can be parsed.
+    """
+    wanted = card.options.get("sections", "FINDINGS,IMPRESSION").split(",")
+    images = {path.stem: path for path in card.find(root, "images")}
+    num_parsed, paths = 0, card.find(root, "reports")
+    for path in paths:
+        name = path.relative_to(root).as_posix()
+        try:
+            report = _parse_report(path)
+        except etree.XMLSyntaxError as error:
+            yield Reject(name, "broken-xml", str(error)[:200])
+            continue
+        num_parsed += 1
+        yield from _read_report(card, report, wanted, images, name)
+    if not num_parsed:
+        raise unreadable(paths[0], f"none of the {len(paths)} reports is XML")
+
+
+def _parse_report(path: Path) -> etree._Element:
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
+    return etree.parse(str(path), parser).getroot()
+
+
+def _read_report(
+    card: Card, report: etree._Element, wanted: list[str], images: dict[str, Path], name: str
+) -> Iterator[RawRow | Reject]:
+    sections = {
+        (node.get("Label") or "").upper(): " ".join("".join(map(str, node.itertext())).split())
+        for node in report.iter("AbstractText")
+    }
+    caption = " ".join(sections[label] for label in wanted if sections.get(label))
+    names = [node.get("id") or "" for node in report.iter("parentImage")]
+    if not caption:
+        yield Reject(name, "empty-caption", f"no text under {', '.join(wanted)}")
+        return
+    if not names:
+        yield Reject(name, "no-image", "the report names no image")
+        return
+    report_id = Path(name).stem
+    for image in names:
+        origin = f"{name}#{image}"
+        if image not in images:
+            yield Reject(origin, "missing-image", image)
+            continue
+        yield RawRow(
+            id=f"{report_id}/{image}",
+            split=UNSPLIT,
+            fields={"caption": caption},
+            origin=origin,
+            image=images[image],
+            group=report_id,
+            modality=card.modality,
+        )

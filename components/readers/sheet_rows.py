@@ -1,0 +1,41 @@
+"""Excel workbooks: the first sheet, its first row naming the columns."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from openpyxl import load_workbook
+from openpyxl.utils.exceptions import InvalidFileException
+
+from components.readers.json_rows import Found, unreadable
+
+
+def read_sheet_records(path: Path, name: str) -> Iterator[Found]:  # noqa: ARG001
+    """Yield (number, columns) for each row under the header, counted from 1.
+
+    Blank rows are not records, blank cells are None. Raises UserError for a broken workbook.
+    """
+    try:
+        rows = _read_rows(path)
+    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, OSError, EOFError) as e:
+        raise unreadable(path, f"it is not a whole Excel workbook: {e}") from None
+    if not rows:
+        raise unreadable(path, "its first sheet is empty")
+    header = [str(cell).strip() if cell is not None else "" for cell in rows[0]]
+    for number, row in enumerate(rows[1:], start=1):
+        if any(cell is not None for cell in row):
+            columns = dict(zip(header, row, strict=False))
+            columns.pop("", None)
+            yield number, columns
+
+
+def _read_rows(path: Path) -> list[tuple[Any, ...]]:
+    workbook = load_workbook(path, read_only=True, data_only=True)
+    try:
+        return list(workbook.worksheets[0].iter_rows(values_only=True))
+    finally:
+        workbook.close()

@@ -1,0 +1,157 @@
+"""Records in columns: JSON, Excel or Parquet, with the card saying which column is which.
+
+Options of a card with ``reader: table``: a task field's name gives its column (by default the
+field's own name). Beyond these: ``image`` (column), ``image_folder`` (beside the record file),
+``image_suffix`` (where names lack one), ``category``, ``modality``, ``group`` (columns),
+``group: image-content`` (rows share an image when its bytes are equal), and
+``keep: column=value`` (the data set is defined as these records; others are not part of it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.cards import Card
+from components.lineage import hash_bytes, hash_file
+from components.readers.files import SplitFile, find_split_files, locate
+from components.readers.json_rows import Found, read_json_records, unreadable
+from components.readers.parquet_rows import read_parquet_records
+from components.readers.sheet_rows import read_sheet_records
+from components.readers.values import (
+    BadValue,
+    as_group,
+    as_label,
+    as_modality,
+    as_question_kind,
+    as_text,
+    pick,
+)
+from components.records import RawRow, Reject
+
+FORMATS: dict[str, Callable[[Path, str], Iterator[Found]]] = {
+    ".json": read_json_records,
+    ".jsonl": read_json_records,
+    ".xlsx": read_sheet_records,
+    ".parquet": read_parquet_records,
+}
+FIELDS: dict[str, tuple[str, ...]] = {
+    "vqa": ("question", "answer"),
+    "caption": ("caption",),
+    "classify": ("label",),
+    "understand": ("premise", "hypothesis", "label"),
+    "summarize": ("text", "summary"),
+}
+BY_CONTENT = "image-content"
+
+
+@dataclass
+class Columns:
+    """A card's mapping, with the hashes of the images that were seen."""
+
+    card: Card
+    root: Path
+    hashes: dict[Path, str] = field(default_factory=dict)
+
+    def option(self, name: str) -> str:
+        """An option of the card, or ""."""
+        return self.card.options.get(name, "")
+
+    def value(self, record: Mapping[str, Any], name: str) -> Any:
+        """The value of the column that an option names, or None."""
+        column = self.option(name)
+        return pick(record, column) if column else None
+
+
+def read_table_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
+    """Yield a row per record of the card's files, or a Reject that names file and record.
+
+    Raises UserError where a file is missing, unreadable, or of an unknown format.
+    """
+    columns = Columns(card, root)
+    for file in find_split_files(card, root):
+        read = FORMATS.get(file.path.suffix.lower())
+        if read is None:
+            raise unreadable(file.path, f"known formats are {', '.join(FORMATS)}")
+        for number, record in read(file.path, file.name):
+            if isinstance(record, Reject):
+                yield record
+            elif _is_kept(columns, record):
+                yield _read_record(columns, file, number, record)
+
+
+def _is_kept(columns: Columns, record: Mapping[str, Any]) -> bool:
+    """Whether the record is of the data set; one without the column is kept, to be judged."""
+    column, _, wanted = columns.option("keep").partition("=")
+    return not column or pick(record, column) in (wanted, None)
+
+
+def _read_record(
+    columns: Columns, file: SplitFile, number: int, record: Mapping[str, Any]
+) -> RawRow | Reject:
+    origin = f"{file.name}#{number}"
+    try:
+        _check_selection(columns, record)
+        fields = _read_fields(columns, record)
+        image = _read_image(columns, file, record, origin)
+    except BadValue as bad:
+        return Reject(origin, bad.reason, bad.detail)
+    if isinstance(image, Reject):
+        return image
+    kind, answer = columns.value(record, "category"), fields.get("answer")
+    return RawRow(
+        id=f"{Path(file.name).with_suffix('').as_posix()}/{number}",
+        split=file.split,
+        fields=fields,
+        origin=origin,
+        image=image,
+        group=_name_group(columns, record, image),
+        category=as_question_kind(kind, answer) if answer else str(kind or "").strip(),
+        modality=as_modality(columns.value(record, "modality"), columns.card.modality),
+    )
+
+
+def _check_selection(columns: Columns, record: Mapping[str, Any]) -> None:
+    column = columns.option("keep").partition("=")[0]
+    if column and pick(record, column) is None:
+        raise BadValue(f"missing-{column}", "whether the record belongs to the set is unknown")
+
+
+def _read_fields(columns: Columns, record: Mapping[str, Any]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name in FIELDS[columns.card.task]:
+        value = pick(record, columns.option(name) or name)
+        if name == "label":
+            fields[name] = as_label(value, name, columns.card.answers)
+        else:
+            fields[name] = as_text(value, name)
+    return fields
+
+
+def _read_image(
+    columns: Columns, file: SplitFile, record: Mapping[str, Any], origin: str
+) -> Path | bytes | Reject | None:
+    if not columns.option("image"):
+        return None
+    value = columns.value(record, "image")
+    if isinstance(value, Mapping):  # as hubs store it in Parquet
+        content = value.get("bytes")
+        return content if isinstance(content, bytes) else Reject(origin, "missing-image")
+    if not isinstance(value, str) or not value.strip():
+        raise BadValue("missing-image", "the record names none")
+    base = file.path.parent / columns.option("image_folder")
+    return locate(value.strip() + columns.option("image_suffix"), base, columns.root, origin)
+
+
+def _name_group(columns: Columns, record: Mapping[str, Any], image: Path | bytes | None) -> str:
+    if columns.option("group") != BY_CONTENT:
+        return as_group(columns.value(record, "group") or columns.value(record, "image"))
+    if isinstance(image, bytes):
+        return hash_bytes(image)[:16]
+    if image is None:
+        return ""
+    if image not in columns.hashes:
+        columns.hashes[image] = hash_file(image)[:16]
+    return columns.hashes[image]

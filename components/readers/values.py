@@ -1,0 +1,95 @@
+"""Raw values of records, made plain: text, labels, open or closed, modality."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+LONGEST_GROUP = 64
+MODALITIES = {
+    "x-ray": "xray",
+    "xray": "xray",
+    "xr": "xray",
+    "cxr": "xray",
+    "ct": "ct",
+    "mri": "mr",
+    "mr": "mr",
+    "histology": "histology",
+    "pathology": "histology",
+    "fundus": "fundus",
+    "gross": "gross",
+    "photo": "photo",
+}
+
+
+class BadValue(Exception):  # noqa: N818
+    """A value that a record cannot be used with: a short reason, and what was found."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+def pick(record: Mapping[str, Any], column: str) -> Any:
+    """A column's value, or None.
+
+    A dot steps into an object (``Description.Caption``); of columns with a bar between them
+    (``image|image_path``) the first that holds something counts.
+    """
+    for name in column.split("|"):
+        value: Any = record
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
+            return value
+    return None
+
+
+def as_text(value: Any, field: str) -> str:
+    """Text of a field, its ends stripped; numbers become text.
+
+    Raises BadValue where it is absent, empty, or neither text nor a number.
+    """
+    if value is None:
+        raise BadValue(f"missing-{field}")
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadValue("wrong-type", f"{field} is a {type(value).__name__}")
+    text = str(value).strip()
+    if not text:
+        raise BadValue(f"empty-{field}")
+    return text
+
+
+def as_label(value: Any, field: str, answers: Mapping[str, str]) -> str:
+    """The answer text that the card gives to a raw label; BadValue for a label it does not know."""
+    raw = as_text(value, field)
+    if raw not in answers:
+        raise BadValue("unknown-label", f"{field} is {raw!r}; the card knows {sorted(answers)}")
+    return answers[raw]
+
+
+def as_question_kind(value: Any, answer: str) -> str:
+    """``open`` or ``closed``, whatever the case and the spaces around.
+
+    Where the record does not say (PathVQA's official files do not), a question is closed when its
+    answer is yes or no.
+    """
+    kind = value.strip().lower() if isinstance(value, str) else ""
+    if kind in {"open", "closed"}:
+        return kind
+    return "closed" if answer.lower() in {"yes", "no"} else "open"
+
+
+def as_modality(value: Any, default: str) -> str:
+    """A modality in this project's words, or the card's where the record names none it knows."""
+    raw = value.strip().lower() if isinstance(value, str) else ""
+    return MODALITIES.get(raw, default)
+
+
+def as_group(value: Any) -> str:
+    """What rows share, as a short name: a long one (a premise, a text) is named by its hash."""
+    text = "" if value is None else str(value).strip()
+    if len(text) <= LONGEST_GROUP:
+        return text
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
