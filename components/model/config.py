@@ -1,0 +1,100 @@
+"""Shape and regularisation of a model, and the sizes: one row each."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from components.errors import UserError
+
+VOCABULARY_SIZE = 59_457
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that the architecture depends on.
+
+    ``trunk_width`` is the number of planes of the trunk's first stage; its output has 16 times as
+    many channels (1,024 for every released size).
+    """
+
+    vocabulary_size: int
+    d_model: int
+    ffn_dim: int
+    encoder_layers: int
+    decoder_layers: int
+    num_heads: int
+    trunk_blocks: tuple[int, int, int]
+    trunk_width: int = 64
+    max_positions: int = 1024
+    token_bucket_size: int = 256
+    image_bucket_size: int = 42
+    code_image_size: int = 128
+    attn_scale_factor: float = 2.0
+    scale_resids: bool = False
+    disable_entangle: bool = True
+    interpolate_position: bool = False
+    original_image_size: int = 256
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    drop_path: float = 0.1
+    trunk_drop_path: float = 0.0
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.num_heads
+
+    def to_json(self) -> str:
+        """This config as stable JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, **changes: Any) -> ModelConfig:
+        """Read a config; an unknown or missing key is a UserError that names it."""
+        values = {**json.loads(text), **changes}
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise UserError(f"config.json has unknown keys {unknown}", why=f"known: {known}")
+        values["trunk_blocks"] = tuple(values["trunk_blocks"])
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise UserError("config.json lacks a key", why=str(error)) from None
+
+
+def _row(
+    d_model: int, layers: tuple[int, int], heads: int, blocks: tuple[int, int, int], **more: Any
+) -> dict[str, Any]:
+    return {
+        "d_model": d_model,
+        "ffn_dim": 4 * d_model,
+        "encoder_layers": layers[0],
+        "decoder_layers": layers[1],
+        "num_heads": heads,
+        "trunk_blocks": blocks,
+        **more,
+    }
+
+
+# The paper's names; 33M, 93M, 182M, 472M and 930M parameters at the released vocabulary. ``debug``
+# and ``micro`` are ours: the same architecture, small enough to learn on a laptop in a minute.
+SIZES: dict[str, dict[str, Any]] = {
+    "debug": _row(128, (2, 2), 4, (1, 1, 1), trunk_width=16),
+    "micro": _row(192, (3, 3), 6, (1, 2, 2), trunk_width=24),
+    "small": _row(256, (4, 4), 4, (3, 4, 6)),
+    "medium": _row(512, (4, 4), 8, (3, 4, 23)),
+    "base": _row(768, (6, 6), 12, (3, 4, 23)),
+    "large": _row(1024, (12, 12), 16, (3, 8, 36)),
+    "xlarge": _row(1280, (24, 12), 16, (3, 8, 36)),
+}
+
+
+def model_config(size: str, vocabulary_size: int = VOCABULARY_SIZE, **changes: Any) -> ModelConfig:
+    """The config of a named size; UserError lists the known sizes."""
+    if size not in SIZES:
+        raise UserError(f"no model size {size!r}", why=f"known sizes: {', '.join(SIZES)}")
+    return ModelConfig(vocabulary_size=vocabulary_size, **{**SIZES[size], **changes})
