@@ -1,0 +1,201 @@
+"""Reads what the report shows from the data folder. What is not there stays empty."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from components.cards import Card
+from components.config import Params
+from components.evaluation.summary import compare_sizes
+from components.lineage import MANIFEST, QUARANTINE, hash_file
+from components.records import Prediction, Reject, read_records
+from components.report.inputs import (
+    Corpus,
+    Manifest,
+    QuarantineGroup,
+    ReportInputs,
+    ScaleGain,
+    Scores,
+)
+from components.report.samples import draw_samples
+
+EXAMPLES_PER_REASON = 3
+
+
+def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> ReportInputs:
+    """Everything under ``root`` (the folder data/) that belongs to the sizes and sets of params.
+
+    ``cards``: those of the data sets and sources. Memory holds one data set's predictions at a
+    time, and counts.
+    """
+    manifests = read_manifests(root, params)
+    metrics = {size: _read_metrics(root, size, params) for size in params.sizes}
+    reconstructions = root / "models/image_tokenizer/reconstructions.png"
+    return ReportInputs(
+        params=params,
+        cards=cards,
+        manifests=manifests,
+        hashes={name: hash_file(_inside(root, name) / MANIFEST) for name in manifests},
+        metrics={size: scores for size, scores in metrics.items() if scores},
+        zero_shot=_read_zero_shot(root, params),
+        scale_gains=_compare_all(root, params, metrics),
+        samples=draw_samples(root, params, metrics),
+        logs=_read_logs(root, params),
+        tokenizer=_read_json(root / "models/image_tokenizer/summary.json"),
+        reconstructions_png=reconstructions.read_bytes() if reconstructions.is_file() else None,
+        corpus=count_corpus(root / "articles"),
+        quarantine=[
+            group
+            for name, manifest in manifests.items()
+            for group in _read_quarantine(_inside(root, name), name, manifest)
+        ],
+        instruction_modalities=_count_modalities(root / "instructions/examples.parquet"),
+        audit=_read_json(root / "audit/audit.json"),
+    )
+
+
+def _inside(root: Path, name: str) -> Path:
+    return root / name.removeprefix("data/")
+
+
+def read_manifests(root: Path, params: Params) -> dict[str, Manifest]:
+    """Manifests of this run's products, by folder (``data/...``), in the order of the pipeline."""
+    sizes, datasets = params.sizes, params.datasets
+    names = [
+        *(f"raw/{name}" for name in [*params.sources, *datasets]),
+        "articles",
+        *(f"examples/{name}" for name in datasets),
+        "instructions",
+        "vocabulary",
+        "models/image_tokenizer",
+        "codes",
+        "audit",
+        *(f"models/pretrained/{size}" for size in sizes),
+        *(f"models/finetuned/{size}/{name}" for size in sizes for name in datasets),
+        *(f"models/instructed/{size}" for size in sizes),
+        *(f"predictions/{size}/{name}" for size in sizes for name in datasets),
+        *(f"predictions/zero_shot/{size}" for size in sizes),
+    ]
+    found = {f"data/{name}": root / name / MANIFEST for name in names}
+    return {name: _read_json(path) for name, path in found.items() if path.is_file()}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where the file is not there."""
+    if not path.is_file():
+        return {}
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def _read_metrics(root: Path, size: str, params: Params) -> Scores:
+    found = {name: _read_json(root / f"metrics/{size}/{name}.json") for name in params.datasets}
+    return {name: summary for name, summary in found.items() if summary}
+
+
+def _read_zero_shot(root: Path, params: Params) -> dict[str, Scores]:
+    found = {size: _read_json(root / f"metrics/zero_shot/{size}.json") for size in params.sizes}
+    return {size: scores for size, scores in found.items() if scores}
+
+
+def _read_logs(root: Path, params: Params) -> dict[str, list[dict[str, Any]]]:
+    names = [
+        *(f"pretrained/{size}" for size in params.sizes),
+        *(f"finetuned/{size}/{name}" for size in params.sizes for name in params.datasets),
+        *(f"instructed/{size}" for size in params.sizes),
+    ]
+    paths = {name: root / "models" / name / "log.jsonl" for name in names}
+    return {
+        name: [json.loads(line) for line in path.read_text().splitlines() if line]
+        for name, path in paths.items()
+        if path.is_file()
+    }
+
+
+def _compare_all(root: Path, params: Params, metrics: dict[str, Scores]) -> list[ScaleGain]:
+    """The headline gain from each size to the next, where both answered the data set."""
+    gains = []
+    for smaller, larger in zip(params.sizes, params.sizes[1:], strict=False):
+        for name in params.datasets:
+            if name not in metrics[smaller] or name not in metrics[larger]:
+                continue
+            paths = [
+                root / f"predictions/{size}/{name}/predictions.parquet"
+                for size in (smaller, larger)
+            ]
+            if all(path.is_file() for path in paths):
+                first, second = (list(read_records(path, Prediction)) for path in paths)
+                headline = metrics[larger][name]["headline"]
+                gain = compare_sizes(first, second, headline, params.evaluate, params.seed)
+                gains.append(ScaleGain(name, smaller, larger, gain))
+    return gains
+
+
+def _read_quarantine(folder: Path, name: str, manifest: Manifest) -> list[QuarantineGroup]:
+    """The reasons of one product, the most frequent first, with their first records."""
+    counts: dict[str, int] = manifest["quarantine"]
+    shown: dict[str, list[tuple[str, str]]] = {reason: [] for reason in counts}
+    if counts:
+        for reject in read_records(folder / QUARANTINE, Reject):
+            if len(shown[reject.reason]) < EXAMPLES_PER_REASON:
+                shown[reject.reason].append((reject.origin, reject.detail))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        QuarantineGroup(name, manifest["stage"], reason, count, shown[reason])
+        for reason, count in ordered
+    ]
+
+
+def count_corpus(folder: Path) -> Corpus | None:
+    """Counts over articles.parquet and figures.parquet; None where there are no articles."""
+    if not (folder / "articles.parquet").is_file():
+        return None
+    articles = pl.scan_parquet(folder / "articles.parquet")
+    years = articles.group_by("kind", "year").len().sort("kind", "year").collect()
+    by_year: dict[str, dict[int, int]] = {}
+    for kind, year, count in years.iter_rows():
+        by_year.setdefault(kind, {})[year] = count
+    states = articles.select(pl.col("retracted").sum(), pl.col("concern").sum()).collect()
+    return Corpus(
+        articles_by_year=by_year,
+        licences=_count(articles, "licence"),
+        num_retracted=states.item(0, 0) or 0,
+        num_concern=states.item(0, 1) or 0,
+        **_count_figures(folder / "figures.parquet"),
+    )
+
+
+def _count_figures(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {
+            "num_figures": 0,
+            "num_figure_images": 0,
+            "figure_modalities": {},
+            "figure_licences": {},
+        }
+    figures = pl.scan_parquet(path)
+    numbers = figures.select(pl.len(), (pl.col("image_id") != "").sum().alias("seen")).collect()
+    return {
+        "num_figures": numbers.item(0, 0),
+        "num_figure_images": numbers.item(0, 1) or 0,
+        "figure_modalities": _count(figures, "modality"),
+        "figure_licences": _count(figures, "licence"),
+    }
+
+
+def _count(table: pl.LazyFrame, column: str) -> dict[str, int]:
+    """Rows by the value of a column, the most frequent first."""
+    counted = table.group_by(column).len().sort(["len", column], descending=[True, False])
+    return dict(counted.collect().iter_rows())
+
+
+def _count_modalities(path: Path) -> dict[str, dict[str, int]]:
+    if not path.is_file():
+        return {}
+    table = pl.scan_parquet(path)
+    splits = table.select(pl.col("split").unique().sort()).collect().to_series().to_list()
+    return {split: _count(table.filter(pl.col("split") == split), "modality") for split in splits}

@@ -1,0 +1,140 @@
+"""What a reader should worry about, found from the numbers and not from hope."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from components.report.inputs import ReportInputs
+from components.report.numbers import print_count, print_share
+from components.report.pipeline import OVER_LIMIT
+from components.report.scores import ScoreRow
+
+FEW_GROUPS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A worry: how grave, what it is, where it is seen, and the section with the numbers."""
+
+    level: Literal["red", "note"]
+    title: str
+    detail: str
+    section: str
+
+
+def find_flags(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> list[Flag]:
+    """Every worry, the grave ones first."""
+    main = [row for row in scores if row.is_main]
+    found = [
+        *_flag_scores(main),
+        *_flag_coverage(inputs, main),
+        *_flag_audit(inputs),
+        *_flag_quarantine(inputs),
+        *_flag_splits(inputs),
+        *_flag_scale(inputs),
+    ]
+    return sorted(found, key=lambda flag: flag.level != "red")
+
+
+def _name(rows: Iterable[ScoreRow], keep: Callable[[ScoreRow], bool]) -> str:
+    """Data sets with the sizes that a condition holds for: ``SLAKE (debug, micro); ...``"""
+    sizes: defaultdict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if keep(row):
+            sizes[row.title].append(row.size)
+    return "; ".join(f"{title} ({', '.join(names)})" for title, names in sizes.items())
+
+
+def _flag_scores(main: list[ScoreRow]) -> list[Flag]:
+    flags = []
+    if names := _name(main, lambda row: not row.of["beats_baseline"]):
+        title = "Not above the baseline that never sees the image"
+        flags.append(Flag("red", title, names, "scores"))
+    if names := _name(main, lambda row: row.sees_images and not row.of["falls_when_blank"]):
+        title = "The image does not help: the score stays when it is blank"
+        flags.append(Flag("red", title, names, "scores"))
+    if names := _name(main, lambda row: row.of["groups"] < FEW_GROUPS):
+        title = f"Fewer than {FEW_GROUPS} independent test groups: intervals are rough"
+        flags.append(Flag("note", title, names, "scores"))
+    return flags
+
+
+def _flag_coverage(inputs: ReportInputs, main: list[ScoreRow]) -> list[Flag]:
+    scored = {(row.size, row.dataset) for row in main}
+    missing = [
+        f"{inputs.title(dataset)} ({size})"
+        for dataset in inputs.params.datasets
+        for size in inputs.params.sizes
+        if (size, dataset) not in scored
+    ]
+    if not missing:
+        return []
+    return [Flag("red", "Asked for, but not scored", "; ".join(missing), "scores")]
+
+
+def _flag_audit(inputs: ReportInputs) -> list[Flag]:
+    if not inputs.audit:
+        return [Flag("red", "No overlap audit was run", "Leaks are unknown.", "audit")]
+    flags = []
+    overlaps = inputs.audit["overlaps"]
+    for kind, level, title in (
+        ("same_image", "red", "Test images that are also training images, byte for byte"),
+        ("similar_image", "note", "Test images that look like a training image"),
+        ("same_text", "red", "Text-only test items that are also training items"),
+        ("shared_text", "note", "Test items that share long word runs with training text"),
+    ):
+        hits = [pair for pair in overlaps if pair["kind"] == kind and pair["num_test"]]
+        if hits:
+            detail = "; ".join(
+                f"{inputs.title(pair['test'])} in {inputs.title(pair['train'])}: "
+                f"{print_count(pair['num_test'])} of {print_count(pair['of_test'])}"
+                for pair in hits
+            )
+            flags.append(Flag(level, title, detail, "audit"))  # type: ignore[arg-type]
+    return flags
+
+
+def _flag_quarantine(inputs: ReportInputs) -> list[Flag]:
+    lines = []
+    for folder, manifest in inputs.manifests.items():
+        limited = manifest["quarantine"].get(OVER_LIMIT, 0)
+        num_bad = manifest["counts"]["quarantined"] - limited
+        num_in = manifest["counts"]["in"] - limited
+        if num_bad:
+            share = print_share(num_bad, num_in)
+            lines.append((num_bad / max(num_in, 1), f"{folder}: {print_count(num_bad)} ({share})"))
+    if not lines:
+        return []
+    lines.sort(key=lambda line: -line[0])
+    rest = f"; and {len(lines) - 6} more" if len(lines) > 6 else ""
+    detail = "; ".join(text for _, text in lines[:6]) + rest
+    return [Flag("note", "Records set aside as unusable", detail, "quarantine")]
+
+
+def _flag_splits(inputs: ReportInputs) -> list[Flag]:
+    derived = derived_splits(inputs)
+    if not derived:
+        return []
+    detail = "; ".join(f"{inputs.title(name)}: {', '.join(s)}" for name, s in derived.items())
+    title = "Splits drawn by this project, where there are no official ones"
+    return [Flag("note", title, detail, "data")]
+
+
+def derived_splits(inputs: ReportInputs) -> dict[str, list[str]]:
+    """Data set to the splits that ``prepare`` had to draw itself."""
+    return {
+        folder.rsplit("/", 1)[-1]: list(manifest["notes"]["derived_splits"])
+        for folder, manifest in inputs.manifests.items()
+        if manifest["stage"] == "prepare" and manifest["notes"].get("derived_splits")
+    }
+
+
+def _flag_scale(inputs: ReportInputs) -> list[Flag]:
+    flat = [gain for gain in inputs.scale_gains if not gain.gain.above_zero]
+    if not flat:
+        return []
+    detail = "; ".join(f"{inputs.title(g.dataset)} ({g.smaller} to {g.larger})" for g in flat)
+    return [Flag("note", "No significant gain from the larger size", detail, "scaling")]

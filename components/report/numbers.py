@@ -1,0 +1,47 @@
+"""Numbers as the page prints them: one way each."""
+
+from __future__ import annotations
+
+MISSING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
+
+def print_score(value: float | None) -> str:
+    """``62.4``"""
+    return MISSING if value is None else f"{value:.1f}".replace("-", MINUS)
+
+
+def print_gain(value: float | None) -> str:
+    """``+3.2``, or with a true minus sign"""
+    return MISSING if value is None else f"{value:+.1f}".replace("-", MINUS)
+
+
+def print_range(low: float | None, high: float | None, signed: bool = False) -> str:
+    """``58.1 to 66.0``; nothing where there are no bounds."""
+    if low is None or high is None:
+        return ""
+    form = print_gain if signed else print_score
+    return f"{form(low)} to {form(high)}"
+
+
+def print_count(value: int) -> str:
+    """``12,345``"""
+    return f"{value:,}"
+
+
+def print_share(part: int, whole: int) -> str:
+    """``3.4 %``; ``under 0.1 %`` for what would round to nothing."""
+    if not whole:
+        return MISSING
+    share = 100 * part / whole
+    return "under 0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"
+
+
+def print_bytes(num_bytes: int) -> str:
+    """``4.2 MB``"""
+    value = float(num_bytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"

@@ -1,0 +1,180 @@
+"""The HTML report: one self-contained file that loads nothing and runs only its own script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from components import __version__
+from components.report.axes import size_strength
+from components.report.charts import plot_losses, plot_years
+from components.report.figures import plot_forest, plot_scaling
+from components.report.flags import derived_splits, find_flags
+from components.report.inputs import ReportInputs
+from components.report.numbers import (
+    print_bytes,
+    print_count,
+    print_gain,
+    print_range,
+    print_score,
+    print_share,
+)
+from components.report.pipeline import draw_pipeline
+from components.report.scores import TASK_TITLES, list_definitions, list_scores
+from components.report.verdict import list_facts, write_verdict
+
+FOLDER = Path(__file__).parent
+SECTIONS = [
+    ("worries", "What to worry about"),
+    ("pipeline", "The pipeline"),
+    ("scores", "Scores"),
+    ("scaling", "Does size help?"),
+    ("losses", "Training"),
+    ("tokenizer", "Image tokenizer"),
+    ("samples", "Some answers"),
+    ("corpus", "Corpus"),
+    ("quarantine", "Records set aside"),
+    ("instructions", "Instruction data"),
+    ("zero-shot", "Zero-shot"),
+    ("audit", "Overlap audit"),
+    ("data", "Data sets and licences"),
+    ("versions", "Versions and hashes"),
+]
+OVERLAP_TITLES = {
+    "same_image": "same image",
+    "similar_image": "image that looks alike",
+    "same_text": "same text",
+    "shared_text": "shared run of words",
+}
+
+
+def build_report(inputs: ReportInputs) -> str:
+    """The page as HTML. Whatever came from data stays text: it is escaped, and no script but the
+    page's own may run (content security policy by hash)."""
+    css = (FOLDER / "report.css").read_text()
+    script = (FOLDER / "report.js").read_text()
+    environment = _make_environment(inputs)
+    return environment.get_template("report.html").render(
+        inputs=inputs,
+        css=Markup(css),  # noqa: S704  our own files, not data
+        script=Markup(script),  # noqa: S704
+        policy=_write_policy(css, script),
+        sections=SECTIONS,
+        version=__version__,
+        **_view_scores(inputs),
+        **_view_material(inputs),
+    )
+
+
+def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
+    scores = list_scores(inputs, inputs.metrics)
+    forests = [plot_forest(inputs, scores, unit) for unit in ("%", "x100")]
+    return {
+        "verdict": write_verdict(inputs, scores),
+        "facts": list_facts(inputs, scores),
+        "flags": find_flags(inputs, scores),
+        "scores": scores,
+        "zero_shot": list_scores(inputs, inputs.zero_shot),
+        "definitions": list_definitions(inputs),
+        "forests": [plot for plot in forests if plot],
+        "slopes": plot_scaling(inputs, scores),
+        "losses": plot_losses(inputs),
+        "confidence": f"{100 * inputs.params.evaluate.confidence:g}",
+    }
+
+
+def _view_material(inputs: ReportInputs) -> dict[str, Any]:
+    cards = list(inputs.cards.values())
+    return {
+        "picture": draw_pipeline(inputs.manifests),
+        "years": plot_years(inputs.corpus.articles_by_year) if inputs.corpus else None,
+        "tokenizer_numbers": _flatten(inputs.tokenizer),
+        "reconstructions": _data_uri("png", inputs.reconstructions_png),
+        "samples": [(sample, _data_uri("jpeg", sample.image_jpeg)) for sample in inputs.samples],
+        "overlap_titles": OVERLAP_TITLES,
+        "task_titles": TASK_TITLES | {"corpus": "Pretraining text"},
+        "cards": cards,
+        "derived": derived_splits(inputs),
+        "published": [(card.title, figure) for card in cards for figure in card.published],
+        "products": [_view_product(inputs, name) for name in inputs.manifests],
+        "settings": yaml.safe_dump(inputs.params.model_dump(), sort_keys=False),
+    }
+
+
+def _make_environment(inputs: ReportInputs) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "score": print_score,
+        "gain": print_gain,
+        "count": print_count,
+        "bytes": print_bytes,
+        "words": lambda name: name.replace("_", " "),
+    }
+    environment.globals |= {
+        "range": print_range,
+        "share": print_share,
+        "strength": lambda size: size_strength(inputs.params, size),
+        "label_every": lambda num_bars: -(-num_bars // 12),
+        "confidence": f"{100 * inputs.params.evaluate.confidence:g}",
+    }
+    return environment
+
+
+def _write_policy(css: str, script: str) -> str:
+    def digest(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest(css)}'; "
+        f"script-src 'sha256-{digest(script)}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _data_uri(kind: str, content: bytes | None) -> str:
+    if content is None:
+        return ""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _flatten(values: dict[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Numbers and words of a nested summary, as (name, printed value); lists are left out."""
+    rows: list[tuple[str, str]] = []
+    for name, value in values.items():
+        label = f"{above}{name.replace('_', ' ')}"
+        if isinstance(value, dict):
+            rows.extend(_flatten(value, f"{label}, "))
+        elif isinstance(value, float):
+            rows.append((label, f"{value:,.4g}"))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            rows.append((label, print_count(value)))
+        elif isinstance(value, str | bool):
+            rows.append((label, str(value)))
+    return rows
+
+
+def _view_product(inputs: ReportInputs, folder: str) -> dict[str, Any]:
+    manifest = inputs.manifests[folder]
+    settings = json.dumps(manifest["settings"], sort_keys=True)
+    return {
+        "folder": folder,
+        "stage": manifest["stage"],
+        "hash": inputs.hashes.get(folder, "")[:12],
+        "code": manifest["code_sha256"][:12],
+        "settings": hashlib.sha256(settings.encode()).hexdigest()[:12],
+        "num_inputs": len(manifest["inputs"]),
+        "num_files": len(manifest["files"]),
+        "num_bytes": sum(file["bytes"] for file in manifest["files"].values()),
+    }

@@ -1,0 +1,76 @@
+"""The first lines of the page: what ran, and what came out, in words and a few numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.report.inputs import ReportInputs
+from components.report.numbers import print_count
+from components.report.pipeline import OVER_LIMIT
+from components.report.scores import ScoreRow
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A headline and the sentence below it."""
+
+    headline: str
+    detail: str
+
+
+def write_verdict(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> Verdict:
+    """What the numbers allow to be said, and no more."""
+    main = [row for row in scores if row.is_main]
+    params = inputs.params
+    ran = f"{_join(params.sizes)} on {_plural(len(params.datasets), 'data set')}"
+    if not main:
+        return Verdict("Nothing has been scored yet", f"Asked for: {ran}.")
+    num_above = sum(row.of["beats_baseline"] for row in main)
+    seeing = [row for row in main if row.sees_images]
+    num_falls = sum(row.of["falls_when_blank"] for row in seeing)
+    headline = f"{num_above} of {_plural(len(main), 'score')} beat a baseline that sees no image"
+    if seeing:
+        headline += f", and the image helps in {num_falls} of {len(seeing)}"
+    made = "synthetic data" if inputs.synthetic else "real data"
+    largest = params.sizes[-1]
+    detail = f"Sizes {ran}, {made}. Each score stands with its interval, its baseline and"
+    detail += " what is left of it when the image is blank."
+    gains = [gain for gain in inputs.scale_gains if gain.larger == largest]
+    if gains:
+        num_better = sum(gain.gain.above_zero for gain in gains)
+        detail += f" The step to {largest} is a significant gain on {num_better} of {len(gains)}."
+    return Verdict(headline, detail)
+
+
+def list_facts(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> list[tuple[str, str]]:
+    """A few numbers with their labels."""
+    corpus = inputs.corpus
+    main = [row for row in scores if row.is_main]
+    num_examples = sum(
+        manifest["counts"]["out"]
+        for manifest in inputs.manifests.values()
+        if manifest["stage"] == "prepare"
+    )
+    num_aside = sum(
+        m["counts"]["quarantined"] - m["quarantine"].get(OVER_LIMIT, 0)
+        for m in inputs.manifests.values()
+    )
+    num_answers = sum(row.of["n"] for row in main)
+    return [
+        (print_count(corpus.num_articles if corpus else 0), "articles"),
+        (print_count(corpus.num_figures if corpus else 0), "figures"),
+        (print_count(num_examples), "task examples"),
+        (str(len(inputs.params.datasets)), "data sets"),
+        (str(len(inputs.params.sizes)), "model sizes"),
+        (print_count(num_answers), "test answers scored"),
+        (print_count(num_aside), "records set aside"),
+    ]
+
+
+def _plural(num: int, noun: str) -> str:
+    return f"{num} {noun}" + ("" if num == 1 else "s")
+
+
+def _join(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

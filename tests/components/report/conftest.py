@@ -1,0 +1,328 @@
+"""A made-up run, rich enough to fill every part of the page."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+from components.cards import Card, Files, Published, Source
+from components.config import Params, load_params
+from components.evaluation.intervals import Interval
+from components.evaluation.metrics import METRICS
+from components.report.inputs import (
+    Corpus,
+    QuarantineGroup,
+    ReportInputs,
+    Sample,
+    ScaleGain,
+    Scores,
+)
+
+SETS: dict[str, tuple[str, str, str, str, str]] = {
+    "vqa_rad": ("VQA-RAD", "vqa", "train", "vqa_accuracy", "CC0 1.0"),
+    "slake": ("SLAKE", "vqa", "train", "vqa_accuracy", "CC BY 4.0"),
+    "iu_xray": ("IU X-ray", "caption", "none", "cider", "CC BY-NC-ND 4.0"),
+    "pneumoniamnist": ("PneumoniaMNIST", "classify", "fixed", "accuracy", "CC BY 4.0"),
+    "mednli": ("MedNLI", "understand", "fixed", "accuracy", "PhysioNet credentialed"),
+    "meqsum": ("MeQSum", "summarize", "none", "rouge_l", "CC BY 4.0"),
+    "pubmedqa": ("PubMedQA", "answer", "options", "accuracy", "MIT"),
+    "medmcqa": ("MedMCQA", "answer", "options", "accuracy", "Apache-2.0"),
+}
+WITH_IMAGES = ("vqa", "caption", "classify")
+
+
+def make_card(name: str) -> Card:
+    title, task, candidates, metric, licence = SETS[name]
+    access = "credentialed" if "PhysioNet" in licence else "open"
+    source = Source(
+        url="https://example.org", version="2024", licence=licence, access=access,  # type: ignore[arg-type]
+        how_to_get="download it", citation="Someone 2020",
+    )  # fmt: skip
+    return Card(
+        name=name, title=title, task=task, benchmark=True, source=source, folders=[name],  # type: ignore[arg-type]
+        files={"rows": Files(patterns=["*.json"])}, reader="json_rows",
+        official_splits=["train", "test"] if name != "meqsum" else [], candidates=candidates,  # type: ignore[arg-type]
+        metrics=[metric, "token_f1"] if task == "vqa" else [metric],
+        published=[Published(model="another model", metric=metric, value=50, evidence="a paper")],
+    )  # fmt: skip
+
+
+def make_subset(
+    generator: random.Random, level: float, baseline: float, n: int, image: bool, unit: float
+) -> dict[str, Any]:
+    half = 160 / math.sqrt(n) * unit / 3
+    gain = level - baseline
+    blank = baseline + gain * generator.choice([0.1, 0.3, 0.95])
+    made: dict[str, Any] = {
+        "value": level, "low": max(level - half, 0), "high": level + half, "n": n,
+        "groups": n // 2, "baseline": baseline, "baseline_low": max(baseline - half, 0),
+        "baseline_high": baseline + half, "baseline_gain": gain,
+        "baseline_gain_low": gain - half * 0.9, "baseline_gain_high": gain + half * 0.9,
+        "beats_baseline": gain > half * 0.9,
+    }  # fmt: skip
+    if image:
+        seen = level - blank
+        made |= {
+            "blank": blank, "blank_low": max(blank - half, 0), "blank_high": blank + half,
+            "visual_gain": seen, "visual_gain_low": seen - half * 0.7,
+            "visual_gain_high": seen + half * 0.7, "falls_when_blank": seen > half * 0.7,
+        }  # fmt: skip
+    return made
+
+
+def make_metrics(names: list[str], strength: float, size: str) -> Scores:
+    generator = random.Random(size)
+    scores: Scores = {}
+    for name in names:
+        card = make_card(name)
+        image = card.task in WITH_IMAGES
+        subsets = ["all", "closed", "open"] if card.task == "vqa" else ["all"]
+        unit = 3.0 if card.metrics[0] == "cider" else 1.0
+        baseline = generator.uniform(20, 45)
+        scores[name] = {
+            "dataset": name, "size": size, "task": card.task, "candidates": card.candidates,
+            "headline": card.metrics[0],
+            "scores": {
+                metric: {
+                    subset: make_subset(
+                        generator, (baseline + generator.uniform(-2, 30) * strength) * unit,
+                        baseline * unit, 250 // (1 + (subset != "all")), image, unit,
+                    )
+                    for subset in subsets
+                }
+                for metric in card.metrics
+            },
+            "metrics": [
+                {key: getattr(METRICS[metric], key)
+                 for key in ("name", "title", "version", "unit", "definition")}
+                for metric in card.metrics
+            ],
+        }  # fmt: skip
+    return scores
+
+
+def make_manifest(
+    stage: str, inputs: list[str], num_in: int, aside: dict[str, int] | None = None, **notes: Any
+) -> dict[str, Any]:
+    reasons = aside or {}
+    num_aside = sum(reasons.values())
+    return {
+        "stage": stage, "identity": {}, "version": "0.1.0",
+        "code_sha256": hashlib.sha256(stage.encode()).hexdigest(), "settings": {"steps": num_in},
+        "inputs": dict.fromkeys(inputs, "0" * 64),
+        "counts": {"in": num_in, "out": num_in - num_aside, "quarantined": num_aside},
+        "quarantine": reasons, "notes": notes,
+        "files": {"examples.parquet": {"bytes": 4321 * num_in, "sha256": "0" * 64}},
+    }  # fmt: skip
+
+
+def make_manifests(params: Params) -> dict[str, dict[str, Any]]:
+    made = {f"data/raw/{name}": make_manifest("acquire", [], 3)
+            for name in [*params.datasets, *params.sources]}  # fmt: skip
+    made["data/articles"] = make_manifest(
+        "ingest_pubmed", ["data/raw/pubmed", "data/raw/pmc_oa"], 1260, {"retracted": 14, "short": 9}
+    )
+    examples = [f"data/examples/{name}" for name in params.datasets]
+    for name in params.datasets:
+        derived = ["train", "validation", "test"] if name == "meqsum" else []
+        made[f"data/examples/{name}"] = make_manifest(
+            "prepare", [f"data/raw/{name}"], 1200,
+            {"unreadable-image": 4} if name == "slake" else {"over-limit": 30},
+            derived_splits=derived,
+        )  # fmt: skip
+    made["data/instructions"] = make_manifest(
+        "prepare_biomed_vital", ["data/raw/biomed_vital"], 600
+    )
+    made["data/vocabulary"] = make_manifest("build_vocabulary", ["data/articles", *examples], 9000)
+    made["data/models/image_tokenizer"] = make_manifest(
+        "fit_image_tokenizer", ["data/articles", *examples], 2000
+    )
+    made["data/codes"] = make_manifest(
+        "tokenize_images", ["data/models/image_tokenizer", *examples], 3100
+    )
+    made["data/audit"] = make_manifest(
+        "audit", ["data/articles", "data/instructions", *examples], 9800
+    )
+    for size in params.sizes:
+        base = f"data/models/pretrained/{size}"
+        made[base] = make_manifest("pretrain", ["data/codes", "data/vocabulary", *examples], 19200)
+        made[f"data/models/instructed/{size}"] = make_manifest(
+            "instruct", [base, "data/instructions"], 4800
+        )
+        made[f"data/predictions/zero_shot/{size}"] = make_manifest(
+            "evaluate_zero_shot", [f"data/models/instructed/{size}"], 1500
+        )
+        for name in params.datasets:
+            model = f"data/models/finetuned/{size}/{name}"
+            made[model] = make_manifest("finetune", [base, f"data/examples/{name}"], 4800)
+            made[f"data/predictions/{size}/{name}"] = make_manifest("evaluate", [model], 500)
+    return made
+
+
+def make_log(seed: str, steps: int, parts: list[str]) -> list[dict[str, Any]]:
+    generator = random.Random(seed)
+    entries = []
+    for step in [1, *range(10, steps + 1, 10)]:
+        losses = {
+            part: 1.2 + 5 * math.exp(-step / (steps / 5)) + generator.gauss(0, 0.07) + i * 0.5
+            for i, part in enumerate(parts)
+        }
+        entries.append(
+            {"step": step, "loss": sum(losses.values()), "learning_rate": 1e-3,
+             "gradient_norm": 1.0, "parts": losses}
+        )  # fmt: skip
+    return entries
+
+
+def make_picture(seed: int, num_px: int = 160) -> Image.Image:
+    """Something like an X-ray: two dark lungs, ribs, perhaps a spot."""
+    generator = random.Random(seed)
+    picture = Image.new("L", (num_px, num_px), 24)
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse([10, 4, num_px - 10, num_px + 30], fill=130 + generator.randint(-20, 20))
+    for x in (30, 88):
+        draw.ellipse([x, 28, x + 46, 138], fill=48 + generator.randint(-10, 10))
+        for y in range(40, 130, 16):
+            draw.arc([x - 8, y, x + 54, y + 26], 190, 350, fill=150, width=3)
+    if seed % 2:
+        x, y = generator.randint(34, 110), generator.randint(50, 110)
+        draw.ellipse([x, y, x + 18, y + 18], fill=200)
+    return picture
+
+
+def encode(picture: Image.Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, kind)
+    return stream.getvalue()
+
+
+def make_samples(size: str) -> list[Sample]:
+    long = (
+        "i have had pain in my left knee for six weeks, it is worse in the morning and after "
+        "stairs, i have tried ibuprofen and rest. " * 4
+    )
+    rows = [
+        ("vqa_rad", "is there evidence of a pneumothorax?", "no", "no", "no", "yes", True),
+        ("vqa_rad", "which side is the lesion on?", "left lung", "right lung", "right lung",
+         "right", False),
+        ("slake", "what organ is abnormal in this image?", "lung", "lung", "heart", "lung", True),
+        ("iu_xray", "what does the image describe?",
+         "the heart size is normal. no focal consolidation, effusion or pneumothorax.",
+         "the heart is normal in size. no acute disease.", "no acute disease.",
+         "no acute cardiopulmonary disease.", None),
+        ("pneumoniamnist", "what does the image describe?", "pneumonia", "pneumonia", "normal",
+         "pneumonia", True),
+        ("meqsum", f'what is the summary of article " {long}"?',
+         "how is chronic knee pain treated?", "what treats knee pain?", None,
+         "what are the treatments for it?", None),
+    ]  # fmt: skip
+    return [
+        Sample(
+            dataset=name, size=size, question=question, truth=truth, answer=answer,
+            blank_answer=blank, baseline=baseline, metric="ROUGE-L",
+            score=41.3 if right is None else 100.0 * right, right=right,
+            image_jpeg=None if name == "meqsum" else encode(make_picture(i), "JPEG"),
+        )
+        for i, (name, question, truth, answer, blank, baseline, right) in enumerate(rows)
+    ]  # fmt: skip
+
+
+def make_reconstructions() -> bytes:
+    strip = Image.new("L", (10 * 96, 2 * 96))
+    for i in range(10):
+        picture = make_picture(i).resize((96, 96))
+        strip.paste(picture, (i * 96, 0))
+        strip.paste(picture.resize((14, 14)).resize((96, 96)), (i * 96, 96))
+    return encode(strip, "PNG")
+
+
+def make_audit() -> dict[str, Any]:
+    return {
+        "settings": {"ngram_words": 8, "image_hash_bits": 4},
+        "counts": {"images": 6120, "flat_images": 12, "unreadable_images": 0, "texts": 1840,
+                   "test_items": 2000},
+        "overlaps": [
+            {"kind": "same_image", "test": "vqa_rad", "train": "slake", "num_test": 3,
+             "of_test": 250},
+            {"kind": "similar_image", "test": "iu_xray", "train": "pmc_oa", "num_test": 19,
+             "of_test": 240},
+            {"kind": "shared_text", "test": "pubmedqa", "train": "pubmed", "num_test": 11,
+             "of_test": 250},
+            {"kind": "same_image", "test": "slake", "train": "pmc_oa", "num_test": 0,
+             "of_test": 250},
+        ],
+        "evidence": [
+            {"kind": "same_image", "test_id": "vqa_rad/12", "train_id": "slake/804",
+             "evidence": "sha256 9f2c44d1"},
+            {"kind": "shared_text", "test_id": "pubmedqa/77", "train_id": "PMID 10000031",
+             "evidence": "patients were randomly assigned to receive either the"},
+        ],
+        "retractions": {"retracted": 0, "concern": 2},
+        "licences": [],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def params(repository: Path) -> Params:
+    return load_params(repository / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def inputs(params: Params) -> ReportInputs:
+    datasets, sizes = params.datasets, params.sizes
+    manifests = make_manifests(params)
+    logs = {}
+    for size in sizes:
+        logs[f"pretrained/{size}"] = make_log(size, 600, ["pairs", "others"])
+        logs[f"instructed/{size}"] = make_log(size, 150, ["instructions"])
+        logs |= {f"finetuned/{size}/{name}": make_log(size + name, 150, ["examples"])
+                 for name in datasets}  # fmt: skip
+    return ReportInputs(
+        params=params,
+        cards={name: make_card(name) for name in datasets},
+        manifests=manifests,
+        hashes={name: hashlib.sha256(name.encode()).hexdigest() for name in manifests},
+        metrics={size: make_metrics(datasets, 0.5 + i, size) for i, size in enumerate(sizes)},
+        zero_shot={
+            size: make_metrics(params.instructed_on, 0.3 + i / 2, "zero" + size)
+            for i, size in enumerate(sizes)
+        },
+        scale_gains=[
+            ScaleGain(name, sizes[0], sizes[-1], Interval(5.0 - i, 2.5 - i, 7.5 - i, 250, 120))
+            for i, name in enumerate(datasets)
+        ],
+        samples=make_samples(sizes[-1]),
+        logs=logs,
+        tokenizer={"psnr_db": {"xray": 21.417, "histology": 18.2}, "codes_used": 213,
+                   "num_codes": 256, "perplexity": 88.1},
+        reconstructions_png=make_reconstructions(),
+        corpus=Corpus(
+            articles_by_year={
+                kind: {year: int((year - 1996) ** 1.3 * scale) for year in range(1998, 2025)}
+                for kind, scale in (("abstract", 0.6), ("fulltext", 0.25))
+            },
+            licences={"CC BY": 412, "CC BY-NC": 120, "": 705},
+            num_retracted=0, num_concern=2, num_figures=812, num_figure_images=790,
+            figure_modalities={"x-ray": 310, "ct": 204, "histology": 190, "mri": 108},
+            figure_licences={"CC BY": 640, "CC BY-NC": 172},
+        ),
+        quarantine=[
+            QuarantineGroup("data/articles", "ingest_pubmed", "retracted", 14,
+                            [("pubmed26n0001.xml.gz#10000312", "RetractionIn 10000998")]),
+            QuarantineGroup("data/examples/slake", "prepare", "unreadable-image", 4,
+                            [("imgs/xmlab102/source.jpg", "truncated file"),
+                             ("imgs/xmlab7/source.jpg", "not an image")]),
+        ],
+        instruction_modalities={
+            "train": {"radiology": 310, "histology": 121, "gross": 44},
+            "validation": {"radiology": 34, "histology": 12, "gross": 5},
+        },
+        audit=make_audit(),
+    )  # fmt: skip
