@@ -1,0 +1,43 @@
+"""The sample world: small raw files in the official formats, whose truth is known.
+
+A reader cannot tell them from the real thing. The files serve the demonstration and the tests:
+they show that the pipeline learns what can be learnt, not how good a model is at medicine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from components.errors import UserError
+from components.sample.iu_xray import make_iu_xray
+from components.sample.medmnist import make_pathmnist, make_pneumoniamnist
+from components.sample.settings import SampleSettings
+from components.sample.slake import make_slake
+from components.sample.vqa_rad import make_vqa_rad
+
+__all__ = ["MAKERS", "SampleSettings", "make_source"]
+
+Maker = Callable[[Path, SampleSettings], list[Path]]
+MAKERS: dict[str, Maker] = {
+    "vqa_rad": make_vqa_rad,
+    "slake": make_slake,
+    "iu_xray": make_iu_xray,
+    "pneumoniamnist": make_pneumoniamnist,
+    "pathmnist": make_pathmnist,
+}
+
+
+def make_source(name: str, folder: Path, settings: SampleSettings) -> list[Path]:
+    """Write the raw files of one source into ``folder``; returns their paths, sorted.
+
+    The same settings give the same bytes, whatever else was made before. Raises UserError for a
+    source that the sample world does not have.
+    """
+    if name not in MAKERS:
+        raise UserError(
+            f"the sample world has no source named {name!r}",
+            why=f"it makes: {', '.join(sorted(MAKERS))}",
+            next_command="set acquire.mode to local or download in params.yaml",
+        )
+    return sorted(MAKERS[name](folder, settings))
