@@ -22,7 +22,7 @@ from components.model.positions import (
     relative_tables,
     token_buckets,
 )
-from components.model.vision import drop_path
+from components.model.vision import drop_path, layer_rates
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Decoder(nn.Module):
         self.self_pos_k_linear = nn.Linear(d, d)
         self.cross_pos_q_linear = nn.Linear(d, d)
         self.cross_pos_k_linear = nn.Linear(d, d)
-        rates = torch.linspace(0, config.drop_path, config.decoder_layers).tolist()
+        rates = layer_rates(config.drop_path, config.decoder_layers)
         self.layers = nn.ModuleList(DecoderLayer(config, rate) for rate in rates)
         self.layer_norm = nn.LayerNorm(d)
         tables = relative_tables(config, config.decoder_layers)

@@ -21,7 +21,7 @@ from components.model.positions import (
     relative_tables,
     token_buckets,
 )
-from components.model.vision import Trunk, drop_path
+from components.model.vision import Trunk, drop_path, layer_rates
 
 PAD = 1
 TEXT, IMAGE = 0, 1
@@ -89,7 +89,7 @@ class Encoder(nn.Module):
         self.image_pos_ln = nn.LayerNorm(d)
         self.pos_q_linear = nn.Linear(d, d)
         self.pos_k_linear = nn.Linear(d, d)
-        rates = torch.linspace(0, config.drop_path, config.encoder_layers).tolist()
+        rates = layer_rates(config.drop_path, config.encoder_layers)
         self.layers = nn.ModuleList(EncoderLayer(config, rate) for rate in rates)
         self.layer_norm = nn.LayerNorm(d)
         tables = relative_tables(config, config.encoder_layers)

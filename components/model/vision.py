@@ -23,6 +23,11 @@ def drop_path(x: Tensor, rate: float, training: bool) -> Tensor:
     return x * (mask < keep) / keep
 
 
+def layer_rates(rate: float, layers: int) -> list[float]:
+    """Drop-path rates that rise linearly from 0 in the first layer to ``rate`` in the last."""
+    return [rate * i / max(layers - 1, 1) for i in range(layers)]
+
+
 class Bottleneck(nn.Module):
     """1x1, 3x3 (carries the stride), 1x1, each with batch norm, around an identity."""
 
@@ -74,7 +79,7 @@ class Trunk(nn.Module):
 
 
 def _stage(channels: int, planes: int, blocks: int, stride: int, rate: float) -> nn.Sequential:
-    rates = torch.linspace(0, rate, blocks).tolist()
+    rates = layer_rates(rate, blocks)
     first = Bottleneck(channels, planes, stride, 0.0)
     rest = [Bottleneck(planes * EXPANSION, planes, 1, rates[i]) for i in range(1, blocks)]
     return nn.Sequential(first, *rest)

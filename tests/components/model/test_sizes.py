@@ -1,0 +1,139 @@
+"""Sizes against the published counts and names, and the model's own invariances."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.model.config import SIZES, ModelConfig, model_config
+from components.model.model import UnifiedModel
+from components.model.weights import WEIGHTS, load_model, save_model
+
+PUBLIC = {"small": "tiny", "medium": "medium", "base": "base", "large": "large", "xlarge": "huge"}
+COUNTS = {
+    "small": 33_488_336,
+    "medium": 92_892_000,
+    "base": 182_238_536,
+    "large": 472_977_152,
+    "xlarge": 929_486_848,
+}
+
+
+def meta_model(size: str) -> UnifiedModel:
+    with torch.device("meta"):
+        return UnifiedModel(model_config(size))
+
+
+@pytest.mark.parametrize("size", COUNTS)
+def test_parameter_counts_are_the_published_ones(size: str) -> None:
+    assert sum(p.numel() for p in meta_model(size).parameters()) == COUNTS[size]
+
+
+@pytest.mark.parametrize("size", COUNTS)
+def test_every_checkpoint_name_and_shape(shared_parity: Path, size: str) -> None:
+    ours = {name: list(value.shape) for name, value in meta_model(size).state_dict().items()}
+    lines = (shared_parity / f"state_dict_{PUBLIC[size]}.txt").read_text().splitlines()
+    theirs = {line.split("\t")[0]: json.loads(line.split("\t")[1]) for line in lines if line}
+    derived = {name for name in theirs if name.endswith(("_rp_bucket", ".version", "_idx"))}
+    tied = {"decoder.embed_tokens.weight", "decoder.output_projection.weight"}
+    assert set(theirs) - set(ours) == derived | tied
+    assert all(theirs[name] == shape for name, shape in ours.items())
+
+
+def tiny(**changes: object) -> UnifiedModel:
+    torch.manual_seed(0)
+    return UnifiedModel(model_config("debug", 300, code_image_size=32, **changes)).eval()
+
+
+@torch.no_grad()
+def test_padding_and_hidden_images_change_nothing() -> None:
+    model, source = tiny(), torch.randint(4, 300, (2, 7))
+    prev, images = torch.randint(4, 300, (2, 3)), torch.randn(2, 3, 64, 64)
+    alone = model(source, prev)
+    padded = model(torch.cat([source, torch.ones(2, 5, dtype=torch.long)], 1), prev)
+    hidden = model(source, prev, images, torch.zeros(2, dtype=torch.bool))
+    torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(alone, hidden, atol=1e-5, rtol=1e-5)
+    assert (model(source, prev, images) - alone).abs().max() > 1e-3
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.permutations(range(4)))
+@torch.no_grad()
+def test_order_of_the_batch_does_not_matter(order: list[int]) -> None:
+    model, source = tiny(), torch.arange(4, 32).view(4, 7)
+    prev, images = torch.arange(40, 52).view(4, 3), torch.ones(4, 3, 32, 32).cumsum(0) / 4
+    logits = model(source, prev, images)
+    shuffled = model(source[order], prev[order], images[order])
+    torch.testing.assert_close(logits[order], shuffled, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("codes", [None, [True, True], [True, False]])
+@torch.no_grad()
+def test_step_by_step_equals_all_at_once(codes: list[bool] | None) -> None:
+    model = tiny()
+    mask = None if codes is None else torch.tensor(codes)
+    encoded = model.encode(torch.randint(4, 300, (2, 6)), torch.randn(2, 3, 64, 64))
+    prev = torch.randint(4, 300, (6, 9))
+    whole = model.decode(prev, encoded, mask)
+    cache = model.start_cache(encoded, 9, mask)
+    steps = [model.decode(prev[:, : t + 1], encoded, mask, cache) for t in range(9)]
+    torch.testing.assert_close(whole, torch.cat(steps, 1), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_rows_of_one_source_equal_repeated_sources() -> None:
+    model, source = tiny(), torch.tensor([[5, 6, 7, 1], [8, 9, 10, 11]])
+    prev = torch.randint(4, 300, (6, 5))
+    shared = model.decode(prev, model.encode(source))
+    repeated = model.decode(prev, model.encode(source.repeat_interleave(3, 0)))
+    torch.testing.assert_close(shared, repeated, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("change", [{}, {"scale_resids": True}, {"disable_entangle": False}])
+def test_saving_and_loading_is_exact(tmp_path: Path, change: dict[str, bool]) -> None:
+    model = tiny(**change)
+    save_model(model, tmp_path)
+    again = load_model(tmp_path).eval()
+    source, prev = torch.randint(4, 300, (1, 5)), torch.randint(4, 300, (1, 3))
+    assert torch.equal(model(source, prev), again(source, prev))
+    assert again.config == model.config
+
+
+def test_loading_other_shapes_names_the_tensors(tmp_path: Path) -> None:
+    save_model(tiny(), tmp_path)
+    other = model_config("debug", 301)
+    (tmp_path / "config.json").write_text(other.to_json())
+    with pytest.raises(UserError, match=WEIGHTS) as caught:
+        load_model(tmp_path)
+    assert "encoder.embed_tokens.weight has shape (300, 128)" in caught.value.why
+
+
+def test_unknown_keys_and_sizes_are_named() -> None:
+    text = model_config("debug").to_json().replace('"dropout"', '"dropuot"')
+    with pytest.raises(UserError, match="dropuot"):
+        ModelConfig.from_json(text)
+    with pytest.raises(UserError, match="huge") as caught:
+        model_config("huge")
+    assert all(size in caught.value.why for size in SIZES)
+
+
+def test_too_long_a_source_is_an_error_that_names_the_limit() -> None:
+    with pytest.raises(UserError, match="1025 tokens"):
+        tiny().encode(torch.full((1, 1025), 5))
+
+
+def test_initialisation_follows_the_reference() -> None:
+    model = tiny()
+    embedding = model.encoder.embed_tokens.weight
+    assert 0.018 < float(embedding.detach().std()) < 0.022
+    assert float(embedding[1].detach().norm()) > 0.1, "the pad row is drawn too"
+    table = model.encoder.token_rel_pos_table_list[0].weight
+    assert 0.015 < float(table.detach().std()) < 0.025
+    assert float(model.encoder.layers[0].self_attn.c_attn.detach().sum()) == 4
