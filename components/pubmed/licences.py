@@ -1,0 +1,56 @@
+"""What a JATS article says about its licence, in one short name."""
+
+from __future__ import annotations
+
+import re
+
+from components.pubmed.markup import Element, plain_text
+
+UNKNOWN = "unknown"
+CC_URL = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/?(\d\.\d)?", re.IGNORECASE)
+CC_WORDS = re.compile(r"creative\s+commons|\bCC[ -]BY\b", re.IGNORECASE)
+CONDITIONS = (
+    ("-NC", re.compile(r"non-?\s?commercial", re.IGNORECASE)),
+    ("-ND", re.compile(r"no-?\s?deriv", re.IGNORECASE)),
+    ("-SA", re.compile(r"share-?\s?alike", re.IGNORECASE)),
+)
+
+
+def find_licence(meta: Element) -> str:
+    """``CC BY-NC 4.0``, ``CC0``, ``public domain``, ... or ``unknown``.
+
+    Addresses (attributes, links, ali:license_ref) are believed before words. Older DTDs state
+    the licence within the copyright statement.
+    """
+    nodes = [*meta.iterfind(".//license"), *meta.iterfind(".//copyright-statement")]
+    links = [
+        str(value)
+        for node in nodes
+        for part in node.iter()
+        for value in (*part.attrib.values(), part.text or "")
+    ]
+    for link in links:
+        named = _name_link(link)
+        if named:
+            return named
+    return _name_words(" ".join(plain_text(node) for node in nodes))
+
+
+def _name_link(link: str) -> str:
+    if "creativecommons.org/publicdomain/zero" in link:
+        return "CC0"
+    if "creativecommons.org/publicdomain/mark" in link:
+        return "public domain"
+    found = CC_URL.search(link)
+    if not found:
+        return ""
+    version = f" {found.group(2)}" if found.group(2) else ""
+    return f"CC {found.group(1).upper()}{version}"
+
+
+def _name_words(words: str) -> str:
+    if re.search(r"\bCC0\b", words):
+        return "CC0"
+    if CC_WORDS.search(words):
+        return "CC BY" + "".join(part for part, pattern in CONDITIONS if pattern.search(words))
+    return "public domain" if re.search(r"public domain", words, re.IGNORECASE) else UNKNOWN
