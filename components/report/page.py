@@ -171,10 +171,9 @@ def _view_product(inputs: ReportInputs, folder: str) -> dict[str, Any]:
     return {
         "folder": folder,
         "stage": manifest["stage"],
+        "counts": [manifest["counts"][key] for key in ("in", "out", "quarantined")],
         "hash": inputs.hashes.get(folder, "")[:12],
         "code": manifest["code_sha256"][:12],
         "settings": hashlib.sha256(settings.encode()).hexdigest()[:12],
-        "num_inputs": len(manifest["inputs"]),
-        "num_files": len(manifest["files"]),
         "num_bytes": sum(file["bytes"] for file in manifest["files"].values()),
     }
