@@ -6,8 +6,9 @@ Coordinates run from 0 to 1, x to the right and y downwards. Layers are float32 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,11 @@ from PIL import Image
 
 from components.sample.scenes import Lesions, Scene
 
-Layer = npt.NDArray[np.float32]
+Layer = npt.NDArray[np.floating[Any]]
 Pixels = npt.NDArray[np.uint8]
 Dice = np.random.Generator
 
+VESSEL_RED = (0.60, 0.12, 0.08)
 ROWS = (0.29, 0.50, 0.71)
 COLUMNS = {"left": 0.30, "right": 0.70}
 RADII = {"small": 0.045, "large": 0.084}
@@ -29,16 +31,15 @@ def draw_scene(scene: Scene, image_px: int, dice: Dice) -> Pixels:
     picture = PAINTERS[scene.modality](scene, image_px, dice)
     if scene.lesions:
         mask = _draw_lesions(scene.lesions, image_px, dice)
-        colour = LESION_COLOURS[scene.modality][scene.lesions.shade]
+        colour = rgb(LESION_COLOURS[scene.modality][scene.lesions.shade])
         strength = np.float32(dice.uniform(0.75, 0.95)) * mask
         if picture.ndim == 3:
-            picture = blend(picture, strength[..., None], np.float32(colour))
-        else:
-            picture = blend(picture, strength, np.float32(colour[0]))
+            strength = strength[..., None]
+        picture = blend(picture, strength, colour)
     return develop(picture, dice)
 
 
-LESION_COLOURS = {
+LESION_COLOURS: dict[str, dict[str, tuple[float, ...]]] = {
     "x-ray": {"bright": (0.95,), "dark": (0.02,)},
     "ct": {"bright": (0.97,), "dark": (0.03,)},
     "mri": {"bright": (0.97,), "dark": (0.03,)},
@@ -48,8 +49,19 @@ LESION_COLOURS = {
 }
 
 
-def blend(below: Layer, strength: Layer, above: Layer | np.float32) -> Layer:
-    return below + strength * (above - below)
+def blend(below: Layer, strength: Layer, above: Layer | float) -> Layer:
+    """From ``below``, where the strength is 0, to ``above``, where it is 1."""
+    return np.asarray(below + strength * (above - below), np.float32)
+
+
+def clip_unit(values: Layer) -> Layer:
+    """Values below 0 as 0, above 1 as 1."""
+    return np.asarray(np.clip(values, 0, 1), np.float32)
+
+
+def rgb(colour: Sequence[float]) -> Layer:
+    """Red, green and blue from 0 to 1, ready to blend; one number for grey."""
+    return np.array(colour, np.float32)
 
 
 def develop(picture: Layer, dice: Dice) -> Pixels:
@@ -65,7 +77,8 @@ def develop(picture: Layer, dice: Dice) -> Pixels:
 
 @cache
 def grid(image_px: int) -> tuple[Layer, Layer]:
-    axis = (np.arange(image_px, dtype=np.float32) + 0.5) / image_px
+    """The x of each column (1 x W) and the y of each row (H x 1), at the pixels' centres."""
+    axis = np.asarray((np.arange(image_px) + 0.5) / image_px, np.float32)
     return axis[None, :], axis[:, None]
 
 
@@ -79,7 +92,7 @@ def ellipse(image_px: int, x: float, y: float, width: float, height: float) -> L
     """A filled ellipse with a soft edge of about one pixel; width and height are half axes."""
     across, down = grid(image_px)
     distance = np.sqrt(((across - x) / width) ** 2 + ((down - y) / height) ** 2)
-    return np.clip((1 - distance) * min(width, height) * image_px + 0.5, 0, 1).astype(np.float32)
+    return clip_unit((1 - distance) * min(width, height) * image_px + 0.5)
 
 
 def scatter(image_px: int, num: int, dice: Dice) -> Layer:
@@ -93,18 +106,19 @@ def scatter(image_px: int, num: int, dice: Dice) -> Layer:
 
 
 def _draw_lesions(lesions: Lesions, image_px: int, dice: Dice) -> Layer:
+    across, down = grid(image_px)
     mask = np.zeros((image_px, image_px), np.float32)
     for row in dice.choice(len(ROWS), lesions.count, replace=False):
         x = COLUMNS[lesions.side] + dice.uniform(-0.05, 0.05)
         y = ROWS[row] + dice.uniform(-0.015, 0.015)
         radius = RADII[lesions.size] * dice.uniform(0.95, 1.08)
-        mask = np.maximum(mask, _draw_lesion(lesions.shape, x, y, radius, image_px, dice))
+        mask = np.maximum(mask, _draw_lesion(lesions.shape, across - x, down - y, radius, dice))
     return mask
 
 
-def _draw_lesion(shape: str, x: float, y: float, radius: float, image_px: int, dice: Dice) -> Layer:
-    across, down = grid(image_px)
-    dx, dy = across - x, down - y
+def _draw_lesion(shape: str, dx: Layer, dy: Layer, radius: float, dice: Dice) -> Layer:
+    """One lesion, from the distances dx and dy to its centre."""
+    image_px = dx.shape[1]
     distance = np.sqrt(dx**2 + dy**2)
     if shape == "linear":
         angle = dice.uniform(-0.4, 0.4)
@@ -115,26 +129,26 @@ def _draw_lesion(shape: str, x: float, y: float, radius: float, image_px: int, d
         inside = 0.32 * radius - np.abs(distance - 0.9 * radius)
     else:
         inside = radius - distance
-    return np.clip(inside * image_px + 0.5, 0, 1).astype(np.float32)
+    return clip_unit(inside * image_px + 0.5)
 
 
 def _paint_film(scene: Scene, image_px: int, dice: Dice) -> Layer:
     """A chest film: torso, two lungs, ribs, spine and heart."""
     across, down = grid(image_px)
     x, y = 0.5 + dice.uniform(-0.02, 0.02), 0.52 + dice.uniform(-0.02, 0.02)
-    picture = 0.10 + 0.60 * ellipse(image_px, x, 0.62, 0.50, 0.62)
+    picture: Layer = 0.10 + 0.60 * ellipse(image_px, x, 0.62, 0.50, 0.62)
     lungs = np.maximum(
         ellipse(image_px, x - 0.21, y, 0.18, 0.38), ellipse(image_px, x + 0.21, y, 0.18, 0.38)
     )
-    picture = blend(picture, 0.9 * lungs, np.float32(dice.uniform(0.36, 0.44)))
+    picture = blend(picture, 0.9 * lungs, dice.uniform(0.36, 0.44))
     bend = 0.35 * (across - x) ** 2
     ribs = np.maximum(0, np.sin((down + bend + dice.uniform(0, 1)) * 2 * np.pi * 7)) ** 4
-    picture = picture + 0.07 * lungs * ribs.astype(np.float32)
+    picture = picture + 0.07 * lungs * np.asarray(ribs, np.float32)
     spine = np.exp(-(((across - x) / 0.04) ** 2)).astype(np.float32)
     width = 0.205 if scene.big_heart else 0.10
     heart = ellipse(image_px, x + 0.03, 0.80, width, 0.13)
     picture = np.maximum(picture, 0.72 * heart)
-    return np.maximum(picture, 0.70 * spine)
+    return np.asarray(np.maximum(picture, 0.70 * spine))
 
 
 def _paint_ct(_: Scene, image_px: int, dice: Dice) -> Layer:
@@ -143,11 +157,11 @@ def _paint_ct(_: Scene, image_px: int, dice: Dice) -> Layer:
     width, height = dice.uniform(0.45, 0.48), dice.uniform(0.40, 0.44)
     rim = ellipse(image_px, x, y, width, height)
     inner = ellipse(image_px, x, y, width - 0.045, height - 0.045)
-    organs = 0.40 + 0.16 * smooth_noise(4, image_px, dice)
+    organs: Layer = 0.40 + 0.16 * smooth_noise(4, image_px, dice)
     picture = blend(0.80 * rim, inner, organs)
     vertebra = ellipse(image_px, x, y + 0.29, 0.075, 0.065)
     vessel = ellipse(image_px, x + dice.uniform(-0.02, 0.02), y + 0.14, 0.03, 0.03)
-    return np.maximum(picture, np.maximum(0.9 * vertebra, 0.68 * vessel))
+    return np.asarray(np.maximum(picture, np.maximum(0.9 * vertebra, 0.68 * vessel)))
 
 
 def _paint_mri(_: Scene, image_px: int, dice: Dice) -> Layer:
@@ -156,20 +170,20 @@ def _paint_mri(_: Scene, image_px: int, dice: Dice) -> Layer:
     scalp = ellipse(image_px, x, y, 0.44, 0.48)
     skull = ellipse(image_px, x, y, 0.415, 0.455)
     brain = ellipse(image_px, x, y, 0.385, 0.425)
-    folds = 0.42 + 0.20 * smooth_noise(9, image_px, dice)
-    picture = blend(blend(0.75 * scalp, skull, np.float32(0.08)), brain, folds)
+    folds: Layer = 0.42 + 0.20 * smooth_noise(9, image_px, dice)
+    picture = blend(blend(0.75 * scalp, skull, 0.08), brain, folds)
     across, down = grid(image_px)
     gap = np.exp(-(((across - x) / 0.012) ** 2)) * (np.abs(down - y) < 0.40)
     ventricles = np.maximum(
         ellipse(image_px, x - 0.055, y, 0.028, 0.11), ellipse(image_px, x + 0.055, y, 0.028, 0.11)
     )
     dark = np.maximum(0.6 * gap.astype(np.float32), ventricles)
-    return blend(picture, dark, np.float32(0.16))
+    return blend(picture, dark, 0.16)
 
 
 def tint(shade: Layer, dark: tuple[float, ...], light: tuple[float, ...]) -> Layer:
     """From one colour, where the layer is 0, to another, where it is 1."""
-    return blend(np.float32(dark), shade[..., None], np.float32(light))
+    return blend(rgb(dark), shade[..., None], rgb(light))
 
 
 def _paint_histology(_: Scene, image_px: int, dice: Dice) -> Layer:
@@ -179,7 +193,7 @@ def _paint_histology(_: Scene, image_px: int, dice: Dice) -> Layer:
     fibres = 0.5 + 0.5 * np.sin(2 * np.pi * (5 * down + across + wave))
     picture = tint(fibres.astype(np.float32), (0.80, 0.50, 0.66), (0.90, 0.66, 0.78))
     nuclei = scatter(image_px, int(dice.integers(35, 70)), dice)
-    return blend(picture, 0.55 * nuclei[..., None], np.float32((0.45, 0.25, 0.60)))
+    return blend(picture, 0.55 * nuclei[..., None], rgb((0.45, 0.25, 0.60)))
 
 
 def _paint_fundus(_: Scene, image_px: int, dice: Dice) -> Layer:
@@ -191,23 +205,23 @@ def _paint_fundus(_: Scene, image_px: int, dice: Dice) -> Layer:
     y = 0.5 + dice.uniform(-0.03, 0.03)
     for bend in (-1.0, -0.45, 0.45, 1.0):
         course = y + bend * 0.42 * np.abs(across - 0.5) ** 0.7 * dice.uniform(0.9, 1.1)
-        vessel = np.exp(-(((down - course) / 0.010) ** 2)) * disc
-        picture = blend(picture, 0.5 * vessel[..., None].astype(np.float32), np.float32((0.6, 0.12, 0.08)))
+        vessel = 0.5 * np.exp(-(((down - course) / 0.010) ** 2)) * disc
+        picture = blend(picture, vessel[..., None].astype(np.float32), rgb(VESSEL_RED))
     nerve = ellipse(image_px, 0.5, y, 0.065, 0.075)
-    return blend(picture, 0.8 * nerve[..., None], np.float32((0.98, 0.80, 0.50)))
+    return blend(picture, 0.8 * nerve[..., None], rgb((0.98, 0.80, 0.50)))
 
 
 def _paint_gross(_: Scene, image_px: int, dice: Dice) -> Layer:
     """A specimen on a blue cloth, with a scale at its foot."""
     across, down = grid(image_px)
-    cloth = np.broadcast_to(np.float32((0.30, 0.45, 0.55)), (image_px, image_px, 3))
+    cloth = np.broadcast_to(rgb((0.30, 0.45, 0.55)), (image_px, image_px, 3))
     wobble = 0.10 * (smooth_noise(4, image_px, dice) - 0.5)
     radius = ((across - 0.5) / 0.45) ** 2 + ((down - 0.48) / 0.40) ** 2 + wobble
-    organ = np.clip((1 - radius) * 0.25 * image_px + 0.5, 0, 1).astype(np.float32)
+    organ = clip_unit((1 - radius) * 0.25 * image_px + 0.5)
     flesh = tint(smooth_noise(5, image_px, dice), (0.50, 0.22, 0.18), (0.68, 0.36, 0.28))
     picture = blend(cloth, organ[..., None], flesh)
     ticks = (down > 0.94) & (np.floor(across * 16) % 2 == 0)
-    return blend(picture, ticks[..., None].astype(np.float32), np.float32(0.95))
+    return blend(picture, ticks[..., None].astype(np.float32), 0.95)
 
 
 PAINTERS: dict[str, Callable[[Scene, int, Dice], Layer]] = {

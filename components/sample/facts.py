@@ -24,32 +24,32 @@ class Disease:
 
 
 DISEASES = tuple(
-    Disease(*(part.strip() for part in line.split("|")))
+    Disease(*(part.strip() for part in line.split(",")))
     for line in """
-pneumonia            | lung        | productive cough  | amoxicillin    | chest radiography    | infection    | Medicine
-tuberculosis         | lung        | night sweats      | isoniazid      | sputum culture       | infection    | Microbiology
-asthma               | lung        | wheezing          | salbutamol     | spirometry           | allergy      | Medicine
-heart failure        | heart       | ankle swelling    | furosemide     | echocardiography     | ischemia     | Medicine
-atrial fibrillation  | heart       | palpitations      | apixaban       | electrocardiography  | degeneration | Medicine
-stroke               | brain       | facial droop      | alteplase      | computed tomography  | ischemia     | Medicine
-epilepsy             | brain       | seizures          | levetiracetam  | electroencephalography | genetic    | Medicine
-multiple sclerosis   | brain       | double vision     | natalizumab    | magnetic resonance imaging | autoimmunity | Medicine
-migraine             | brain       | throbbing headache | sumatriptan   | headache diary       | genetic      | Pharmacology
-parkinson disease    | brain       | resting tremor    | levodopa       | gait analysis        | degeneration | Pharmacology
-hepatitis b          | liver       | jaundice          | tenofovir      | viral serology       | infection    | Microbiology
-cirrhosis            | liver       | ascites           | spironolactone | elastography         | toxins       | Pathology
-gallstones           | gallbladder | biliary colic     | ursodiol       | abdominal ultrasound | metabolism   | Surgery
-peptic ulcer         | stomach     | epigastric pain   | omeprazole     | gastroscopy          | infection    | Surgery
-crohn disease        | bowel       | chronic diarrhea  | infliximab     | colonoscopy          | autoimmunity | Pathology
-kidney stones        | kidney      | flank pain        | tamsulosin     | urinalysis           | metabolism   | Surgery
-glomerulonephritis   | kidney      | foamy urine       | prednisone     | kidney biopsy        | autoimmunity | Pathology
-diabetes             | pancreas    | excessive thirst  | metformin      | fasting glucose      | metabolism   | Medicine
-hypothyroidism       | thyroid     | cold intolerance  | levothyroxine  | thyrotropin level    | autoimmunity | Medicine
-gout                 | joints      | swollen toe       | allopurinol    | uric acid level      | metabolism   | Biochemistry
-rheumatoid arthritis | joints      | morning stiffness | methotrexate   | rheumatoid factor    | autoimmunity | Pathology
-osteoporosis         | bones       | brittle fractures | alendronate    | bone densitometry    | degeneration | Orthopaedics
-psoriasis            | skin        | scaly plaques     | calcipotriol   | skin biopsy          | autoimmunity | Skin
-glaucoma             | eye         | tunnel vision     | latanoprost    | tonometry            | degeneration | Ophthalmology
+pneumonia, lung, productive cough, amoxicillin, chest radiography, infection, Medicine
+tuberculosis, lung, night sweats, isoniazid, sputum culture, infection, Microbiology
+asthma, lung, wheezing, salbutamol, spirometry, allergy, Medicine
+heart failure, heart, ankle swelling, furosemide, echocardiography, ischemia, Medicine
+atrial fibrillation, heart, palpitations, apixaban, electrocardiography, degeneration, Medicine
+stroke, brain, facial droop, alteplase, computed tomography, ischemia, Medicine
+epilepsy, brain, seizures, levetiracetam, electroencephalography, heredity, Medicine
+multiple sclerosis, brain, double vision, natalizumab, spinal tap, autoimmunity, Medicine
+migraine, brain, throbbing headache, sumatriptan, headache diary, heredity, Pharmacology
+parkinson disease, brain, resting tremor, levodopa, gait analysis, degeneration, Pharmacology
+hepatitis b, liver, jaundice, tenofovir, viral serology, infection, Microbiology
+cirrhosis, liver, ascites, spironolactone, elastography, toxins, Pathology
+gallstones, gallbladder, biliary colic, ursodiol, abdominal ultrasound, metabolism, Surgery
+peptic ulcer, stomach, epigastric pain, omeprazole, gastroscopy, infection, Surgery
+crohn disease, bowel, chronic diarrhea, infliximab, colonoscopy, autoimmunity, Pathology
+kidney stones, kidney, flank pain, tamsulosin, urinalysis, metabolism, Surgery
+nephritis, kidney, foamy urine, prednisone, kidney biopsy, autoimmunity, Pathology
+diabetes, pancreas, excessive thirst, metformin, fasting glucose, metabolism, Medicine
+hypothyroidism, thyroid, cold intolerance, levothyroxine, thyrotropin level, autoimmunity, Medicine
+gout, joints, swollen toe, allopurinol, uric acid level, metabolism, Biochemistry
+arthritis, joints, morning stiffness, methotrexate, rheumatoid factor, autoimmunity, Pathology
+osteoporosis, bones, brittle fractures, alendronate, bone densitometry, degeneration, Orthopaedics
+psoriasis, skin, scaly plaques, calcipotriol, skin biopsy, autoimmunity, Skin
+glaucoma, eye, tunnel vision, latanoprost, tonometry, degeneration, Ophthalmology
 """.strip().splitlines()
 )  # fmt: skip
 

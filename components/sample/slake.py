@@ -55,11 +55,24 @@ def make_slake(folder: Path, settings: SampleSettings) -> list[Path]:
 def _as_rows(number: int, scene: Scene, asked: list[Asked]) -> Iterator[dict[str, Any]]:
     for question in asked:
         answer = KINDS[scene.modality] if _names_modality(question) else question.answer
-        yield _as_row(number, scene, question, question.question, start_upper(answer), "en")
+        yield _as_row(
+            number,
+            scene,
+            question,
+            question=question.question,
+            answer=start_upper(answer),
+            language="en",
+        )
     if scene.lesions and number % 3 == 0:
         asked_side = Asked("", "", "side", closed=False, form=0)
-        answer = CHINESE_SIDE[scene.lesions.side]
-        yield _as_row(number, scene, asked_side, "病变在图像的哪一侧?", answer, "zh")
+        yield _as_row(
+            number,
+            scene,
+            asked_side,
+            question="病变在图像的哪一侧?",
+            answer=CHINESE_SIDE[scene.lesions.side],
+            language="zh",
+        )
 
 
 def _names_modality(asked: Asked) -> bool:
@@ -67,7 +80,7 @@ def _names_modality(asked: Asked) -> bool:
 
 
 def _as_row(
-    number: int, scene: Scene, asked: Asked, question: str, answer: str, language: str
+    number: int, scene: Scene, asked: Asked, *, question: str, answer: str, language: str
 ) -> dict[str, Any]:
     return {
         "img_id": number,

@@ -11,8 +11,10 @@ from components.sample.drawing import (
     Layer,
     Pixels,
     blend,
+    clip_unit,
     develop,
     grid,
+    rgb,
     scatter,
     smooth_noise,
     tint,
@@ -30,7 +32,7 @@ def _stipple(ground: Layer, share: float, strength: float, dice: Dice) -> Layer:
     """Purple nuclei on a ground; ``share`` of the pixels start one."""
     image_px = ground.shape[0]
     dots = scatter(image_px, int(share * image_px**2), dice)
-    return blend(ground, strength * dots[..., None], np.float32(PURPLE))
+    return blend(ground, strength * dots[..., None], rgb(PURPLE))
 
 
 def _waves(image_px: int, num: float, wobble: float, dice: Dice) -> Layer:
@@ -39,7 +41,7 @@ def _waves(image_px: int, num: float, wobble: float, dice: Dice) -> Layer:
     angle = dice.uniform(0, np.pi)
     bend = wobble * smooth_noise(3, image_px, dice)
     phase = num * (across * np.cos(angle) + down * np.sin(angle)) + bend + dice.uniform(0, 1)
-    return (0.5 + 0.5 * np.sin(2 * np.pi * phase)).astype(np.float32)
+    return np.asarray(0.5 + 0.5 * np.sin(2 * np.pi * phase), np.float32)
 
 
 def _bubbles(image_px: int, num: int, dice: Dice) -> Layer:
@@ -50,7 +52,7 @@ def _bubbles(image_px: int, num: int, dice: Dice) -> Layer:
     ridge = np.abs(np.sin(np.pi * (num * across + shift_x + bend))) * np.abs(
         np.sin(np.pi * (num * down + shift_y + bend))
     )
-    return np.clip(ridge * 3.0, 0, 1).astype(np.float32)
+    return clip_unit(ridge * 3.0)
 
 
 def _adipose(image_px: int, dice: Dice) -> Layer:
@@ -84,7 +86,7 @@ def _mucosa(image_px: int, dice: Dice) -> Layer:
     glands = _bubbles(image_px, 3, dice)
     wall = np.exp(-(((glands - 0.75) / 0.2) ** 2)) * (glands < 0.999)
     ground = tint(glands, PINK, PALE)
-    return blend(ground, 0.85 * wall[..., None].astype(np.float32), np.float32(PURPLE))
+    return blend(ground, 0.85 * wall[..., None].astype(np.float32), rgb(PURPLE))
 
 
 def _stroma(image_px: int, dice: Dice) -> Layer:
@@ -93,7 +95,7 @@ def _stroma(image_px: int, dice: Dice) -> Layer:
 
 
 def _tumour(image_px: int, dice: Dice) -> Layer:
-    clumps = np.clip(3 * (smooth_noise(7, image_px, dice) - 0.3), 0, 1)
+    clumps = clip_unit(3 * (smooth_noise(7, image_px, dice) - 0.3))
     return _stipple(tint(clumps, (0.78, 0.45, 0.65), (0.48, 0.24, 0.58)), 0.02, 0.6, dice)
 
 

@@ -11,7 +11,11 @@ from pathlib import Path
 
 from components.errors import UserError
 from components.sample.iu_xray import make_iu_xray
+from components.sample.medmcqa import make_medmcqa
 from components.sample.medmnist import make_pathmnist, make_pneumoniamnist
+from components.sample.mednli import make_mednli
+from components.sample.meqsum import make_meqsum
+from components.sample.pubmedqa import make_pubmedqa
 from components.sample.settings import SampleSettings
 from components.sample.slake import make_slake
 from components.sample.vqa_rad import make_vqa_rad
@@ -25,6 +29,10 @@ MAKERS: dict[str, Maker] = {
     "iu_xray": make_iu_xray,
     "pneumoniamnist": make_pneumoniamnist,
     "pathmnist": make_pathmnist,
+    "mednli": make_mednli,
+    "meqsum": make_meqsum,
+    "pubmedqa": make_pubmedqa,
+    "medmcqa": make_medmcqa,
 }
 
 
