@@ -1,0 +1,113 @@
+"""Raw files of one source into its folder under data/raw, in their official layout."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from components.acquire.download import download
+from components.cards import Card
+from components.errors import UserError
+
+if TYPE_CHECKING:
+    from components.sample.settings import SampleSettings
+
+PLAIN_FILES = (".json", ".jsonl", ".npz", ".parquet", ".xlsx", ".xml", ".gz")
+MAX_DOWNLOAD_BYTES = 8 << 30
+
+
+def place_sample(card: Card, folder: Path, settings: SampleSettings) -> list[Path]:
+    """Make the source's files with the sample world; returns them, sorted."""
+    from components.sample.world import make_source
+
+    return make_source(card.name, folder, settings)
+
+
+def place_local(card: Card, user_root: Path, folder: Path) -> list[Path]:
+    """Copy the files that the card's roles match from its sub-folder of the user's root.
+
+    The first of ``card.folders`` that holds what is required counts; paths below it are kept.
+    Returns the copies, sorted. Raises UserError, with licence and how to get it, where nothing
+    fits, and where a link leads out of the user's root: what is copied must be what was meant.
+    """
+    _check_root(user_root, folder)
+    origin, found = _find_origin(card, user_root)
+    allowed = (user_root.resolve(), origin.resolve())
+    placed = []
+    for path in sorted(found):
+        target = path.resolve()
+        if not any(target.is_relative_to(place) for place in allowed):
+            raise UserError(
+                f"{path} is a link to {target}, outside of {user_root}",
+                why="only files under acquire.root are taken",
+                next_command="put the file itself there, or point acquire.root at its real folder",
+            )
+        copy = folder / path.relative_to(origin)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        placed.append(copy)
+    return placed
+
+
+def place_download(card: Card, folder: Path) -> list[Path]:
+    """Fetch the source where its card's address is a plain file; else say how to get it.
+
+    Raises UserError for any other address, and when what came is not what the card's roles need.
+    """
+    url = card.source.url
+    name = PurePosixPath(urlsplit(url).path).name
+    if card.source.access != "open" or not name.endswith(PLAIN_FILES):
+        raise UserError(
+            f"{card.title} cannot be downloaded by itself",
+            why=f"access: {card.source.access}; {url} is not a plain file",
+            next_command=card.source.how_to_get,
+        )
+    host = urlsplit(url).hostname or ""
+    path = download(url, folder / name, hosts=frozenset({host}), max_bytes=MAX_DOWNLOAD_BYTES)
+    _match_roles(card, folder)
+    return [path]
+
+
+def _check_root(user_root: Path, folder: Path) -> None:
+    if user_root == Path():  # what an empty setting becomes
+        raise UserError(
+            "acquire.root is empty",
+            why="mode local copies from the folder that it names",
+            next_command="set acquire.root in params.yaml to the folder with your raw files",
+        )
+    if not user_root.is_dir():
+        raise UserError(
+            f"acquire.root {user_root} is not a folder",
+            next_command="set acquire.root in params.yaml to the folder with your raw files",
+        )
+    if folder.resolve().is_relative_to(user_root.resolve()):
+        raise UserError(
+            f"acquire.root {user_root} holds {folder}, where the files go",
+            why="copying a folder into itself would grow it with every run",
+            next_command="set acquire.root in params.yaml to another folder",
+        )
+
+
+def _find_origin(card: Card, user_root: Path) -> tuple[Path, list[Path]]:
+    """The card's sub-folder that fits, and its files; else the error of the first that is there."""
+    fault = None
+    for name in card.folders:
+        origin = user_root / name
+        if not origin.is_dir():
+            continue
+        try:
+            return origin, _match_roles(card, origin)
+        except UserError as error:
+            fault = fault or error
+    raise fault or card.missing([user_root / name for name in card.folders], "raw")
+
+
+def _match_roles(card: Card, origin: Path) -> list[Path]:
+    """Files of every role, each once; UserError where a required role, or all of them, has none."""
+    found = {path for role in card.files for path in card.find(origin, role)}
+    if not found:
+        patterns = [origin / p for files in card.files.values() for p in files.patterns]
+        raise card.missing(patterns, "raw")
+    return sorted(found)
