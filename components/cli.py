@@ -1,0 +1,82 @@
+"""The library's commands: choose a profile, check the machine, find the report.
+
+``biomedgpt run`` and ``plan`` are added in flows/cli.py, since the library knows of no flows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from components.errors import UserError
+
+REPORT = Path("data/report/index.html")
+USER_ERROR = 2
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add each command with the function that it calls."""
+    use = commands.add_parser("use", help="rewrite params.yaml from a profile")
+    use.add_argument("profile", help="demo, real, base, large or xlarge")
+    use.add_argument("--raw", metavar="PATH", help="folder with your own raw files")
+    use.set_defaults(call=use_profile)
+    doctor = commands.add_parser("doctor", help="check this machine, and say how to mend it")
+    doctor.set_defaults(call=check_machine)
+    report = commands.add_parser("report", help="print where the report is")
+    report.set_defaults(call=find_report)
+
+
+def run_command(parser: argparse.ArgumentParser, words: list[str] | None = None) -> int:
+    """Parse and run one command; a UserError is printed without traceback and gives status 2."""
+    arguments = parser.parse_args(words)
+    call: Callable[[argparse.Namespace], int] = arguments.call
+    try:
+        return call(arguments)
+    except UserError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return USER_ERROR
+
+
+def show(line: str) -> None:
+    """Print a line as it is, whatever the width of the terminal."""
+    Console(highlight=False, markup=False, soft_wrap=True).print(line)
+
+
+def use_profile(arguments: argparse.Namespace) -> int:
+    """Rewrite params.yaml."""
+    from components.profiles.overlay import write_params
+
+    params = write_params(arguments.profile, raw=arguments.raw)
+    show(f"params.yaml now holds the profile {params.profile}")
+    show(f"  sizes     {', '.join(params.sizes)}")
+    show(f"  data sets {', '.join(params.datasets)}")
+    show(f"  raw files {params.acquire.mode} {params.acquire.root}".rstrip())
+    show("next: biomedgpt run")
+    return 0
+
+
+def check_machine(_arguments: argparse.Namespace) -> int:
+    """Print one line per check; status 1 when one of them stops the pipeline."""
+    from components.doctor import examine
+
+    findings = examine(Path.cwd())
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        show(f"{finding.level:<5} {finding.subject:<{width}}  {finding.words}")
+        if finding.mend:
+            show(f"{'':<5} {'':<{width}}  -> {finding.mend}")
+    return int(any(finding.level == "FAIL" for finding in findings))
+
+
+def find_report(_arguments: argparse.Namespace) -> int:
+    """Print the report's path."""
+    if not REPORT.is_file():
+        raise UserError(
+            f"{REPORT} is not there", why="no run has ended yet", next_command="biomedgpt run"
+        )
+    show(str(REPORT.resolve()))
+    return 0

@@ -1,0 +1,86 @@
+"""The command ``biomedgpt``: the library's commands, and those that run stages."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from typing import NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from components import cli as library
+from components.cli import REPORT
+from flows.graph import make_plan
+from flows.settings import settle_environment
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command and option; a test holds it as it is."""
+    parser = argparse.ArgumentParser(prog="biomedgpt", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    library.add_commands(commands)
+    run = commands.add_parser("run", help="bring every product up to date")
+    run.set_defaults(call=run_pipeline)
+    plan = commands.add_parser("plan", help="show what would run, and why; runs nothing")
+    plan.set_defaults(call=show_plan)
+    return parser
+
+
+def run_pipeline(_arguments: argparse.Namespace) -> int:
+    """Run what is stale. Where nothing is, Prefect is not even started."""
+    console, started = Console(highlight=False), time.monotonic()
+    plan = make_plan()
+    if not plan.upstream:
+        took = time.monotonic() - started
+        console.print(f"{plan.num_stages} stages up to date ({took:.1f} s)")
+        console.print(f"report: {REPORT}", soft_wrap=True)
+        return 0
+    console.print(f"{len(plan.upstream)} of {plan.num_stages} stages to run; starting Prefect")
+    settle_environment()
+    from flows.order import listen_to_interrupts
+    from flows.pipeline import pipeline
+
+    signal.signal(signal.SIGTERM, _leave)  # by way of exit, which stops Prefect's server
+    listen_to_interrupts(False)
+    try:
+        state = pipeline(plan.upstream, return_state=True)
+    except KeyboardInterrupt:
+        console.print("interrupted; `biomedgpt run` goes on from here")
+        return INTERRUPTED
+    if state.is_completed():
+        console.print(f"report: {REPORT}", soft_wrap=True)
+        return 0
+    sys.stderr.write(f"\n{state.message}\n")
+    return 1
+
+
+def _leave(_number: int, _frame: object) -> NoReturn:
+    sys.exit(TERMINATED)
+
+
+def show_plan(_arguments: argparse.Namespace) -> int:
+    """Print each stage that is stale, and why."""
+    plan = make_plan()
+    table = Table("stage", "why", box=None, pad_edge=False)
+    for stage, reason in plan.reasons.items():
+        table.add_row(stage, reason)
+    console = Console(highlight=False)
+    if plan.reasons:
+        console.print(table)
+    console.print(f"{len(plan.reasons)} of {plan.num_stages} stages to run")
+    return 0
+
+
+def main() -> None:
+    """Run one command; leave with its exit status."""
+    sys.exit(library.run_command(build_parser()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What DVC knows: which stages there are, which are stale and why, and what comes before what."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.errors import UserError
+
+MAX_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages to run. ``upstream`` maps each to those of them that must come first."""
+
+    upstream: dict[str, list[str]]
+    reasons: dict[str, str]
+    num_stages: int
+
+
+def make_plan(blocks: Collection[str] = ()) -> Plan:
+    """Ask DVC what is stale, and add what builds on it.
+
+    With ``blocks``, the plan holds only stages of these dvc.yaml blocks and whatever they need.
+    Raises UserError when dvc.yaml or a file it names is at fault, or the project is locked.
+    """
+    upstream, changes = _ask_dvc()
+    return plan_stages(upstream, changes, blocks)
+
+
+def plan_stages(
+    upstream: Mapping[str, Collection[str]],
+    changes: Mapping[str, list[Any]],
+    blocks: Collection[str] = (),
+) -> Plan:
+    """The plan for a graph and DVC's own account of what changed. Pure."""
+    wanted = set(upstream)
+    if blocks:
+        wanted = _with_upstream({s for s in upstream if s.split("@")[0] in blocks}, upstream)
+    reasons = {name: explain_change(changes[name]) for name in changes if name in wanted}
+    for name in in_order(upstream):
+        stale = [before for before in upstream[name] if before in reasons]
+        if name in wanted and stale and name not in reasons:
+            reasons[name] = f"builds on {_enumerate(stale)}"
+    return Plan(
+        upstream={
+            name: sorted(before for before in upstream[name] if before in reasons)
+            for name in in_order(upstream)
+            if name in reasons
+        },
+        reasons=reasons,
+        num_stages=len(wanted),
+    )
+
+
+def in_order(upstream: Mapping[str, Collection[str]]) -> list[str]:
+    """Every stage after those it builds on; otherwise in the order of dvc.yaml."""
+    ordered: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in ordered:
+            for before in upstream[name]:
+                visit(before)
+            ordered[name] = None
+
+    for name in upstream:
+        visit(name)
+    return list(ordered)
+
+
+def explain_change(entries: list[Any]) -> str:
+    """One line on why a stage is stale, from an entry of ``dvc status``."""
+    outs, deps, other = {}, {}, []
+    for entry in entries:
+        if isinstance(entry, str):
+            other.append(entry)
+        else:
+            outs.update(entry.get("changed outs", {}))
+            deps.update(entry.get("changed deps", {}))
+    if outs and set(outs.values()) == {"deleted"}:
+        return "has no product yet"
+    named = [f"product {path} {how}" for path, how in outs.items()]
+    for path, how in deps.items():
+        keys = how if isinstance(how, dict) else {path: how}
+        named += [f"{key} {change}" for key, change in keys.items()]
+    return _enumerate(named + other)
+
+
+def _enumerate(names: list[str]) -> str:
+    rest = len(names) - MAX_NAMED
+    return ", ".join(names[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _with_upstream(names: set[str], upstream: Mapping[str, Collection[str]]) -> set[str]:
+    reached, waiting = set(names), list(names)
+    while waiting:
+        for before in upstream[waiting.pop()]:
+            if before not in reached:
+                reached.add(before)
+                waiting.append(before)
+    return reached
+
+
+def _ask_dvc() -> tuple[dict[str, list[str]], dict[str, list[Any]]]:
+    from dvc.exceptions import DvcException, NotDvcRepoError
+    from dvc.lock import LockError
+    from dvc.repo import Repo
+
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # it tells of locks that it cleared itself
+    try:
+        repo = Repo()
+        graph = repo.index.graph
+        upstream = {
+            stage.addressing: [before.addressing for before in graph.successors(stage)]
+            for stage in repo.index.stages
+        }
+        return upstream, repo.status()
+    except NotDvcRepoError:
+        raise UserError(
+            "this folder is not the project's root", next_command="change to the cloned folder"
+        ) from None
+    except LockError as error:
+        raise UserError(
+            "another command is working in this project",
+            why=str(error).splitlines()[0],
+            next_command="wait until it has ended, then try again",
+        ) from None
+    except DvcException as error:
+        raise UserError("dvc.yaml cannot be read", why=str(error)) from None

@@ -1,0 +1,89 @@
+"""A command in a process group of its own, read line by line, and ended with all that it began."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+GRACE_S = 10.0
+
+_running: set[subprocess.Popen[str]] = set()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended: its exit status, its lines, and whether its time was up."""
+
+    status: int
+    lines: list[str]
+    timed_out: bool
+
+
+def run_command(
+    command: Sequence[str],
+    tell: Callable[[str], None],
+    *,
+    time_limit_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
+    """Run a command and hand each line of its output to ``tell`` as it comes."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+        start_new_session=True,
+    )
+    with _lock:
+        _running.add(process)
+    timed_out = threading.Event()
+
+    def end() -> None:
+        timed_out.set()
+        _stop(process)
+
+    timer = threading.Timer(time_limit_s, end)
+    timer.daemon = True
+    timer.start()
+    lines: list[str] = []
+    try:
+        for line in process.stdout or ():
+            lines.append(line.rstrip())
+            tell(line.rstrip())
+        status = process.wait()
+    finally:
+        timer.cancel()
+        with _lock:
+            _running.discard(process)
+    return Finished(status, lines, timed_out.is_set())
+
+
+def stop_commands() -> int:
+    """End every command that is still running, with its children; returns how many there were."""
+    with _lock:
+        processes = list(_running)
+    for process in processes:
+        _stop(process)
+    return len(processes)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Ask the group to end, and make it after a grace period."""
+    _signal(process, signal.SIGTERM)
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        _signal(process, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, number)
