@@ -1,0 +1,22 @@
+"""Text understanding in the form of inference between two texts."""
+
+from __future__ import annotations
+
+from components.tasks.base import Fields, Rendered, Task
+from components.tasks.phrasing import clean_caption
+
+
+def render(fields: Fields) -> Rendered:
+    """Whether the premise implies the hypothesis: yes, no or maybe.
+
+    The decoder reads the whole source and answers at its last position (the reference's
+    prompt type ``src``).
+    """
+    premise = clean_caption(str(fields["premise"]))
+    hypothesis = clean_caption(str(fields["hypothesis"]))
+    label = str(fields["label"])
+    source = f' can text1 " {premise} " imply text2 " {hypothesis} "?'
+    return Rendered(source, f" {label}", [label])
+
+
+TASK = Task("understand", ("premise", "hypothesis", "label"), False, "source", "candidates", render)

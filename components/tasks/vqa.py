@@ -1,0 +1,16 @@
+"""Visual question answering: the question goes to the encoder and before the answer."""
+
+from __future__ import annotations
+
+from components.tasks.base import Fields, Rendered, Task
+from components.tasks.phrasing import as_question, clean_question
+
+
+def render(fields: Fields) -> Rendered:
+    """The question, ended by a question mark; the answer in lower case."""
+    question = as_question(clean_question(str(fields["question"])))
+    answer = str(fields["answer"]).lower().strip()
+    return Rendered(f" {question}", f" {answer}", [answer], prefix=f" {question}")
+
+
+TASK = Task("vqa", ("question", "answer"), True, "question", "candidates", render)

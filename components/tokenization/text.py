@@ -1,0 +1,46 @@
+"""Byte-level BPE on the ``tokenizers`` library: trained here, or from GPT-2's published files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
+from tokenizers.trainers import BpeTrainer
+
+
+def train_bpe(texts: Iterable[str], num_merges: int) -> Tokenizer:
+    """A byte-level BPE of 256 bytes and up to ``num_merges`` merges; same texts, same merges."""
+    tokenizer = _byte_level(BPE())
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = BpeTrainer(
+        vocab_size=len(alphabet) + num_merges,
+        initial_alphabet=alphabet,
+        special_tokens=[],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def read_bpe(encoder_json: Path, merges_bpe: Path) -> Tokenizer:
+    """GPT-2's byte-level BPE from its two published files."""
+    vocabulary = json.loads(encoder_json.read_text(encoding="utf-8"))
+    lines = merges_bpe.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split(" ") for line in lines if line and not line.startswith("#version")]
+    merges = [(left, right) for left, right in pairs]
+    return _byte_level(BPE(vocab=vocabulary, merges=merges))
+
+
+def load_bpe(path: Path) -> Tokenizer:
+    """A tokenizer that was saved as JSON."""
+    return Tokenizer.from_file(str(path))
+
+
+def _byte_level(model: BPE) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer

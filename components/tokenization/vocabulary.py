@@ -1,0 +1,147 @@
+"""The one id space of the model: specials, text, mask, image codes, location bins.
+
+Released layout (OFA, BiomedGPT): 0-3 bos, pad, eos, unk; 50,260 text entries in the order of
+dict.txt; 50264 mask; 50265-58456 codes; 58457-59456 bins. A vocabulary trained here keeps the
+order with its own counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from components.errors import UserError
+from components.tokenization.text import load_bpe, read_bpe, train_bpe
+
+BOS, PAD, EOS, UNK = 0, 1, 2, 3
+NUM_SPECIALS = 4
+BPE_FILE, LAYOUT_FILE = "bpe.json", "vocabulary.json"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Text to ids and back. ``order`` holds, for each text entry, its BPE id (-1: a filler)."""
+
+    bpe: Tokenizer
+    order: tuple[int, ...]
+    num_codes: int
+    num_bins: int
+
+    @property
+    def num_text(self) -> int:
+        """Number of text entries."""
+        return len(self.order)
+
+    @property
+    def mask_id(self) -> int:
+        """Id of the mask token."""
+        return NUM_SPECIALS + self.num_text
+
+    @property
+    def size(self) -> int:
+        """Number of all ids."""
+        return self.mask_id + 1 + self.num_codes + self.num_bins
+
+    def code_id(self, code: int) -> int:
+        """Id of an image code."""
+        if not 0 <= code < self.num_codes:
+            raise ValueError(f"image code {code} is not in [0, {self.num_codes})")
+        return self.mask_id + 1 + code
+
+    def bin_id(self, index: int) -> int:
+        """Id of a location bin."""
+        if not 0 <= index < self.num_bins:
+            raise ValueError(f"location bin {index} is not in [0, {self.num_bins})")
+        return self.mask_id + 1 + self.num_codes + index
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, without bos and eos; case and spaces are kept. Only text ids come out."""
+        return [self._ids[i] for i in self.bpe.encode(text).ids]
+
+    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
+        """``encode`` of several texts."""
+        return [[self._ids[i] for i in e.ids] for e in self.bpe.encode_batch(list(texts))]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of ids; bos, pad and eos vanish, codes and bins read ``<code_5>``, ``<bin_7>``."""
+        parts: list[str] = []
+        pending: list[int] = []
+        for token in ids:
+            if NUM_SPECIALS <= token < self.mask_id:
+                pending.append(self.order[token - NUM_SPECIALS])
+                continue
+            parts.append(self._text(pending))
+            pending = []
+            parts.append(self._symbol(token))
+        return "".join([*parts, self._text(pending)])
+
+    def starts_word(self, token: int) -> bool:
+        """Whether a token begins a word; specials and non-text tokens count as words."""
+        return self._starts[token] if token < len(self._starts) else True
+
+    def save(self, folder: Path) -> None:
+        """Write bpe.json and vocabulary.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.bpe.save(str(folder / BPE_FILE))
+        layout = {"order": self.order, "num_codes": self.num_codes, "num_bins": self.num_bins}
+        (folder / LAYOUT_FILE).write_text(json.dumps(layout) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Vocabulary:
+        """Read what ``save`` wrote; UserError when it is not there."""
+        path = folder / LAYOUT_FILE
+        if not path.is_file():
+            raise UserError(f"{path} is missing", next_command="dvc repro build_vocabulary")
+        layout = json.loads(path.read_text())
+        bpe = load_bpe(folder / BPE_FILE)
+        return cls(bpe, tuple(layout["order"]), layout["num_codes"], layout["num_bins"])
+
+    @cached_property
+    def _ids(self) -> dict[int, int]:
+        return {bpe: NUM_SPECIALS + i for i, bpe in enumerate(self.order) if bpe >= 0}
+
+    @cached_property
+    def _starts(self) -> list[bool]:
+        starts = [True] * NUM_SPECIALS
+        for bpe in self.order:
+            starts.append(bpe < 0 or str(self.bpe.id_to_token(bpe)).startswith("\u0120"))
+        return starts
+
+    def _text(self, bpe_ids: list[int]) -> str:
+        return self.bpe.decode([i for i in bpe_ids if i >= 0]) if bpe_ids else ""
+
+    def _symbol(self, token: int) -> str:
+        if token in (BOS, PAD, EOS):
+            return ""
+        if token == UNK:
+            return "<unk>"
+        if token == self.mask_id:
+            return "<mask>"
+        code = token - self.mask_id - 1
+        return f"<code_{code}>" if code < self.num_codes else f"<bin_{code - self.num_codes}>"
+
+
+def train_vocabulary(
+    texts: Iterable[str], num_merges: int, num_codes: int, num_bins: int
+) -> Vocabulary:
+    """A vocabulary whose BPE is learnt from texts."""
+    bpe = train_bpe(texts, num_merges)
+    return Vocabulary(bpe, tuple(range(bpe.get_vocab_size())), num_codes, num_bins)
+
+
+def read_vocabulary(
+    encoder_json: Path, merges_bpe: Path, dict_txt: Path, num_codes: int, num_bins: int
+) -> Vocabulary:
+    """The released vocabulary from GPT-2's two files and fairseq's dict.txt.
+
+    Each line of dict.txt is ``<gpt2-id> <count>``; its line number decides the id. Filler words
+    keep their places.
+    """
+    words = [line.rsplit(" ", 1)[0] for line in dict_txt.read_text().splitlines() if line]
+    order = tuple(int(word) if word.isdigit() else -1 for word in words)
+    return Vocabulary(read_bpe(encoder_json, merges_bpe), order, num_codes, num_bins)
