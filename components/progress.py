@@ -27,6 +27,12 @@ class Advance(Protocol):
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
+def say(text: str) -> None:
+    """Print one plain line at once."""
+    Console(file=sys.stdout, soft_wrap=True).print(text, highlight=False, markup=False)
+    sys.stdout.flush()
+
+
 @contextmanager
 def show_progress(label: str, total: int) -> Iterator[Advance]:
     """Yield a function to call as work gets done; prints how long it took at the end."""

@@ -19,11 +19,11 @@ from components.config import Params, TrainingParams
 from components.lineage import hash_code, hash_product, write_manifest
 from components.model.config import model_config
 from components.model.model import UnifiedModel
-from components.model.weights import load_model, save_model
-from components.progress import show_progress
+from components.model.weights import count_parameters, load_model, save_model
+from components.progress import say, show_progress
 from components.tokenization.vocabulary import Vocabulary
-from components.training.launch import launch
 from components.training.distributed import rank_and_world
+from components.training.launch import launch
 from components.training.loop import BatchSource, LoopResult, LoopSettings, train
 from components.training.objective import Objective
 from components.training.step import StepReport
@@ -152,7 +152,7 @@ def run_training(
         )
     if rank_and_world()[0] == 0:
         for fault in result.passed_over:
-            print(f"checkpoint passed over: {fault}")
+            say(f"checkpoint passed over: {fault}")
         out = Path(plan.out)
         save_model(model.to("cpu"), out)
         lines = [json.dumps(entry, sort_keys=True) for entry in result.log]

@@ -44,6 +44,13 @@ def load_model(folder: Path, **changes: Any) -> UnifiedModel:
     return model
 
 
+def count_parameters(folder: Path) -> int:
+    """Number of parameters of a saved model, the tied matrix once, statistics not."""
+    with torch.device("meta"):
+        model = UnifiedModel(ModelConfig.from_json((folder / CONFIG).read_text()))
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def check_names(model: UnifiedModel, tensors: dict[str, torch.Tensor], where: Path) -> None:
     """UserError that lists missing, unexpected and mis-shaped tensors, if there are any."""
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}

@@ -1,0 +1,170 @@
+"""Where training batches come from: pure functions of the step, cut into micro-batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from components.dataset.collate import Batch, Item, collate
+from components.dataset.images import ImageStore
+from components.dataset.order import batch_indices, example_rng
+from components.errors import UserError
+from components.records import Example, read_records
+from components.tasks.encoding import encode_example
+from components.tasks.pretraining import NegativePool, infill_image, infill_text, match_example
+from components.tasks.registry import TASKS
+from components.tokenization.vocabulary import Vocabulary
+
+TEXT_STREAM = 1  # the random numbers of texts are not those of the pairs
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes of what goes into a batch."""
+
+    effective_batch: int
+    micro_batch: int
+    max_source_tokens: int
+    max_target_tokens: int
+    seed: int
+    device: str
+
+
+def load_examples(folder: Path, split: str) -> list[Example]:
+    """The examples of one split; UserError when there is none."""
+    path = folder / "examples.parquet"
+    examples = [e for e in read_records(path, Example) if e.split == split]
+    if not examples:
+        raise UserError(f"{path} has no {split} examples", next_command="dvc repro prepare")
+    return examples
+
+
+def cut(items: Sequence[Item], store: ImageStore | None, limits: Limits, px: int) -> list[Batch]:
+    """Micro-batches of at most ``micro_batch`` items, on the run's device."""
+    size = limits.micro_batch
+    chunks = [items[i : i + size] for i in range(0, len(items), size)]
+    return [collate(chunk, store, px).to(limits.device) for chunk in chunks]
+
+
+class ExampleFeed:
+    """Examples of one split, one part a step: fine-tuning and instruction tuning."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        vocabulary: Vocabulary,
+        store: ImageStore | None,
+        limits: Limits,
+    ) -> None:
+        self.part_names = ["examples"]
+        self.store, self.limits = store, limits
+        self.items = [encode_item(e, vocabulary, limits) for e in examples]
+        self.num_cut = sum(item.encoded.num_cut > 0 for item in self.items)
+
+    def parts(self, step: int) -> list[list[Batch]]:
+        """The effective batch of a step (counted from 1)."""
+        limits = self.limits
+        chosen = batch_indices(len(self.items), limits.effective_batch, limits.seed, step)
+        return [cut([self.items[i] for i in chosen], self.store, limits, 0)]
+
+
+def encode_item(example: Example, vocabulary: Vocabulary, limits: Limits) -> Item:
+    """An example as token ids, cut to the limits."""
+    encoded = encode_example(
+        example,
+        TASKS[example.task],
+        vocabulary,
+        limits.max_source_tokens,
+        limits.max_target_tokens,
+    )
+    return Item(encoded, example.image_id, weight=example.weight)
+
+
+@dataclass(frozen=True)
+class PretrainMaterial:
+    """What pretraining draws from: image-text pairs, texts, and images with codes."""
+
+    pairs: list[Example]
+    texts: list[str]
+    codes: list[tuple[str, list[int]]]
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """Shares of the streams, how much text is masked, and the side of the hidden middle."""
+
+    shares: dict[str, int]
+    mask_ratio: float
+    code_px: int
+
+
+class PretrainFeed:
+    """The mixture of streams. Image-text pairs are one part of the loss, the rest the other.
+
+    Every pair gives its own example and a matching example; text and images give infilling ones.
+    Shares follow the mixture (8 : 2 : 1 of pairs, texts, images). Random choices follow from
+    (seed, step, position), never from a worker's state.
+    """
+
+    def __init__(
+        self,
+        material: PretrainMaterial,
+        vocabulary: Vocabulary,
+        store: ImageStore,
+        limits: Limits,
+        mixing: Mixing,
+    ) -> None:
+        self.part_names = ["vision_language", "infilling"]
+        self.material, self.vocabulary, self.store = material, vocabulary, store
+        self.limits, self.mixing = limits, mixing
+        self.pool = NegativePool.of(material.pairs)
+        self.num_pairs = limits.effective_batch
+        share = limits.effective_batch / mixing.shares["vision_language"]
+        self.num_texts = round(share * mixing.shares["text"]) if material.texts else 0
+        self.num_images = round(share * mixing.shares["image"]) if material.codes else 0
+        self.plain = [encode_item(pair, vocabulary, limits) for pair in material.pairs]
+
+    def parts(self, step: int) -> list[list[Batch]]:
+        """Both parts of the effective batch of a step (counted from 1)."""
+        seed, px = self.limits.seed, self.mixing.code_px
+        pairs = [
+            item
+            for position, index in enumerate(self._draw(len(self.plain), self.num_pairs, step))
+            for item in (self.plain[index], self._match(index, step, position))
+        ]
+        rest = [
+            self._infill_text(index, example_rng(seed + TEXT_STREAM, step, position))
+            for position, index in enumerate(
+                self._draw(len(self.material.texts), self.num_texts, step)
+            )
+        ]
+        rest += [
+            self._infill_image(index)
+            for index in self._draw(len(self.material.codes), self.num_images, step)
+        ]
+        return [cut(pairs, self.store, self.limits, px), cut(rest, self.store, self.limits, px)]
+
+    def _draw(self, available: int, wanted: int, step: int) -> list[int]:
+        return batch_indices(available, wanted, self.limits.seed, step) if wanted else []
+
+    def _match(self, index: int, step: int, position: int) -> Item:
+        rng = example_rng(self.limits.seed, step, position)
+        example = match_example(self.material.pairs[index], self.pool, rng)
+        return encode_item(example, self.vocabulary, self.limits)
+
+    def _infill_text(self, index: int, rng: np.random.Generator) -> Item:
+        encoded = infill_text(
+            self.material.texts[index],
+            self.vocabulary,
+            self.mixing.mask_ratio,
+            self.limits.max_source_tokens,
+            rng,
+        )
+        return Item(encoded)
+
+    def _infill_image(self, index: int) -> Item:
+        image_id, codes = self.material.codes[index]
+        return Item(infill_image(codes, self.vocabulary), image_id, is_code=True)

@@ -1,0 +1,76 @@
+"""Images for the model: decoded once, resized square, kept in memory up to a budget.
+
+Shape letters: B images, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from components.errors import UserError
+from components.readers.images import decode_rgb
+from components.records import ImageRecord, read_records
+
+CACHE_BYTES = 2_000_000_000
+
+
+class ImageStore:
+    """Images by id, as 8-bit RGB at one size."""
+
+    def __init__(self, files: Iterable[Path], image_px: int) -> None:
+        self.image_px = image_px
+        self.encoded = {r.id: r.bytes for file in files for r in read_records(file, ImageRecord)}
+        self.decoded: dict[str, np.ndarray] = {}
+        self.max_decoded = max(CACHE_BYTES // (3 * image_px * image_px), 1)
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self.encoded
+
+    def pixels(self, image_id: str) -> np.ndarray:
+        """(px, px, 3) uint8 of one image."""
+        if image_id in self.decoded:
+            return self.decoded[image_id]
+        if image_id not in self.encoded:
+            raise UserError(f"image {image_id} is not stored", next_command="dvc repro")
+        pixels = resize_square(self.encoded[image_id], self.image_px)
+        if len(self.decoded) < self.max_decoded:
+            self.decoded[image_id] = pixels
+        return pixels
+
+    def batch(self, image_ids: Sequence[str]) -> Tensor:
+        """(B, 3, px, px) float32, normalised; an empty id gives a grey image."""
+        grey = np.full((self.image_px, self.image_px, 3), 127.5, np.float32)
+        stacked = np.stack([self.pixels(i) if i else grey for i in image_ids])
+        return normalise(torch.from_numpy(stacked))
+
+
+def resize_square(content: bytes, image_px: int) -> np.ndarray:
+    """An encoded image as (px, px, 3) uint8, resized bicubically with antialiasing."""
+    image = decode_rgb(content)
+    if image.size != (image_px, image_px):
+        image = image.resize((image_px, image_px), Image.Resampling.BICUBIC)
+    return np.asarray(image)
+
+
+def normalise(pixels_BHW3: Tensor) -> Tensor:
+    """Pixels 0..255 to (B, 3, H, W) with mean and deviation 0.5, as the reference does."""
+    return pixels_BHW3.permute(0, 3, 1, 2).float().div(127.5).sub(1.0).contiguous()
+
+
+def blank_images(images_B3HW: Tensor) -> Tensor:
+    """Grey images of the same shape: what is left when the image says nothing."""
+    return torch.zeros_like(images_B3HW)
+
+
+def hide_middle(images_B3HW: Tensor, middle_px: int) -> Tensor:
+    """The images with their central square set to grey."""
+    hidden = images_B3HW.clone()
+    begin = (images_B3HW.shape[-1] - middle_px) // 2
+    hidden[..., begin : begin + middle_px, begin : begin + middle_px] = 0.0
+    return hidden

@@ -1,0 +1,109 @@
+"""The workers of the training stages: read what the plan names, feed the loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from components.dataset.feeds import (
+    ExampleFeed,
+    Limits,
+    Mixing,
+    PretrainFeed,
+    PretrainMaterial,
+    load_examples,
+)
+from components.dataset.images import ImageStore
+from components.progress import say
+from components.records import Article, Example, Figure, ImageCodes, read_records
+from components.runs import RunPlan, identify, run_training, start_model
+from components.tasks.caption import PROMPT
+from components.tokenization.vocabulary import Vocabulary
+
+IMAGES = "images.parquet"
+PAIRED_TASKS = ("vqa", "caption")  # what the paper pretrains on; classes and texts are not
+
+
+def finetune_worker(settings: dict[str, Any]) -> None:
+    """Tune on the train split of one data set."""
+    _tune(RunPlan(**settings))
+
+
+def instruct_worker(settings: dict[str, Any]) -> None:
+    """Tune on the train split of the instruction examples."""
+    _tune(RunPlan(**settings))
+
+
+def _tune(plan: RunPlan) -> None:
+    vocabulary = Vocabulary.load(Path(plan.vocabulary))
+    folder = Path(plan.inputs[0])
+    examples = load_examples(folder, "train")
+    store = None
+    if any(example.image_id for example in examples):
+        store = ImageStore([folder / IMAGES], plan.settings["image_px"])
+    feed = ExampleFeed(examples, vocabulary, store, _limits(plan))
+    if feed.num_cut:
+        say(f"{feed.num_cut} of {len(examples)} examples were cut to the token limits")
+    run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
+
+
+def pretrain_worker(settings: dict[str, Any]) -> None:
+    """Train on image-text pairs, texts and image codes."""
+    plan = RunPlan(**settings)
+    vocabulary = Vocabulary.load(Path(plan.vocabulary))
+    articles, codes, *sets = (Path(path) for path in plan.inputs)
+    material = read_material(articles, codes, sets)
+    store = ImageStore([folder / IMAGES for folder in [articles, *sets]], plan.settings["image_px"])
+    feed = PretrainFeed(
+        material,
+        vocabulary,
+        store,
+        _limits(plan),
+        Mixing(plan.settings["mixture"], plan.settings["mask_ratio"], plan.code_px),
+    )
+    say(
+        f"pretraining on {len(material.pairs)} image-text pairs, {len(material.texts)} texts, "
+        f"{len(material.codes)} images with codes; no detection records"
+    )
+    run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
+
+
+def read_material(articles: Path, codes: Path, sets: list[Path]) -> PretrainMaterial:
+    """Train splits of the paired sets, figures with their captions, article texts, codes."""
+    examples = [e for folder in sets for e in read_records(folder / "examples.parquet", Example)]
+    pairs = [e for e in examples if e.split == "train" and e.task in PAIRED_TASKS]
+    pairs += [_caption(f) for f in read_records(articles / "figures.parquet", Figure) if f.image_id]
+    texts = [f"{a.title} {a.text}" for a in read_records(articles / "articles.parquet", Article)]
+    kept_out = {e.image_id for e in examples if e.split != "train"}
+    coded = [
+        (c.image_id, c.codes)
+        for c in read_records(codes / "codes.parquet", ImageCodes)
+        if c.image_id not in kept_out
+    ]
+    return PretrainMaterial(pairs, texts, coded)
+
+
+def _caption(figure: Figure) -> Example:
+    return Example(
+        id=figure.id,
+        dataset="pmc_oa",
+        task="caption",
+        split="train",
+        source=PROMPT,
+        target=f" {figure.caption}",
+        image_id=figure.image_id,
+        modality=figure.modality,
+        origin=figure.origin,
+    )
+
+
+def _limits(plan: RunPlan) -> Limits:
+    values = plan.settings
+    return Limits(
+        effective_batch=values["effective_batch"],
+        micro_batch=values["micro_batch"],
+        max_source_tokens=values["max_source_tokens"],
+        max_target_tokens=values["max_target_tokens"],
+        seed=plan.seed,
+        device=plan.device,
+    )

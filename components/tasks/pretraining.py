@@ -1,0 +1,97 @@
+"""The pretraining tasks: matching, text infilling, image infilling, detection.
+
+Prompts as the public pretraining code has them. Negatives come from the same domain (the same
+modality where it is known), not from a general word list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from components.records import Example
+from components.tasks.encoding import EncodedExample
+from components.tasks.masking import mask_words
+from components.tasks.phrasing import clean_caption
+from components.tokenization.boxes import box_bins
+from components.tokenization.vocabulary import BOS, EOS, Vocabulary
+
+TEXT_PROMPT = ' what is the complete text of " "?'
+IMAGE_PROMPT = " what is the image in the middle part?"
+DETECTION_PROMPT = " what are the objects in the image?"
+
+
+@dataclass(frozen=True)
+class NegativePool:
+    """Targets to draw wrong captions and answers from, by (task, prompt, modality)."""
+
+    targets: dict[tuple[str, str, str], list[str]]
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> NegativePool:
+        """Distinct targets per task, decoder prompt and modality, in a fixed order."""
+        found: dict[tuple[str, str, str], dict[str, None]] = {}
+        for example in examples:
+            found.setdefault(_kind(example), {})[example.target] = None
+        return cls({kind: sorted(targets) for kind, targets in found.items()})
+
+    def draw(self, example: Example, rng: np.random.Generator) -> str:
+        """Another target for the same kind of example; "" when there is none."""
+        others = [t for t in self.targets.get(_kind(example), []) if t != example.target]
+        return others[int(rng.integers(len(others)))] if others else ""
+
+
+def _kind(example: Example) -> tuple[str, str, str]:
+    return example.task, example.prefix, example.modality
+
+
+def match_example(example: Example, pool: NegativePool, rng: np.random.Generator) -> Example:
+    """Does the text belong to the image? Half of the time it does."""
+    wrong = pool.draw(example, rng) if rng.random() < 0.5 else ""
+    text = (wrong or example.target).strip()
+    if example.task == "caption":
+        source = f' does the image describe " {clean_caption(text)} "?'
+    else:
+        question = example.source.strip()
+        source = f' what is the answer to question " {question} ". is " {text} "?'
+    target = " no" if wrong else " yes"
+    return replace(example, source=source, prefix="", target=target, references=[target.strip()])
+
+
+def infill_text(
+    text: str, vocabulary: Vocabulary, ratio: float, max_tokens: int, rng: np.random.Generator
+) -> EncodedExample:
+    """Restore a text whose words were masked; long texts give a random window of whole words."""
+    ids = vocabulary.encode(f" {text.lower().strip()}")
+    prompt = vocabulary.encode(TEXT_PROMPT)
+    cut = len(vocabulary.encode(' "?'))
+    window = max_tokens - len(prompt) - 2
+    num_cut = max(len(ids) - window, 0)
+    if num_cut:
+        begin = int(rng.integers(0, num_cut + 1))
+        while begin > 0 and not vocabulary.starts_word(ids[begin]):
+            begin -= 1
+        ids = ids[begin : begin + window]
+    masked = mask_words(ids, vocabulary.starts_word, vocabulary.mask_id, ratio, rng)[:window]
+    source = [BOS, *prompt[:-cut], *masked, *prompt[-cut:], EOS]
+    return EncodedExample(source, [], [*ids, EOS], num_cut)
+
+
+def infill_image(codes: Sequence[int], vocabulary: Vocabulary) -> EncodedExample:
+    """Name the codes of the middle of an image, which the encoder does not see."""
+    source = [BOS, *vocabulary.encode(IMAGE_PROMPT), EOS]
+    return EncodedExample(source, [], [*(vocabulary.code_id(c) for c in codes), EOS], 0)
+
+
+def detect_objects(
+    boxes: Sequence[tuple[Sequence[float], str]], vocabulary: Vocabulary
+) -> EncodedExample:
+    """Name every object with its box: four location bins, then the label."""
+    source = [BOS, *vocabulary.encode(DETECTION_PROMPT), EOS]
+    target: list[int] = []
+    for box, label in boxes:
+        target += [vocabulary.bin_id(i) for i in box_bins(box, vocabulary.num_bins)]
+        target += vocabulary.encode(f" {label}")
+    return EncodedExample(source, [], [*target, EOS], 0)
