@@ -10,11 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.errors import UserError
+from components.sample.biomed_vital import make_biomed_vital
 from components.sample.iu_xray import make_iu_xray
 from components.sample.medmcqa import make_medmcqa
 from components.sample.medmnist import make_pathmnist, make_pneumoniamnist
 from components.sample.mednli import make_mednli
+from components.sample.medpix import make_medpix
 from components.sample.meqsum import make_meqsum
+from components.sample.pathvqa import make_pathvqa
+from components.sample.pmc_oa import make_pmc_oa
+from components.sample.pubmed import make_pubmed
 from components.sample.pubmedqa import make_pubmedqa
 from components.sample.settings import SampleSettings
 from components.sample.slake import make_slake
@@ -24,11 +29,16 @@ __all__ = ["MAKERS", "SampleSettings", "make_source"]
 
 Maker = Callable[[Path, SampleSettings], list[Path]]
 MAKERS: dict[str, Maker] = {
+    "pubmed": make_pubmed,
+    "pmc_oa": make_pmc_oa,
+    "biomed_vital": make_biomed_vital,
     "vqa_rad": make_vqa_rad,
     "slake": make_slake,
+    "pathvqa": make_pathvqa,
     "iu_xray": make_iu_xray,
     "pneumoniamnist": make_pneumoniamnist,
     "pathmnist": make_pathmnist,
+    "medpix": make_medpix,
     "mednli": make_mednli,
     "meqsum": make_meqsum,
     "pubmedqa": make_pubmedqa,
