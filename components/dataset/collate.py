@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,7 +41,7 @@ class Batch:
 
     def to(self, device: str) -> Batch:
         """The same batch on a device."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         return Batch(**{k: v if v is None else v.to(device) for k, v in values.items()})
 
 

@@ -32,7 +32,8 @@ def mask_words(
     num_inserts = sum(length == 0 for length in lengths)
     spans = [length for length in lengths if length > 0]
     chosen = sorted(rng.choice(len(starts), size=min(len(spans), len(starts)), replace=False))
-    masked, word = [], 0
+    masked: list[int] = []
+    word = 0
     for which, span in zip(chosen, spans, strict=False):
         if which < word:
             continue  # swallowed by the span before it

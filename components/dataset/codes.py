@@ -1,0 +1,63 @@
+"""The images that become codes: which ones, and which part of them.
+
+Shape letters: B images, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from components.dataset.images import normalise, resize_square
+from components.records import Example, ImageRecord, read_records
+
+ARTICLES = Path("data/articles")
+
+
+def image_files(datasets: Sequence[str]) -> list[Path]:
+    """Product folders that hold images."""
+    return [ARTICLES, *(Path("data/examples") / name for name in datasets)]
+
+
+def training_images(datasets: Sequence[str]) -> list[ImageRecord]:
+    """Images of the articles' figures and of train splits, each once; test images never."""
+    found: dict[str, ImageRecord] = {}
+    barred: set[str] = set()
+    for folder in image_files(datasets):
+        images = {r.id: r for r in read_records(folder / "images.parquet", ImageRecord)}
+        if folder != ARTICLES:
+            examples = list(read_records(folder / "examples.parquet", Example))
+            barred |= {e.image_id for e in examples if e.split != "train"}
+            modality = {e.image_id: e.modality for e in examples}
+            images = {key: _with_modality(r, modality[key]) for key, r in images.items()}
+        found = {**images, **found}
+    return [record for key, record in found.items() if key not in barred]
+
+
+def _with_modality(record: ImageRecord, modality: str) -> ImageRecord:
+    if record.modality or not modality:
+        return record
+    return ImageRecord(
+        record.id,
+        record.bytes,
+        record.format,
+        record.width,
+        record.height,
+        modality,
+        record.origin,
+    )
+
+
+def middle_batch(records: Sequence[ImageRecord], code_px: int, crop: str) -> Tensor:
+    """Images in [-1, 1], (B, 3, code_px, code_px).
+
+    ``centre`` resizes to twice ``code_px`` and takes the middle, which is what pretraining hides;
+    ``whole`` resizes all of the image.
+    """
+    side = 2 * code_px if crop == "centre" else code_px
+    pixels = torch.stack([torch.from_numpy(resize_square(r.bytes, side).copy()) for r in records])
+    begin = (side - code_px) // 2
+    return normalise(pixels)[..., begin : begin + code_px, begin : begin + code_px].contiguous()

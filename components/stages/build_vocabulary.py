@@ -1,0 +1,71 @@
+"""build_vocabulary: the one id space, learnt from the training text or read from given files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.cards import load_card
+from components.config import Params
+from components.errors import UserError
+from components.lineage import write_manifest
+from components.records import Article, Example, read_records
+from components.stages.door import enter
+from components.tokenization.vocabulary import read_vocabulary, train_vocabulary
+
+ARTICLES, INSTRUCTIONS, OUT = (
+    Path("data/articles"),
+    Path("data/instructions"),
+    Path("data/vocabulary"),
+)
+FILES = Path("data/raw/bpe")
+
+
+def training_texts(folders: list[Path]) -> Iterator[str]:
+    """What the vocabulary may see: articles, and the train splits of examples."""
+    for article in read_records(ARTICLES / "articles.parquet", Article):
+        yield f" {article.title} {article.text}".lower()
+    for folder in folders:
+        for example in read_records(folder / "examples.parquet", Example):
+            if example.split == "train":
+                yield example.source
+                yield example.target
+
+
+def run(params: Params) -> None:
+    """Train or read the vocabulary, and save it."""
+    settings = params.build_vocabulary
+    sets = [Path("data/examples") / name for name in params.datasets]
+    if settings.text == "files":
+        if not FILES.is_dir():
+            raise UserError(
+                f"{FILES} is missing",
+                why="build_vocabulary.text is files: encoder.json, vocab.bpe and dict.txt",
+                next_command=load_card("bpe").source.how_to_get,
+            )
+        encoder, merges, order = (FILES / n for n in ("encoder.json", "vocab.bpe", "dict.txt"))
+        vocabulary = read_vocabulary(encoder, merges, order, settings.num_codes, settings.num_bins)
+        inputs = [FILES]
+    else:
+        inputs = [ARTICLES, INSTRUCTIONS, *sets]
+        texts = training_texts([INSTRUCTIONS, *sets])
+        vocabulary = train_vocabulary(
+            texts, settings.num_merges, settings.num_codes, settings.num_bins
+        )
+    vocabulary.save(OUT)
+    print(
+        f"{vocabulary.size} entries: 4 specials, {vocabulary.num_text} text, 1 mask, "
+        f"{vocabulary.num_codes} image codes, {vocabulary.num_bins} location bins"
+    )
+    write_manifest(
+        OUT,
+        stage="build_vocabulary",
+        identity={},
+        settings=settings.model_dump(),
+        inputs=inputs,
+        counts={"in": vocabulary.size, "out": vocabulary.size},
+    )
+
+
+if __name__ == "__main__":
+    enter("build_vocabulary", run)

@@ -1,0 +1,223 @@
+"""The VQ-GAN whose codes the model names: eight-fold smaller grids, one code a cell.
+
+Architecture: taming-transformers (arXiv 2012.09841) with the Gumbel quantizer of DALL-E, in the
+f8 / 8,192-code configuration; parameter names are those of its checkpoints.
+
+Shape letters: B images, C channels, H and W pixels, h and w cells, K codes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class VqganConfig:
+    """Widths of the network. The released one: 128 channels, latent 256, 8,192 codes."""
+
+    channels: int = 128
+    latent: int = 256
+    num_codes: int = 8192
+    multipliers: tuple[int, ...] = (1, 1, 2, 4)
+    num_blocks: int = 2
+    in_channels: int = 3
+
+    def to_json(self) -> str:
+        """This config as stable JSON."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> VqganConfig:
+        """Read a config."""
+        values = json.loads(text)
+        return cls(**{**values, "multipliers": tuple(values["multipliers"])})
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    """32 groups as released; narrow networks have as many groups as divide them."""
+    groups = 32 if channels % 32 == 0 else max(g for g in (16, 8, 4, 2, 1) if channels % g == 0)
+    return nn.GroupNorm(groups, channels, eps=1e-6)
+
+
+class ResBlock(nn.Module):
+    """Norm, swish, conv, twice, around a shortcut."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = _norm(channels), nn.Conv2d(channels, out, 3, 1, 1)
+        self.norm2, self.conv2 = _norm(out), nn.Conv2d(out, out, 3, 1, 1)
+        self.nin_shortcut = nn.Conv2d(channels, out, 1) if channels != out else None
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, out, H, W)."""
+        y = self.conv1(F.silu(self.norm1(x_BCHW)))
+        y = self.conv2(F.silu(self.norm2(y)))
+        shortcut: Tensor = x_BCHW if self.nin_shortcut is None else self.nin_shortcut(x_BCHW)
+        return shortcut + y
+
+
+class AttnBlock(nn.Module):
+    """Single-head attention over all cells, around an identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = _norm(channels)
+        self.q, self.k = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 1)
+        self.v, self.proj_out = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """(B, C, H, W) -> the same shape."""
+        y = self.norm(x_BCHW)
+        q, k, v = (f(y).flatten(2).transpose(1, 2) for f in (self.q, self.k, self.v))
+        out = F.scaled_dot_product_attention(q, k, v)
+        change: Tensor = self.proj_out(out.transpose(1, 2).reshape(x_BCHW.shape))
+        return x_BCHW + change
+
+
+class Resample(nn.Module):
+    """A level's change of resolution: halves with a strided conv, or doubles and convolves."""
+
+    def __init__(self, channels: int, *, down: bool) -> None:
+        super().__init__()
+        self.down = down
+        self.conv = nn.Conv2d(channels, channels, 3, 2 if down else 1, 0 if down else 1)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Half or twice the height and width."""
+        if self.down:
+            x_BCHW = F.pad(x_BCHW, (0, 1, 0, 1))
+        else:
+            x_BCHW = F.interpolate(x_BCHW, scale_factor=2.0, mode="nearest")
+        y: Tensor = self.conv(x_BCHW)
+        return y
+
+
+class Level(nn.Module):
+    """Blocks at one resolution, with attention at the coarsest."""
+
+    def __init__(self, widths: list[int], *, attention: bool) -> None:
+        super().__init__()
+        pairs = list(itertools.pairwise(widths))
+        self.block = nn.ModuleList(ResBlock(a, b) for a, b in pairs)
+        self.attn = nn.ModuleList(AttnBlock(b) for _, b in pairs if attention)
+        self.downsample: nn.Module | None = None
+        self.upsample: nn.Module | None = None
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Through the blocks, then the change of resolution if there is one."""
+        for i, block in enumerate(self.block):
+            x_BCHW = block(x_BCHW)
+            if len(self.attn):
+                x_BCHW = self.attn[i](x_BCHW)
+        for resample in (self.downsample, self.upsample):
+            x_BCHW = x_BCHW if resample is None else resample(x_BCHW)
+        return x_BCHW
+
+
+class Middle(nn.Module):
+    """Block, attention, block at the coarsest resolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block_1, self.attn_1 = ResBlock(channels, channels), AttnBlock(channels)
+        self.block_2 = ResBlock(channels, channels)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """(B, C, h, w) -> the same shape."""
+        y: Tensor = self.block_2(self.attn_1(self.block_1(x_BCHW)))
+        return y
+
+
+class Coder(nn.Module):
+    """Encoder (down) or decoder (up); the last level is an eighth of the resolution."""
+
+    def __init__(self, config: VqganConfig, *, up: bool) -> None:
+        super().__init__()
+        widths = [config.channels * m for m in config.multipliers]
+        last, self.is_decoder = len(widths) - 1, up
+        self.conv_in = nn.Conv2d(
+            config.latent if up else config.in_channels, widths[-1] if up else widths[0], 3, 1, 1
+        )
+        self.mid = Middle(widths[-1])
+        levels = []
+        for i, width in enumerate(widths):
+            before = widths[min(i + 1, last)] if up else widths[max(i - 1, 0)]
+            num = config.num_blocks + (1 if up else 0)
+            level = Level([before, *[width] * num], attention=i == last)
+            if up and i > 0:
+                level.upsample = Resample(width, down=False)
+            if not up and i < last:
+                level.downsample = Resample(width, down=True)
+            levels.append(level)
+        self.add_module("up" if up else "down", nn.ModuleList(levels))
+        self.norm_out = _norm(widths[0] if up else widths[-1])
+        self.conv_out = nn.Conv2d(
+            widths[0] if up else widths[-1],
+            config.in_channels if up else config.latent,
+            3,
+            1,
+            1,
+        )
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Images to latents (B, latent, h, w), or latents to images."""
+        y = self.conv_in(x_BCHW)
+        if self.is_decoder:
+            y = self.mid(y)
+            for level in reversed(self.up):  # type: ignore[arg-type]
+                y = level(y)
+        else:
+            for level in self.down:  # type: ignore[union-attr]
+                y = level(y)
+            y = self.mid(y)
+        out: Tensor = self.conv_out(F.silu(self.norm_out(y)))
+        return out
+
+
+class Quantizer(nn.Module):
+    """Logits over the codes, and the codes' vectors."""
+
+    def __init__(self, config: VqganConfig) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(config.latent, config.num_codes, 1)
+        self.embed = nn.Embedding(config.num_codes, config.latent)
+
+
+class Vqgan(nn.Module):
+    """Image to code logits, and codes to image. Images are in [-1, 1]."""
+
+    def __init__(self, config: VqganConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder, self.decoder = Coder(config, up=False), Coder(config, up=True)
+        self.quantize = Quantizer(config)
+        self.quant_conv = nn.Conv2d(config.latent, config.latent, 1)
+        self.post_quant_conv = nn.Conv2d(config.latent, config.latent, 1)
+
+    def code_logits(self, images_BCHW: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, K, H / 8, W / 8)."""
+        logits: Tensor = self.quantize.proj(self.quant_conv(self.encoder(images_BCHW)))
+        return logits
+
+    def decode_latents(self, latents_BChw: Tensor) -> Tensor:
+        """Code vectors (B, latent, h, w) -> images (B, 3, 8h, 8w), not clamped."""
+        images: Tensor = self.decoder(self.post_quant_conv(latents_BChw))
+        return images
+
+    def decode_codes(self, codes_Bhw: Tensor) -> Tensor:
+        """Codes (B, h, w) -> images (B, 3, 8h, 8w) in [-1, 1]."""
+        latents = self.quantize.embed(codes_Bhw).permute(0, 3, 1, 2)
+        return self.decode_latents(latents).clamp(-1, 1)
+
+    def reconstruct(self, images_BCHW: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+        """Training pass: images through sampled soft codes; returns images and code logits."""
+        logits = self.code_logits(images_BCHW)
+        soft = F.gumbel_softmax(logits, tau=temperature, dim=1, hard=False)
+        latents = torch.einsum("bkhw,kc->bchw", soft, self.quantize.embed.weight)
+        return self.decode_latents(latents), logits
