@@ -1,0 +1,74 @@
+"""Raw values made plain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.readers.values import (
+    BadValue,
+    as_group,
+    as_label,
+    as_modality,
+    as_question_kind,
+    as_text,
+    pick,
+)
+
+
+@pytest.mark.parametrize(("value", "text"), [(" a b ", "a b"), (3, "3"), (2.5, "2.5"), ("0", "0")])
+def test_text_and_numbers_are_text(value: Any, text: str) -> None:
+    assert as_text(value, "answer") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [(None, "missing-answer"), ("", "empty-answer"), (" \t", "empty-answer"),
+     (True, "wrong-type"), ([], "wrong-type"), ({"a": 1}, "wrong-type")],
+)  # fmt: skip
+def test_what_is_not_text_says_why(value: Any, reason: str) -> None:
+    with pytest.raises(BadValue) as raised:
+        as_text(value, "answer")
+    assert raised.value.reason == reason
+
+
+def test_labels_are_answers_of_the_card() -> None:
+    assert as_label(0, "label", {"0": "normal"}) == "normal"
+    with pytest.raises(BadValue, match="unknown-label"):
+        as_label(2, "label", {"0": "normal"})
+
+
+@pytest.mark.parametrize(
+    ("value", "answer", "kind"),
+    [("OPEN", "x", "open"), ("CLOSED ", "x", "closed"), (" closed", "left", "closed"),
+     (None, "Yes", "closed"), ("", "no", "closed"), ("OTHER", "liver", "open"),
+     (7, "yes", "closed")],
+)  # fmt: skip
+def test_open_and_closed(value: Any, answer: str, kind: str) -> None:
+    assert as_question_kind(value, answer) == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("X-Ray", "xray"), ("CT", "ct"), ("MRI", "mr"), ("MR", "mr"), ("Sonar", "d"), (None, "d")],
+)
+def test_modalities_in_our_words(value: Any, expected: str) -> None:
+    assert as_modality(value, "d") == expected
+
+
+def test_pick_steps_and_falls_back() -> None:
+    record = {"a": {"b c": 1}, "x": None, "y": 2}
+    assert pick(record, "a.b c") == 1
+    assert pick(record, "x|y") == 2
+    assert pick(record, "a.b.c") is None
+    assert pick(record, "nothing") is None
+
+
+@given(st.text(), st.text())
+def test_groups_are_short_and_keep_apart(one: str, other: str) -> None:
+    assert len(as_group(one)) <= 64
+    if one.strip() != other.strip():
+        assert as_group(one) != as_group(other)
