@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from components.errors import UserError
 
@@ -156,9 +156,11 @@ class InstructParams(TrainingParams):
 class EvaluateParams(Section):
     """How predictions are made and what they are compared with."""
 
-    batch: int
-    beam: int
-    max_target_tokens: int
+    batch: int = Field(ge=1)
+    beam: int = Field(ge=1)
+    length_penalty: float = Field(ge=0)
+    no_repeat_ngram: int = Field(ge=0, description="0 allows repetition")
+    max_target_tokens: int = Field(ge=2)
     conditions: list[Literal["full", "blank"]]
     bootstrap: int = Field(ge=100)
     confidence: float = Field(gt=0, lt=1)
@@ -171,14 +173,18 @@ class ReportParams(Section):
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """The whole of params.yaml.
+
+    Zero-shot means unseen: a data set of ``zero_shot_on`` cannot be one of ``pretrained_on``.
+    """
 
     profile: str
     seed: int
     sizes: list[str]
     datasets: list[str]
     sources: list[str] = Field(description="raw sources beyond the data sets")
-    instructed_on: list[str] = Field(description="data sets for the zero-shot evaluation")
+    pretrained_on: list[str] = Field(description="data sets whose train pairs are pretrained on")
+    zero_shot_on: list[str] = Field(description="data sets that the instructed model must not know")
     compute: ComputeParams
     acquire: AcquireParams
     ingest_pubmed: IngestPubmedParams
@@ -193,6 +199,17 @@ class Params(Section):
     instruct: InstructParams
     evaluate: EvaluateParams
     report: ReportParams
+
+    @model_validator(mode="after")
+    def _check_lists(self) -> Params:
+        for name in ("pretrained_on", "zero_shot_on"):
+            unknown = [item for item in getattr(self, name) if item not in self.datasets]
+            if unknown:
+                raise ValueError(f"{name} names {unknown}, which are not in datasets")
+        known = [item for item in self.zero_shot_on if item in self.pretrained_on]
+        if known:
+            raise ValueError(f"zero_shot_on and pretrained_on share {known}: that is not zero-shot")
+        return self
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:
@@ -223,6 +240,8 @@ def validate(model: type[M], values: Any, where: str) -> M:
 
 def _explain(model: type[BaseModel], item: Any) -> str:
     path = [str(part) for part in item["loc"]]
+    if not path:  # a rule about several keys
+        return str(item["msg"]).removeprefix("Value error, ")
     key, found = ".".join(path), item.get("input")
     if item["type"] == "extra_forbidden":
         allowed = sorted(_section_keys(model, path[:-1]))

@@ -152,6 +152,18 @@ class Prediction:
     source: str
 
 
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What one test item shares with one training material, with the evidence to judge it by."""
+
+    kind: str
+    test: str
+    test_id: str
+    train: str
+    train_id: str
+    evidence: str
+
+
 def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
@@ -184,6 +196,9 @@ SCHEMAS: dict[type, pa.Schema] = {
         id=_TEXT, dataset=_TEXT, size=_TEXT, condition=_TEXT, prediction=_TEXT, target=_TEXT,
         references=_TEXTS, log_probability=pa.float64(), baseline=_TEXT, category=_TEXT,
         group=_TEXT, image_id=_TEXT, source=_TEXT,
+    ),
+    Overlap: _schema(
+        kind=_TEXT, test=_TEXT, test_id=_TEXT, train=_TEXT, train_id=_TEXT, evidence=_TEXT
     ),
     Reject: _schema(origin=_TEXT, reason=_TEXT, detail=_TEXT),
 }  # fmt: skip

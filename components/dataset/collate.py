@@ -42,7 +42,8 @@ class Batch:
     def to(self, device: str) -> Batch:
         """The same batch on a device."""
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: v if v is None else v.to(device) for k, v in values.items()})
+        moved: dict[str, Any] = {k: None if v is None else v.to(device) for k, v in values.items()}
+        return Batch(**moved)
 
 
 def collate(items: Sequence[Item], store: ImageStore | None, middle_px: int = 0) -> Batch:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from components.cards import Card
 from components.records import SPLITS, UNSPLIT, Reject
 
+MISSING = "missing-image"
 ALL = "all"  # the role of files without an official split
 
 
@@ -56,9 +57,9 @@ def locate(name: str, base: Path, root: Path, origin: str) -> Path | Reject:
     path = base / posix
     try:
         if not path.is_file():
-            return Reject(origin, "missing-image", str(posix))
+            return Reject(origin, MISSING, str(posix))
     except OSError as error:  # a name that no file system can hold
-        return Reject(origin, "missing-image", f"{str(posix)[:200]}: {error.strerror}")
+        return Reject(origin, MISSING, f"{str(posix)[:200]}: {error.strerror}")
     if not path.resolve().is_relative_to(root.resolve()):
         return Reject(origin, "path-outside", f"{posix} is a link out of the data set's folder")
     return path

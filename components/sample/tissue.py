@@ -10,10 +10,10 @@ from components.sample.drawing import (
     Dice,
     Layer,
     Pixels,
+    aim,
     blend,
     clip_unit,
     develop,
-    grid,
     rgb,
     scatter,
     smooth_noise,
@@ -25,7 +25,8 @@ PURPLE, PINK, PALE = (0.40, 0.20, 0.55), (0.88, 0.58, 0.72), (0.95, 0.92, 0.94)
 
 def draw_tissue(label: int, image_px: int, dice: Dice) -> Pixels:
     """An RGB picture of the kind of tissue that the label names."""
-    return develop(TISSUES[label][1](image_px, dice), dice)
+    stain = np.asarray(dice.uniform(0.86, 1.0, 3), np.float32)
+    return develop(TISSUES[label][1](image_px, dice) * stain, dice)
 
 
 def _stipple(ground: Layer, share: float, strength: float, dice: Dice) -> Layer:
@@ -37,7 +38,8 @@ def _stipple(ground: Layer, share: float, strength: float, dice: Dice) -> Layer:
 
 def _waves(image_px: int, num: float, wobble: float, dice: Dice) -> Layer:
     """Parallel bands at any angle, bent by ``wobble``, from 0 to 1."""
-    across, down = grid(image_px)
+    canvas = aim(image_px, dice)
+    across, down = canvas.across, canvas.down
     angle = dice.uniform(0, np.pi)
     bend = wobble * smooth_noise(3, image_px, dice)
     phase = num * (across * np.cos(angle) + down * np.sin(angle)) + bend + dice.uniform(0, 1)
@@ -46,7 +48,8 @@ def _waves(image_px: int, num: float, wobble: float, dice: Dice) -> Layer:
 
 def _bubbles(image_px: int, num: int, dice: Dice) -> Layer:
     """A jittered honeycomb: 1 inside the cells, 0 at their walls."""
-    across, down = grid(image_px)
+    canvas = aim(image_px, dice)
+    across, down = canvas.across, canvas.down
     shift_x, shift_y = dice.uniform(0, 1, 2)
     bend = 0.35 * smooth_noise(4, image_px, dice)
     ridge = np.abs(np.sin(np.pi * (num * across + shift_x + bend))) * np.abs(

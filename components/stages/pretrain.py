@@ -22,7 +22,7 @@ def run(params: Params, size: str) -> None:
         inputs=[
             Path("data/articles"),
             Path("data/codes"),
-            *(Path("data/examples") / dataset for dataset in params.datasets),
+            *(Path("data/examples") / dataset for dataset in params.pretrained_on),
         ],
         out=Path("data/models/pretrained") / size,
     )

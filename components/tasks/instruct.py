@@ -7,14 +7,14 @@ from components.tasks.phrasing import clean_caption
 
 
 def render(fields: Fields) -> Rendered:
-    """Earlier turns, then the request; the reply in lower case.
+    """The request, then earlier turns, newest first; the reply in lower case.
 
-    Laying turns out as text before the question is this project's proposal: the paper does not
-    say how conversations became single examples.
+    Laying turns out as text is this project's proposal: the paper does not say how conversations
+    became single examples. The request stands first, so that cutting a long history keeps it.
     """
     history, request = str(fields.get("history", "")), clean_caption(str(fields["question"]))
     reply = clean_caption(str(fields["answer"]))
-    source = f" {history} {request}" if history else f" {request}"
+    source = f" {request} earlier: {history}" if history else f" {request}"
     return Rendered(source, f" {reply}", [reply])
 
 

@@ -56,7 +56,7 @@ class ResBlock(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, out, H, W)."""
-        y = self.conv1(F.silu(self.norm1(x_BCHW)))
+        y: Tensor = self.conv1(F.silu(self.norm1(x_BCHW)))
         y = self.conv2(F.silu(self.norm2(y)))
         shortcut: Tensor = x_BCHW if self.nin_shortcut is None else self.nin_shortcut(x_BCHW)
         return shortcut + y

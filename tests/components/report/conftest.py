@@ -291,7 +291,7 @@ def inputs(params: Params) -> ReportInputs:
         hashes={name: hashlib.sha256(name.encode()).hexdigest() for name in manifests},
         metrics={size: make_metrics(datasets, 0.5 + i, size) for i, size in enumerate(sizes)},
         zero_shot={
-            size: make_metrics(params.instructed_on, 0.3 + i / 2, "zero" + size)
+            size: make_metrics(params.zero_shot_on, 0.3 + i / 2, "zero" + size)
             for i, size in enumerate(sizes)
         },
         scale_gains=[

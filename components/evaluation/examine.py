@@ -1,0 +1,124 @@
+"""One data set's test split, answered under every condition, beside the baseline's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from components.cards import Card
+from components.config import EvaluateParams
+from components.dataset.images import ImageStore
+from components.errors import UserError
+from components.evaluation.baselines import fit_baseline
+from components.evaluation.predict import Answer, Answerer, answer_all, candidate_sets
+from components.evaluation.summary import FULL
+from components.progress import Advance, show_progress
+from components.records import Example, Prediction, read_records
+from components.tasks.base import Task
+from components.tasks.registry import TASKS
+
+BASELINES: dict[str, Literal["candidates", "options", "text"]] = {
+    "fixed": "candidates",
+    "train": "candidates",
+    "options": "options",
+    "none": "text",
+}
+INSTRUCTION = "instruct"
+
+
+@dataclass(frozen=True)
+class Exam:
+    """A test split with what its answers are judged beside. ``card`` is the card as it is used."""
+
+    card: Card
+    task: Task
+    train: Sequence[Example]
+    test: Sequence[Example]
+    images: Path
+    baseline: Literal["candidates", "options", "text"]
+
+
+def read_exam(card: Card, folder: Path) -> Exam:
+    """The exam of a fine-tuned model; UserError where there is nothing to test on."""
+    path = folder / "examples.parquet"
+    examples = list(read_records(path, Example))
+    test = [example for example in examples if example.split == "test"]
+    if not test:
+        raise UserError(
+            f"{path} has no test examples",
+            why="a data set without a test split cannot be scored",
+            next_command="raise prepare.derived_test in params.yaml, or look at quarantine.parquet",
+        )
+    train = [example for example in examples if example.split == "train"]
+    baseline = BASELINES[card.candidates]
+    return Exam(card, TASKS[card.task], train, test, folder / "images.parquet", baseline)
+
+
+def read_zero_shot_exam(card: Card, folder: Path) -> Exam:
+    """The same items asked as instructions.
+
+    Answers learnt from the train split are not offered: where the card says ``train``, the text
+    is free. The baseline still knows the train split, which makes it the harder one.
+    """
+    exam = read_exam(card, folder)
+    asked = [replace(example, prefix="", task=INSTRUCTION) for example in exam.test]
+    candidates = "none" if card.candidates == "train" else card.candidates
+    used = card.model_copy(update={"candidates": candidates})
+    return replace(exam, card=used, task=TASKS[INSTRUCTION], test=asked)
+
+
+def sit_exam(
+    exam: Exam, answerer: Answerer, params: EvaluateParams, *, size: str, seed: int
+) -> list[Prediction]:
+    """Predictions for every test item, and again without its image where items have one."""
+    guess = fit_baseline(exam.train, exam.baseline, seed)
+    guesses = [guess(example).strip() for example in exam.test]
+    candidates = candidate_sets(exam.card, exam.train, exam.test)
+    sees = any(example.image_id for example in exam.test)
+    store = ImageStore([exam.images], answerer.image_px) if sees else None
+    conditions = params.conditions if sees else [FULL]
+    predictions: list[Prediction] = []
+    label, total = f"{exam.card.title} {size}", len(exam.test) * len(conditions)
+    with show_progress(label, total) as advance:
+        for done, condition in enumerate(conditions):
+            answers = answer_all(
+                answerer,
+                exam.task,
+                exam.test,
+                candidates,
+                store=store,
+                condition=condition,
+                advance=partial(_advance_from, advance, done * len(exam.test)),
+            )
+            predictions += [
+                _record(example, answer, guessed, condition, size)
+                for example, answer, guessed in zip(exam.test, answers, guesses, strict=True)
+            ]
+    return predictions
+
+
+def _advance_from(advance: Advance, before: int, done: int) -> None:
+    advance(before + done)
+
+
+def _record(
+    example: Example, answer: Answer, guessed: str, condition: str, size: str
+) -> Prediction:
+    return Prediction(
+        id=example.id,
+        dataset=example.dataset,
+        size=size,
+        condition=condition,
+        prediction=answer.text,
+        target=example.target.strip(),
+        references=example.references,
+        log_probability=answer.log_probability,
+        baseline=guessed,
+        category=example.category,
+        group=example.group,
+        image_id=example.image_id,
+        source=example.source.strip(),
+    )

@@ -1,0 +1,198 @@
+"""Answers: what a model says to test items, with their images or with blank ones.
+
+A closed set of answers is scored, every candidate of it; without one the answer is searched for.
+Method: OFA's all-candidate inference and beam search (components/generation).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from components.cards import Card
+from components.config import Params
+from components.dataset.collate import pad
+from components.dataset.images import ImageStore, blank_images
+from components.evaluation.summary import BLANK
+from components.generation.beam import search
+from components.generation.candidates import score_candidates
+from components.generation.constraints import SearchSettings
+from components.lineage import read_manifest
+from components.model.encoder import Encoded
+from components.model.model import UnifiedModel
+from components.model.weights import load_model
+from components.records import Example
+from components.tasks.base import Task
+from components.tasks.encoding import EncodedExample, encode_example, ends_with_eos
+from components.tokenization.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was said. The log-probability is among the candidates, or of the text searched for,
+    divided by its length as the search does."""
+
+    text: str
+    log_probability: float
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """A model, what it needs to read an example, and how it is asked."""
+
+    model: UnifiedModel
+    vocabulary: Vocabulary
+    image_px: int
+    max_source_tokens: int
+    batch: int
+    device: str
+    search: SearchSettings
+
+
+def load_answerer(folder: Path, vocabulary: Path, params: Params) -> Answerer:
+    """A finished training product, asked at the resolution and length that it was trained at."""
+    trained, settings = read_manifest(folder)["settings"], params.evaluate
+    device = params.compute.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Answerer(
+        model=load_model(folder).to(device).eval(),
+        vocabulary=Vocabulary.load(vocabulary),
+        image_px=trained["image_px"],
+        max_source_tokens=trained["max_source_tokens"],
+        batch=settings.batch,
+        device=device,
+        search=SearchSettings(
+            beam=settings.beam,
+            max_length_b=settings.max_target_tokens,
+            length_penalty=settings.length_penalty,
+            no_repeat_ngram=settings.no_repeat_ngram,
+        ),
+    )
+
+
+def candidate_sets(
+    card: Card, train_examples: Sequence[Example], examples: Sequence[Example]
+) -> list[list[str]]:
+    """The answers that each example may get, as the card says; empty where text is free.
+
+    ``fixed``: the card's own; ``train``: every distinct answer of the train split, never of the
+    test split; ``options``: the record's own.
+    """
+    shared: list[str] = []
+    if card.candidates == "options":
+        return [example.candidates for example in examples]
+    if card.candidates == "fixed":
+        shared = sorted({f" {answer.lower().strip()}" for answer in card.answers.values()})
+    elif card.candidates == "train":
+        shared = sorted({example.target for example in train_examples})
+    return [shared] * len(examples)
+
+
+def answer_all(
+    answerer: Answerer,
+    task: Task,
+    examples: Sequence[Example],
+    candidates: Sequence[list[str]],
+    *,
+    store: ImageStore | None,
+    condition: str,
+    advance: Callable[[int], None] = lambda _: None,
+) -> list[Answer]:
+    """One answer per example, in their order; ``advance`` hears how many are done.
+
+    Under the condition ``blank`` every image is grey.
+    """
+    encoded = [_encode(answerer, task, example) for example in examples]
+    answers: dict[int, Answer] = {}
+    for chosen in _batches(encoded, candidates, examples, answerer.batch):
+        states = _run_encoder(
+            answerer,
+            [encoded[i].source for i in chosen],
+            [examples[i].image_id for i in chosen],
+            store,
+            condition,
+        )
+        prefixes = [encoded[i].prefix for i in chosen]
+        sets = [candidates[i] for i in chosen]
+        if sets[0]:
+            found = _choose(answerer, task, states, prefixes, sets)
+        else:
+            found = _search(answerer, states, prefixes)
+        answers.update(zip(chosen, found, strict=True))
+        advance(len(answers))
+    return [answers[i] for i in range(len(examples))]
+
+
+def _encode(answerer: Answerer, task: Task, example: Example) -> EncodedExample:
+    longest = answerer.max_source_tokens
+    return encode_example(example, task, answerer.vocabulary, longest, longest)
+
+
+def _batches(
+    encoded: Sequence[EncodedExample],
+    candidates: Sequence[list[str]],
+    examples: Sequence[Example],
+    size: int,
+) -> list[list[int]]:
+    """Indices of examples that can be answered together, sources of like length side by side."""
+    alike: dict[tuple[int, bool], list[int]] = defaultdict(list)
+    for index, example in enumerate(examples):
+        alike[len(candidates[index]), bool(example.image_id)].append(index)
+    batches: list[list[int]] = []
+    for indices in alike.values():
+        ordered = sorted(indices, key=lambda index: len(encoded[index].source))
+        batches += [ordered[begin : begin + size] for begin in range(0, len(ordered), size)]
+    return batches
+
+
+@torch.no_grad()
+def _run_encoder(
+    answerer: Answerer,
+    sources: Sequence[Sequence[int]],
+    image_ids: Sequence[str],
+    store: ImageStore | None,
+    condition: str,
+) -> Encoded:
+    source_BS = pad(sources).to(answerer.device)
+    if not image_ids[0]:
+        return answerer.model.encode(source_BS)
+    if store is None:
+        raise ValueError("examples with images need an image store")
+    images_B3HW = store.batch(image_ids)
+    if condition == BLANK:
+        images_B3HW = blank_images(images_B3HW)
+    return answerer.model.encode(source_BS, images_B3HW.to(answerer.device))
+
+
+def _choose(
+    answerer: Answerer,
+    task: Task,
+    states: Encoded,
+    prefixes: Sequence[Sequence[int]],
+    sets: Sequence[list[str]],
+) -> list[Answer]:
+    known: dict[int, list[list[int]]] = {}
+    ids = [
+        known.setdefault(id(own), [answerer.vocabulary.encode(text) for text in own])
+        for own in sets
+    ]
+    scores_BC = score_candidates(answerer.model, states, prefixes, ids, end=ends_with_eos(task))
+    values, best = scores_BC.max(1)
+    return [
+        Answer(own[index].strip(), value)
+        for own, index, value in zip(sets, best.tolist(), values.tolist(), strict=True)
+    ]
+
+
+def _search(answerer: Answerer, states: Encoded, prefixes: Sequence[Sequence[int]]) -> list[Answer]:
+    forced = prefixes if any(prefixes) else None
+    found = search(answerer.model, states, answerer.search, prefixes=forced)
+    return [
+        Answer(answerer.vocabulary.decode(best.tokens[len(prefix) :]).strip(), best.score)
+        for (best, *_), prefix in zip(found, prefixes, strict=True)
+    ]
