@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from components.acquire.download import download
-from components.cards import Card
+from components.cards import ACCESS_NOTES, Card
 from components.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,13 +56,16 @@ def place_download(card: Card, folder: Path) -> list[Path]:
 
     Raises UserError for any other address, and when what came is not what the card's roles need.
     """
-    url = card.source.url
+    source = card.source
+    url = source.url
     name = PurePosixPath(urlsplit(url).path).name
-    if card.source.access != "open" or not name.endswith(PLAIN_FILES):
+    is_plain = name.endswith(PLAIN_FILES)
+    if source.access != "open" or not is_plain:
         raise UserError(
-            f"{card.title} cannot be downloaded by itself",
-            why=f"access: {card.source.access}; {url} is not a plain file",
-            next_command=card.source.how_to_get,
+            f"{card.title} (data/cards/{card.name}.yaml) cannot be downloaded by itself",
+            why=f"licence {source.licence}; access: {source.access}, "
+            f"{ACCESS_NOTES[source.access]}. {url}{'' if is_plain else ' is not a plain file'}",
+            next_command=source.how_to_get,
         )
     host = urlsplit(url).hostname or ""
     path = download(url, folder / name, hosts=frozenset({host}), max_bytes=MAX_DOWNLOAD_BYTES)

@@ -247,7 +247,7 @@ def _from_citation(citation: Citation, hashes: dict[str, str]) -> Article:
         pmcid=citation.pmcid,
         version=citation.version,
         kind="abstract",
-        title=citation.title,
+        title=citation.title or citation.vernacular_title,
         text=citation.text(),
         sections=[label for label, _ in citation.abstract if label],
         journal=citation.journal,

@@ -14,7 +14,7 @@ MARK = re.compile(f"{OPEN}([^{CLOSE}]*){CLOSE}")
 CITED_RUN = re.compile(f"{CITED}(?:[\\s,;\u2013\u2014-]*{CITED})*")
 CITED_BRACKETS = re.compile(f"\\s*[\\[(]\\s*{CITED}\\s*[\\])]")
 SPACE_BEFORE = re.compile(r"\s+([,.;:)\]])")
-LEFT_OVER = re.compile(r"[,;]+(?=[)\].])")
+LEFT_OVER = re.compile(r"(?<=[\[(])[,;\s]+|[,;]+(?=[)\].])")
 LEFT_OUT = frozenset({
     "fig", "fig-group", "fn", "fn-group", "graphic", "inline-graphic", "media", "ref-list",
     "supplementary-material", "table-wrap", "table-wrap-group", "table",

@@ -1,0 +1,204 @@
+"""One contract over every card: it parses, its files can be made, placed, read and phrased.
+
+The golden prompts (tests/golden/prompts/<card>.json) hold the first row of each set as a model
+sees it. After a change that is meant to change them, write them anew and read the difference:
+
+    REGENERATE_GOLDEN=1 python -m pytest tests/cards && git diff tests/golden
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from components.acquire.place import place_local
+from components.cards import Card
+from components.config import FinetuneParams, IngestPubmedParams, PrepareParams, load_params
+from components.evaluation.metrics import METRICS
+from components.examples import build_examples
+from components.pubmed.corpus import Corpus, build_corpus
+from components.readers.images import check_image
+from components.readers.registry import READERS, read_rows
+from components.records import UNSPLIT, RawRow, Reject
+from components.sample.world import MAKERS
+from components.tasks.registry import TASKS
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = sorted(path.stem for path in (ROOT / "data/cards").glob("*.yaml"))
+CORPORA = {"pubmed": "medline", "pmc_oa": "jats"}
+INSTRUCTIONS = {"biomed_vital": "biomed_vital"}
+TASK_NAMES = [name for name in NAMES if name not in CORPORA]
+EVIDENCE = re.compile(r"\[[FMD](: [^\]]+)?\] \S")  # [F: source], [D: source] or [M]
+CANDIDATES = {"candidates": {"fixed", "train"}, "options": {"options", "fixed"}, "text": {"none"}}
+MODALITIES = {"", "xray", "ct", "mr", "histology", "fundus", "gross", "photo"}
+
+each_card = pytest.mark.parametrize("name", NAMES)
+each_task = pytest.mark.parametrize("name", TASK_NAMES)
+Make = Callable[[str], Path]
+
+
+def read(card: Card, root: Path) -> list[RawRow | Reject]:
+    """Everything that the card's reader finds."""
+    items: Iterable[RawRow | Reject]
+    if card.task == "instruct":
+        from components.instructions.conversations import read_conversations
+
+        items = read_conversations(card, root, 2)
+    else:
+        items = read_rows(card, root)
+    return list(items)
+
+
+def read_all(card: Card, root: Path) -> list[RawRow]:
+    """The rows of a set that nothing may be wrong with."""
+    items = read(card, root)
+    rows = [item for item in items if isinstance(item, RawRow)]
+    assert [item for item in items if isinstance(item, Reject)] == []
+    assert rows
+    return rows
+
+
+def summarize(row: RawRow) -> tuple[object, ...]:
+    """A row without the place where its image lies."""
+    image = row.image.name if isinstance(row.image, Path) else row.image
+    return row.id, row.split, dict(row.fields), row.origin, image, row.group, row.category
+
+
+@each_card
+def test_task_reader_and_metrics_exist(card: Card) -> None:
+    assert set(card.metrics) <= set(METRICS)
+    assert bool(card.metrics) == (card.task not in ("corpus", "instruct"))
+    if card.task == "corpus":
+        assert (card.reader, card.benchmark, card.candidates) == (CORPORA[card.name], False, "none")
+    elif card.task == "instruct":
+        assert (card.reader, card.benchmark) == (INSTRUCTIONS[card.name], False)
+    else:
+        assert card.reader in READERS
+    if card.task != "corpus":
+        assert card.candidates in CANDIDATES[TASKS[card.task].answer]
+        assert (card.candidates == "fixed") == bool(card.answers)
+
+
+@each_card
+def test_facts_are_told_whole(card: Card) -> None:
+    source = card.source
+    assert all((card.title, source.url, source.version, source.licence, source.citation))
+    assert "acquire.mode to local" in source.how_to_get
+    assert any(folder in source.how_to_get for folder in card.folders)
+    assert all(EVIDENCE.match(figure.evidence) for figure in card.published)
+    assert set(card.recipe) <= set(FinetuneParams.model_fields)
+    assert card.modality in MODALITIES
+
+
+def test_params_name_cards_and_every_card_can_be_made() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert set(params.datasets) <= set(TASK_NAMES) - set(INSTRUCTIONS)
+    assert set(params.sources) <= set(CORPORA) | set(INSTRUCTIONS)
+    assert sorted(MAKERS) == NAMES
+
+
+@each_card
+def test_sample_files_fill_every_role_under_any_folder_name(
+    card: Card, make: Make, tmp_path: Path
+) -> None:
+    made = make(card.name)
+    assert all(card.find(made, role) for role, files in card.files.items() if files.required)
+    for folder in card.folders:
+        user = tmp_path / folder.replace("/", "-")
+        (user / folder).parent.mkdir(parents=True)
+        (user / folder).symlink_to(made)
+        copies = place_local(card, user, tmp_path / f"{user.name}-raw")
+        found = {path for role in card.files for path in card.find(made, role)}
+        assert [path.relative_to(tmp_path / f"{user.name}-raw") for path in copies] == sorted(
+            path.relative_to(made) for path in found
+        )
+
+
+@each_task
+def test_every_row_is_read_and_whole(card: Card, make: Make) -> None:
+    rows, task = read_all(card, make(card.name)), TASKS[card.task]
+    assert len({row.id for row in rows}) == len(rows)
+    for row in rows:
+        assert set(row.fields) == set(task.fields)
+        assert "#" in row.origin
+        assert (row.modality or card.modality) in MODALITIES
+        if task.needs_image:
+            assert row.image is not None and row.group + row.id
+            content = row.image.read_bytes() if isinstance(row.image, Path) else row.image
+            assert check_image(content, 10_000).width > 0
+        if card.task == "vqa":
+            assert row.category in ("open", "closed")
+    if card.task != "instruct":
+        official: set[str] = set(card.official_splits) or {UNSPLIT}
+        found = {row.split for row in rows}
+        optional = {role for role, files in card.files.items() if not files.required}
+        assert found <= official
+        assert official - found <= optional - {"train", "test"}
+
+
+@each_task
+def test_what_local_mode_places_reads_the_same(card: Card, make: Make, tmp_path: Path) -> None:
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / card.name).symlink_to(make(card.name))
+    by_name = card.model_copy(update={"folders": [card.name]})
+    place_local(by_name, tmp_path / "user", tmp_path / "raw")
+    copied = [summarize(row) for row in read_all(card, tmp_path / "raw")]
+    assert copied == [summarize(row) for row in read_all(card, make(card.name))]
+
+
+@each_task
+def test_prepare_takes_every_row(card: Card, make: Make) -> None:
+    params = PrepareParams(
+        max_train=1000, max_validation=1000, max_test=1000, derived_validation=0.2,
+        derived_test=0.2, max_image_pixels=10_000, max_quarantined=0.0,
+    )  # fmt: skip
+    rows = read_all(card, make(card.name))
+    prepared = build_examples(card, TASKS[card.task], rows, params, seed=1)
+    assert prepared.rejects == []
+    for example in prepared.examples:
+        assert example.source.strip() and example.target.strip() and example.references
+        assert example.source.startswith(" ")
+        if card.candidates == "options":
+            assert example.target in example.candidates
+        if card.candidates == "fixed":
+            assert example.references[0] in [text.lower() for text in card.answers.values()]
+
+
+@each_task
+def test_the_first_row_becomes_the_golden_prompt(card: Card, make: Make) -> None:
+    rendered = TASKS[card.task].render(read_all(card, make(card.name))[0].fields)
+    prompt = {
+        "source": rendered.source, "prefix": rendered.prefix, "target": rendered.target,
+    }  # fmt: skip
+    path = ROOT / "tests/golden/prompts" / f"{card.name}.json"
+    if os.environ.get("REGENERATE_GOLDEN"):
+        path.write_text(json.dumps(prompt, indent=2, ensure_ascii=False) + "\n")
+    assert json.loads(path.read_text()) == prompt
+
+
+def test_every_golden_prompt_has_its_card() -> None:
+    found = sorted(path.stem for path in (ROOT / "tests/golden/prompts").glob("*.json"))
+    assert found == TASK_NAMES
+
+
+@pytest.mark.parametrize("name", sorted(CORPORA))
+def test_a_corpus_is_read_without_a_fault(name: str, make: Make, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    folders = [make(name) if corpus == name else empty for corpus in ("pubmed", "pmc_oa")]
+    params = IngestPubmedParams(
+        languages=["eng"], keep_retracted=False, min_text_chars=40, max_quarantined=0.0
+    )
+    corpus: Corpus = build_corpus(folders[0], folders[1], params)
+    assert corpus.faults() == []
+    counts = corpus.counts()
+    assert counts["in"] == counts["out"] + len(corpus.rejects)
+    assert counts["abstracts" if name == "pubmed" else "fulltexts"] > 3
+    assert "superseded" in {reject.reason for reject in corpus.rejects}
+    assert all(figure.image_id in corpus.images for figure in corpus.figures)
+    assert bool(corpus.figures) == (name == "pmc_oa")

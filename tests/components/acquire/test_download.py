@@ -1,0 +1,181 @@
+"""Downloads: whole and right under their name, or not there; resumed where they broke off."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.acquire.download import download
+from components.errors import UserError
+from tests.components.acquire.conftest import Answer, Site
+
+BODY = bytes(range(256)) * 40
+NONE: frozenset[str] = frozenset()
+WEAK = 'W/"one"'
+
+
+class Fetch:
+    """Downloads to one file of a folder, without waiting; ``pauses`` are those it would have."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path = folder, folder / "sub/file.bin"
+        self.partial = self.path.with_name("file.bin.partial")
+        self.pauses: list[float] = []
+
+    def __call__(self, url: str, **changes: Any) -> Path:
+        options: dict[str, Any] = {"hosts": NONE, "max_bytes": 1 << 20, "allow_loopback": True}
+        options |= {"timeout_s": 10.0, "sleep": self.pauses.append}
+        return download(url, self.path, **(options | changes))
+
+    def names(self) -> list[str]:
+        """Files that are there."""
+        return sorted(path.name for path in self.folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def fetch(tmp_path: Path) -> Fetch:
+    return Fetch(tmp_path)
+
+
+def test_a_whole_file_is_there_under_its_name_alone(site: Site, fetch: Fetch) -> None:
+    right = hashlib.sha256(BODY).hexdigest()
+    assert fetch(site.serve("/f", Answer(BODY)), sha256=right).read_bytes() == BODY
+    assert fetch.names() == ["file.bin"]
+    assert (site.asked, fetch.pauses) == ([("/f", "")], [])
+
+
+def test_a_dropped_connection_is_resumed_where_it_broke_off(site: Site, fetch: Fetch) -> None:
+    url = site.serve("/f", Answer(BODY, cut=1000), Answer(BODY, cut=2000), Answer(BODY))
+    assert fetch(url).read_bytes() == BODY
+    assert [wanted for _, wanted in site.asked] == ["", "bytes=1000-", "bytes=3000-"]
+    assert fetch.pauses == [1.0, 2.0]
+
+
+def test_what_one_run_left_the_next_one_continues(site: Site, fetch: Fetch) -> None:
+    url = site.serve("/f", Answer(BODY, cut=1000))
+    with pytest.raises(UserError, match="1 attempts failed"):
+        fetch(url, retries=0)
+    assert not fetch.path.exists() and fetch.partial.read_bytes() == BODY[:1000]
+    assert fetch(site.serve("/f", Answer(BODY))).read_bytes() == BODY
+    assert site.asked[-1] == ("/f", "bytes=1000-")
+    assert fetch.names() == ["file.bin"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (Answer(BODY[::-1], cut=1000), Answer(BODY, tag='"two"')),  # the file has changed
+        (Answer(BODY[::-1], cut=1000, tag=""), Answer(BODY)),  # nothing says that it has not
+        (Answer(BODY[::-1], cut=1000, tag=WEAK), Answer(BODY, tag=WEAK)),  # that says too little
+        (Answer(BODY[::-1], cut=1000), Answer(BODY, ranges=False)),  # the server knows no ranges
+    ],
+)
+def test_another_file_is_never_glued_on(
+    site: Site, fetch: Fetch, first: Answer, second: Answer
+) -> None:
+    assert fetch(site.serve("/f", first, second)).read_bytes() == BODY
+
+
+def test_a_partial_file_that_does_not_fit_is_thrown_away(site: Site, fetch: Fetch) -> None:
+    fetch.path.parent.mkdir()
+    fetch.partial.write_bytes(BODY + b"more")
+    fetch.partial.with_name("file.bin.partial.etag").write_text('"one"')
+    assert fetch(site.serve("/f", Answer(BODY))).read_bytes() == BODY
+    assert [wanted for _, wanted in site.asked] == [f"bytes={len(BODY) + 4}-", ""]
+
+
+def test_a_file_that_stays_truncated_is_not_there(site: Site, fetch: Fetch) -> None:
+    url = site.serve("/f", Answer(BODY, cut=1000, ranges=False))
+    with pytest.raises(UserError, match="3 attempts failed") as caught:
+        fetch(url, retries=2)
+    assert "IncompleteRead" in caught.value.why
+    assert not fetch.path.exists()
+
+
+def test_a_wrong_checksum_leaves_nothing_behind(site: Site, fetch: Fetch) -> None:
+    url, wrong = site.serve("/f", Answer(BODY)), "0" * 64
+    with pytest.raises(UserError) as caught:
+        fetch(url, sha256=wrong)
+    assert hashlib.sha256(BODY).hexdigest() in caught.value.why and wrong in caught.value.why
+    assert "acquire.mode to local" in caught.value.next_command
+    assert fetch.names() == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_refusal_is_not_asked_again(site: Site, fetch: Fetch, status: int) -> None:
+    with pytest.raises(UserError, match=str(status)) as caught:
+        fetch(site.serve("/gone", Answer(b"<html>no</html>", status)))
+    assert "/gone was not downloaded" in caught.value.what
+    assert (len(site.asked), fetch.names()) == (1, [])
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_is_asked_again(site: Site, fetch: Fetch, status: int) -> None:
+    busy = Answer(b"busy", status)
+    assert fetch(site.serve("/f", busy, busy, Answer(BODY))).read_bytes() == BODY
+    assert fetch.pauses == [1.0, 2.0]
+
+
+def test_a_server_that_stays_broken_is_named_with_its_answer(site: Site, fetch: Fetch) -> None:
+    with pytest.raises(UserError, match="4 attempts failed, the last: 500"):
+        fetch(site.serve("/f", Answer(status=500)), retries=3)
+    assert (len(site.asked), fetch.pauses, fetch.names()) == (4, [1.0, 2.0, 4.0], [])
+
+
+@pytest.mark.parametrize(("stated", "pause"), [("7", 7.0), ("9999", 60.0), ("soon", 1.0)])
+def test_the_server_says_how_long_to_wait(
+    site: Site, fetch: Fetch, stated: str, pause: float
+) -> None:
+    busy = Answer(status=503, headers={"Retry-After": stated})
+    fetch(site.serve("/f", busy, Answer(BODY)))
+    assert fetch.pauses == [pause]
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_file_over_the_limit_is_refused(site: Site, fetch: Fetch, length: bool) -> None:
+    with pytest.raises(UserError, match="over the limit of 100 bytes"):
+        fetch(site.serve("/f", Answer(BODY, length=length)), max_bytes=100)
+    assert (fetch.path.exists(), len(site.asked)) == (False, 1)
+
+
+def test_where_no_length_is_told_the_checksum_finds_what_is_lost(site: Site, fetch: Fetch) -> None:
+    right = hashlib.sha256(BODY).hexdigest()
+    with pytest.raises(UserError, match="its sha256 is"):
+        fetch(site.serve("/f", Answer(BODY, cut=1000, length=False)), sha256=right)
+    assert fetch.names() == []
+    assert fetch(site.serve("/f", Answer(BODY, length=False)), sha256=right).read_bytes() == BODY
+
+
+def test_redirects_lead_to_allowed_hosts_only(site: Site, fetch: Fetch) -> None:
+    site.serve("/f", Answer(BODY))
+    near = Answer(status=302, headers={"Location": "/f"})
+    assert fetch(site.serve("/near", near)).read_bytes() == BODY
+    far = Answer(status=302, headers={"Location": "http://elsewhere.invalid/f"})
+    with pytest.raises(UserError, match=r"elsewhere\.invalid/f was not downloaded"):
+        fetch(site.serve("/far", far))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://allowed.invalid/f",
+        "https://other.invalid/f",
+        "https://allowed.invalid.other.invalid/f",
+        "https://allowed.invalid@other.invalid/f",
+        "ftp://allowed.invalid/f",
+        "file:///f",
+    ],
+)
+def test_addresses_that_are_not_allowed(fetch: Fetch, url: str) -> None:
+    with pytest.raises(UserError, match=r"these hosts are allowed: allowed\.invalid"):
+        fetch(url, hosts=frozenset({"allowed.invalid"}))
+
+
+def test_this_machine_is_no_host_to_download_from(site: Site, fetch: Fetch) -> None:
+    url = site.serve("/f", Answer(BODY))
+    with pytest.raises(UserError, match="only https"):
+        fetch(url, allow_loopback=False, hosts=frozenset({"127.0.0.1"}))
+    assert site.asked == []

@@ -1,0 +1,245 @@
+"""Citation files: both roots, deletions, damage, checksums, and what a citation says."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import UserError
+from components.pubmed.citation import Citation
+from components.pubmed.medline import Deletion, read_citations
+from components.records import Reject
+from tests.components.pubmed.conftest import DOCTYPE, article_set, cite, write
+
+
+def read_one(tmp_path: Path, citation: str) -> Citation:
+    (found,) = read_citations(write(tmp_path / "one.xml", article_set(citation)))
+    assert isinstance(found, Citation)
+    return found
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".xml.gz"])
+def test_both_roots_and_both_suffixes(tmp_path: Path, suffix: str) -> None:
+    new = article_set(cite(1), cite(2, version=3), deleted=((9, 1), (8, 2)))
+    old = (
+        f"<MedlineCitationSet>{cite(1)}{cite(2, version=3)}<DeleteCitation>"
+        '<PMID Version="1">9</PMID><PMID Version="2">8</PMID></DeleteCitation></MedlineCitationSet>'
+    )
+    for number, text in enumerate((new, old)):
+        items = list(read_citations(write(tmp_path / f"{number}{suffix}", text), "f"))
+        assert [(i.pmid, i.version) for i in items if not isinstance(i, Reject)] == [
+            ("1", 1), ("2", 3), ("9", 1), ("8", 2),
+        ]  # fmt: skip
+        assert [type(item) for item in items] == [Citation, Citation, Deletion, Deletion]
+        assert items[0].origin == "f#1.1"
+
+
+def test_structured_abstract_keeps_labels_and_order(tmp_path: Path) -> None:
+    found = read_one(
+        tmp_path,
+        cite(
+            1,
+            abstract='<AbstractText Label="BACKGROUND">Why <i>so</i>.</AbstractText>'
+            '<AbstractText Label="UNLABELLED">Then.</AbstractText>'
+            '<AbstractText Label="RESULTS"/><AbstractText>End.</AbstractText>'
+            "<CopyrightInformation>(c) Us</CopyrightInformation>",
+        ),
+    )
+    assert found.abstract == [("BACKGROUND", "Why so."), ("", "Then."), ("", "End.")]
+    assert found.text() == "BACKGROUND: Why so.\nThen.\nEnd."
+    assert found.copyright == "(c) Us"
+
+
+def test_other_abstracts_stay_apart(tmp_path: Path) -> None:
+    extra = (
+        '<OtherAbstract Type="Publisher" Language="fre"><AbstractText>Non.</AbstractText>'
+        "</OtherAbstract>"
+    )
+    found = read_one(tmp_path, cite(1, abstract="", extra=extra))
+    assert (found.abstract, found.other_abstracts) == ([], [("fre", "Publisher", "Non.")])
+
+
+def test_fields_of_a_citation(tmp_path: Path) -> None:
+    citation = cite(12, doi="10.1/x", language="ita", title="[Vaccines <i>are</i> drugs].")
+    citation = citation.replace(
+        "</ArticleTitle>",
+        "</ArticleTitle><VernacularTitle>I vaccini.</VernacularTitle><AuthorList><Author><LastName>"
+        "Roe</LastName><ForeName>Ann B</ForeName></Author><Author><CollectiveName>The Group"
+        "</CollectiveName></Author></AuthorList>",
+    ).replace(
+        "</MedlineCitation>",
+        "<MeshHeadingList><MeshHeading><DescriptorName>Liver</DescriptorName><QualifierName>x"
+        "</QualifierName></MeshHeading><MeshHeading><DescriptorName>Humans</DescriptorName>"
+        "</MeshHeading></MeshHeadingList></MedlineCitation><PubmedData><ArticleIdList><ArticleId "
+        'IdType="pmc">PMC77</ArticleId></ArticleIdList><ReferenceList><Reference><ArticleIdList>'
+        '<ArticleId IdType="pmc">PMC99</ArticleId></ArticleIdList></Reference></ReferenceList>'
+        "</PubmedData>",
+    )
+    found = read_one(tmp_path, citation)
+    assert (found.title, found.vernacular_title) == ("[Vaccines are drugs].", "I vaccini.")
+    assert found.authors == ["Ann B Roe", "The Group"]
+    assert (found.mesh, found.languages, found.year) == (["Liver", "Humans"], ["ita"], 2020)
+    assert (found.doi, found.pmcid, found.journal) == ("10.1/x", "PMC77", "J of Tests")
+
+
+@pytest.mark.parametrize(
+    ("date", "year"),
+    [
+        ("<Year>1976</Year>", 1976),
+        ("<MedlineDate>1998 Dec-1999 Jan</MedlineDate>", 1998),
+        ("<MedlineDate>Winter 2001</MedlineDate>", 2001),
+        ("<Season>Spring</Season>", 0),
+    ],
+)
+def test_year(tmp_path: Path, date: str, year: int) -> None:
+    assert read_one(tmp_path, cite(1).replace("<Year>2020</Year>", date)).year == year
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (False, False, False)),
+        ({"types": ("Retracted Publication",)}, (True, False, False)),
+        ({"comments": (("RetractionIn", 5),)}, (True, False, False)),
+        ({"comments": (("RetractedandRepublishedIn", 5),)}, (True, False, False)),
+        ({"title": "RETRACTED: A study."}, (True, False, False)),
+        ({"title": "[Retracted article] A study."}, (True, False, False)),
+        ({"title": "Retracted publications in dentistry: a survey."}, (False, False, False)),
+        ({"comments": (("RetractionOf", 5),)}, (False, True, False)),
+        ({"types": ("Retraction of Publication",)}, (False, True, False)),
+        ({"types": ("Retraction Notice",), "title": "Retracted: A study."}, (False, True, False)),
+        ({"comments": (("ExpressionOfConcernIn", 5),)}, (False, False, True)),
+        ({"comments": (("CommentIn", 5),)}, (False, False, False)),
+    ],
+)
+def test_retraction_notice_and_concern(
+    tmp_path: Path, changes: Any, expected: tuple[bool, bool, bool]
+) -> None:
+    found = read_one(tmp_path, cite(1, **changes))
+    assert (found.retracted, found.is_notice, found.concern) == expected
+
+
+def test_notices_name_what_they_are_about(tmp_path: Path) -> None:
+    comments = (("RetractionOf", 5), ("RetractionOf", 6), ("ExpressionOfConcernFor", 7))
+    found = read_one(tmp_path, cite(1, comments=comments))
+    assert (found.retracts, found.doubts) == (["5", "6"], ["7"])
+
+
+@pytest.mark.parametrize(
+    ("broken", "detail"),
+    [
+        ("<MedlineCitation><Article/></MedlineCitation>", "no PMID"),
+        ('<MedlineCitation><PMID Version="1">7</PMID></MedlineCitation>', "PMID 7 has no Article"),
+        ("<MedlineCitation><PMID>x</PMID><Article/></MedlineCitation>", "no PMID"),
+    ],
+)
+def test_broken_citations_are_rejected_and_the_rest_is_read(
+    tmp_path: Path, broken: str, detail: str
+) -> None:
+    text = article_set(cite(1), broken, cite(2))
+    first, reject, last = read_citations(write(tmp_path / "f.xml", text))
+    assert isinstance(first, Citation) and isinstance(last, Citation)
+    assert isinstance(reject, Reject)
+    assert (reject.reason, reject.detail) == ("broken-citation", detail)
+
+
+def test_books_are_no_citations(tmp_path: Path) -> None:
+    book = (
+        "<PubmedBookArticle><BookDocument><PMID Version='1'>3</PMID></BookDocument>"
+        "</PubmedBookArticle></PubmedArticleSet>"
+    )
+    text = article_set(cite(1)).replace("</PubmedArticleSet>", book)
+    _, reject = read_citations(write(tmp_path / "f.xml", text), "f")
+    assert reject == Reject("f#3.1", "book", "a book chapter, not a citation")
+
+
+def test_entities_and_external_files_are_never_read(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("SECRET")
+    entities = (
+        f'[<!ENTITY s SYSTEM "{(tmp_path / "secret.txt").as_uri()}"><!ENTITY a "BOOM">'
+        '<!ENTITY b "&a;&a;&a;">]'
+    )
+    head = DOCTYPE.replace('.dtd">', f'.dtd" {entities}>')
+    abstract = "<AbstractText>x &s; y &b; z</AbstractText>"
+    text = article_set(cite(1, abstract=abstract)).replace(DOCTYPE, head)
+    assert "ENTITY" in text
+    (found,) = read_citations(write(tmp_path / "f.xml", text))
+    assert isinstance(found, Citation)
+    assert found.text() == "x y z"
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".xml.gz"])
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
+def test_a_truncated_file_gives_what_is_whole(tmp_path: Path, suffix: str, share: float) -> None:
+    noise = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(400)]
+    texts = [cite(n + 1, abstract=f"<AbstractText>{x}</AbstractText>") for n, x in enumerate(noise)]
+    path = write(tmp_path / f"f{suffix}", article_set(*texts))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    *citations, reject = read_citations(path, "f")
+    assert isinstance(reject, Reject) and (reject.origin, reject.reason) == ("f", "truncated")
+    pmids = [int(item.pmid) for item in citations if isinstance(item, Citation)]
+    assert pmids == list(range(1, len(pmids) + 1))
+    assert abs(len(pmids) - 400 * share) < 12
+
+
+def test_broken_xml_part_way(tmp_path: Path) -> None:
+    text = article_set(cite(1), cite(2), cite(3)).replace('">3</PMID>', '">3</Pmid>')
+    *citations, reject = read_citations(write(tmp_path / "f.xml", text), "f")
+    assert [item.pmid for item in citations if isinstance(item, Citation)] == ["1", "2"]
+    assert isinstance(reject, Reject) and reject.reason == "broken-xml"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html><body>Not found</body></html>", b"<PubmedArticleSet><PubmedArt", b"\x1f\x8bjunk",
+     gzip.compress(article_set(cite(1)).encode())[:60], b"plain words"],
+)  # fmt: skip
+def test_a_file_that_gives_nothing_is_an_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "f.xml.gz"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"f\.xml\.gz"):
+        list(read_citations(path))
+
+
+def test_an_empty_answer_is_no_error(tmp_path: Path) -> None:
+    assert list(read_citations(write(tmp_path / "f.xml", article_set()))) == []
+
+
+@pytest.mark.parametrize(
+    "form", ["MD5({name})= {md5}\n", "MD5 ({name}) = {md5}", "{md5}  {name}\n"]
+)
+def test_md5_beside_the_file(tmp_path: Path, form: str) -> None:
+    path = write(tmp_path / "f.xml.gz", article_set(cite(1)))
+    right = hashlib.md5(path.read_bytes()).hexdigest()
+    beside = tmp_path / "f.xml.gz.md5"
+    beside.write_text(form.format(name=path.name, md5=right))
+    assert len(list(read_citations(path))) == 1
+    beside.write_text(form.format(name=path.name, md5="0" * 32))
+    with pytest.raises(UserError, match=right):
+        list(read_citations(path))
+
+
+def test_gzip_of_several_members_is_one_file(tmp_path: Path) -> None:
+    text = article_set(cite(1), cite(2)).encode()
+    path = tmp_path / "f.xml.gz"
+    path.write_bytes(gzip.compress(text[:300]) + gzip.compress(text[300:]) + b"\0" * 8)
+    assert len(list(read_citations(path))) == 2
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    def peak(num: int) -> int:
+        path = write(tmp_path / f"{num}.xml", article_set(*(cite(n + 1) for n in range(num))))
+        tracemalloc.start()
+        assert sum(1 for _ in read_citations(path)) == num
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return used
+
+    peak(10)  # what the first parse loads
+    assert peak(2000) < 3 * peak(200)

@@ -1,0 +1,200 @@
+"""Names, keys and values of the official files, compared with the real ones where they are."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from openpyxl import load_workbook
+from PIL import Image
+
+from components.sample.medmnist import choose_edition
+from tests.components.sample.conftest import SMALL, Make, names, read_json, read_lines
+
+# the files of each source, and how many of them: None for several
+LAYOUTS: dict[str, dict[str, int | None]] = {
+    "biomed_vital": {r"BioMed-VITAL-instructions-210K\.json": 1, r"images/\d{8}_F\d\.jpg": 12},
+    "iu_xray": {r"ecgen-radiology/\d+\.xml": 20, r"NLMCXR_png/CXR\d+_IM-\d{4}-[12]001\.png": 24},
+    "medmcqa": {r"(train|dev|test)\.json": 3},
+    "mednli": {r"mli_(train|dev|test)_v1\.jsonl": 3},
+    "medpix": {
+        r"MedPix-2-0/(Descriptions|Case_topic)\.json": 2,
+        r"MedPix-2-0/splitted_dataset/(data|descriptions)_(train|dev|test)\.jsonl": 6,
+        r"MedPix-2-0/images/MPX\d+_synpic\d+\.png": 24,
+    },
+    "meqsum": {r"MeQSum_ACL2019_BenAbacha_Demner-Fushman\.xlsx": 1},
+    "pathmnist": {r"pathmnist\.npz": 1},
+    "pathvqa": {r"(train|test)\.json": 2, r"images/(train|test)/pathvqa_\d{5}\.jpg": None},
+    "pmc_oa": {r"PMC\d{8}\.\d/(PMC\d{8}\.\d\.(xml|json)|sample-\d-g\d{3}\.jpg)": None},
+    "pneumoniamnist": {r"pneumoniamnist\.npz": 1},
+    "pubmed": {
+        r"baseline/(medline16n0001|pubmed26n000[12])\.xml\.gz(\.md5)?": 6,
+        r"updatefiles/pubmed26n0003\.xml\.gz(\.md5)?": 2,
+    },
+    "pubmedqa": {r"data/(ori_pqal|test_ground_truth)\.json": 2},
+    "slake": {r"(train|validate|test)\.json": 3, r"imgs/xmlab\d+/source\.jpg": 24},
+    "vqa_rad": {r"(train|test)set\.json": 2, r"images/synpic\d{5}\.jpg": 24},
+}
+
+
+@pytest.mark.parametrize("name", sorted(LAYOUTS))
+def test_files_lie_where_the_official_ones_do(make: Make, name: str) -> None:
+    counts: Counter[str] = Counter()
+    for file in names(make(name)):
+        (pattern,) = [pattern for pattern in LAYOUTS[name] if re.fullmatch(pattern, file)]
+        counts[pattern] += 1
+    for pattern, number in LAYOUTS[name].items():
+        assert counts[pattern] == number if number else counts[pattern] > 3, pattern
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "real"),
+    [
+        ("vqa_rad", "trainset.json", "vqa_rad"),
+        ("vqa_rad", "testset.json", "vqa_rad"),
+        ("slake", "train.json", "slake"),
+        ("slake", "validate.json", "slake"),
+        ("pathvqa", "train.json", "pathvqa"),
+        ("medpix", "MedPix-2-0/Descriptions.json", "medpix2"),
+        ("medpix", "MedPix-2-0/Case_topic.json", "medpix2"),
+        ("medpix", "MedPix-2-0/splitted_dataset/descriptions_train.jsonl", "medpix2"),
+        ("pubmedqa", "data/ori_pqal.json", "pubmedqa"),
+    ],
+)
+def test_records_have_the_keys_of_real_ones(
+    make: Make, shared_data: Path, name: str, file: str, real: str
+) -> None:
+    made, official = read_json(make(name) / file), read_json(shared_data / real / file)
+    if isinstance(made, dict):
+        made, official = list(made.values()), list(official.values())
+    assert {tuple(sorted(record)) for record in made} <= {
+        tuple(sorted(record)) for record in official
+    }
+    for column in ("answer_type", "q_lang", "Type", "final_decision", "phrase_type"):
+        values = {record[column].strip() for record in made if column in record}
+        assert values <= {record[column] for record in official if column in record}
+
+
+def test_medmcqa_hides_the_labels_of_its_test_file_alone(make: Make) -> None:
+    folder = make("medmcqa")
+    hidden = {"cop", "exp"}
+    keys = {file: set(read_lines(folder / file)[0]) for file in names(folder)}
+    assert keys["train.json"] == keys["dev.json"] == keys["test.json"] | hidden
+    assert keys["test.json"] == {
+        "question", "opa", "opb", "opc", "opd", "subject_name", "topic_name", "id", "choice_type",
+    }  # fmt: skip
+    ids = [row["id"] for file in keys for row in read_lines(folder / file)]
+    assert len(set(ids)) == len(ids) == SMALL.num_texts
+
+
+def test_mednli_keeps_the_columns_of_its_parses(make: Make) -> None:
+    (keys,) = {tuple(sorted(row)) for row in read_lines(make("mednli") / "mli_dev_v1.jsonl")}
+    assert keys == (
+        "gold_label", "pairID", "sentence1", "sentence1_binary_parse", "sentence1_parse",
+        "sentence2", "sentence2_binary_parse", "sentence2_parse",
+    )  # fmt: skip
+
+
+def test_biomed_vital_has_flags_turns_and_both_keys_for_images(make: Make) -> None:
+    folder = make("biomed_vital")
+    records = read_json(folder / "BioMed-VITAL-instructions-210K.json")
+    assert {"image", "imgs"} == {key for record in records for key in record if key[:2] == "im"}
+    for record in records:
+        assert (folder / "images" / (record.get("image") or record["imgs"])).is_file()
+        assert sorted(record["domain"]) == ["chest_xray", "ct_scan", "gross", "histology", "mri"]
+        assert sum(record["domain"].values()) == 1
+        speakers = [turn["from"] for turn in record["conversations"]]
+        assert speakers == (["human", "gpt"] * len(speakers))[: len(speakers)]
+
+
+def test_meqsum_is_one_sheet_of_three_columns(make: Make) -> None:
+    book = load_workbook(next(make("meqsum").glob("*.xlsx")), read_only=True)
+    rows = list(book["QS"].iter_rows(values_only=True))
+    book.close()
+    assert (book.sheetnames, rows[0]) == (["QS"], ("File", "CHQ", "Summary"))
+    assert len(rows) == SMALL.num_texts + 1
+    assert all(all(isinstance(cell, str) and cell.strip() for cell in row) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "px", "file", "shape"),
+    [
+        ("pneumoniamnist", 16, "pneumoniamnist.npz", (28, 28)),
+        ("pneumoniamnist", 100, "pneumoniamnist_64.npz", (64, 64)),
+        ("pathmnist", 64, "pathmnist_64.npz", (64, 64, 3)),
+    ],
+)
+def test_medmnist_archives(
+    make: Make, name: str, px: int, file: str, shape: tuple[int, ...]
+) -> None:
+    with np.load(make(name, image_px=px) / file, allow_pickle=False) as arrays:
+        found = {key: arrays[key] for key in arrays}
+    assert {(key, array.shape[1:], str(array.dtype)) for key, array in found.items()} == {
+        (f"{split}_{kind}", size, "uint8")
+        for split in ("train", "val", "test")
+        for kind, size in (("images", shape), ("labels", (1,)))
+    }
+    assert sum(len(found[f"{split}_labels"]) for split in ("train", "val", "test")) == 24
+
+
+def test_editions_are_the_official_sides() -> None:
+    chosen = [choose_edition(px) for px in (8, 28, 63, 64, 128, 200, 1000)]
+    assert chosen == [28, 28, 28, 64, 128, 128, 224]
+
+
+def test_pictures_have_the_size_and_the_odd_modes_of_real_sets(make: Make) -> None:
+    modes: dict[str, set[Any]] = {}
+    for name in ("vqa_rad", "pathvqa", "medpix", "iu_xray"):
+        folder = make(name, name)
+        for file in names(folder):
+            if file.endswith((".png", ".jpg")):
+                image = Image.open(io.BytesIO((folder / file).read_bytes()))
+                assert image.size == (16, 16)
+                modes.setdefault(name, set()).add((image.format, image.mode))
+    assert modes == {
+        "vqa_rad": {("JPEG", "RGB")},
+        "pathvqa": {("JPEG", "RGB"), ("JPEG", "CMYK")},
+        "medpix": {("PNG", "RGB"), ("PNG", "RGBA")},
+        "iu_xray": {("PNG", "L")},
+    }
+
+
+def test_no_picture_stands_on_two_sides_of_a_split(make: Make) -> None:
+    for name, parts, column in (
+        ("vqa_rad", ("trainset.json", "testset.json"), "image_name"),
+        ("slake", ("train.json", "validate.json", "test.json"), "img_name"),
+        ("pathvqa", ("train.json", "test.json"), "image_path"),
+    ):
+        folder = make(name, name)
+        shown = [{row[column] for row in read_json(folder / part)} for part in parts]
+        assert all(shown)
+        assert sum(map(len, shown)) == len(set().union(*shown))
+
+
+def test_md5_files_are_nlms_and_right(make: Make) -> None:
+    folder = make("pubmed")
+    files = [name for name in names(folder) if name.endswith(".md5")]
+    assert len(files) == 4
+    for name in files:
+        path = folder / name.removesuffix(".md5")
+        digest = hashlib.md5(path.read_bytes()).hexdigest()
+        assert (folder / name).read_text() == f"MD5({path.name})= {digest}\n"
+
+
+def test_md5_of_pmc_metadata_is_right(make: Make) -> None:
+    folder = make("pmc_oa")
+    records = list(folder.rglob("*.json"))
+    assert len(records) == 5  # four articles, one of them in two versions
+    for record in map(read_json, records):
+        place = f"{record['pmcid']}.{record['version']}"
+        for url in (record["xml_url"], *record["media_urls"]):
+            file, _, digest = url.partition("?md5=")
+            path = folder / place / file.rpartition("/")[2]
+            assert file == f"s3://pmc-oa-opendata/{place}/{path.name}"
+            assert hashlib.md5(path.read_bytes()).hexdigest() == digest
