@@ -136,11 +136,20 @@ class TrainingParams(Section):
         return validate(type(self), values, f"settings of size {size}")
 
 
+class MixtureParams(Section):
+    """Shares of the pretraining streams, relative to each other."""
+
+    vision_language: int = Field(ge=1, description="the others are counted from it")
+    text: int = Field(ge=0)
+    image: int = Field(ge=0)
+    detection: int = Field(ge=0)
+
+
 class PretrainParams(TrainingParams):
     """Pretraining: the mixture of streams, and where it starts from."""
 
     start_from: str = Field(description="a folder with a checkpoint, or empty: from scratch")
-    mixture: dict[Literal["vision_language", "text", "image", "detection"], int]
+    mixture: MixtureParams
     sampled_patches: int = Field(ge=0, description="0 keeps all")
     mask_ratio: float = Field(gt=0, lt=1)
 
@@ -246,7 +255,7 @@ def _explain(model: type[BaseModel], item: Any) -> str:
     if item["type"] == "extra_forbidden":
         allowed = sorted(_section_keys(model, path[:-1]))
         close = difflib.get_close_matches(path[-1], allowed, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = f"; did you mean {close[0]}?" if close else "."
         return f"{key}: unknown key{hint} Allowed here: {', '.join(allowed)}"
     if item["type"] == "missing":
         return f"{key}: missing"

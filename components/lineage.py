@@ -120,7 +120,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def hash_product(path: Path) -> str:
-    """What a product's content is: its manifest's hash, a file's hash, or a hash over a folder."""
+    """What a product's content is: its manifest's hash, a file's hash, or a hash over a folder.
+
+    UserError when there is nothing at ``path``.
+    """
+    if not path.exists():
+        raise UserError(f"{path} is missing", next_command="dvc repro")
     if (path / MANIFEST).is_file():
         return hash_file(path / MANIFEST)
     if path.is_file():

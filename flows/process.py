@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 GRACE_S = 10.0
+POLL_S = 0.05
 
 _running: set[subprocess.Popen[str]] = set()
 _lock = threading.Lock()
@@ -76,14 +78,23 @@ def stop_commands() -> int:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Ask the group to end, and make it after a grace period."""
+    """Ask the group to end, and after a grace period make whoever is left."""
+    asked = time.monotonic()
     _signal(process, signal.SIGTERM)
+    while _lives(process) and time.monotonic() - asked < GRACE_S:
+        time.sleep(POLL_S)
+    _signal(process, signal.SIGKILL)
+
+
+def _lives(process: subprocess.Popen[str]) -> bool:
+    """Whether anybody of the group is left; a child may outlive the command that began it."""
+    process.poll()  # else the command itself stays, ended but not yet waited for
+    return _signal(process, 0)
+
+
+def _signal(process: subprocess.Popen[str], number: int) -> bool:
     try:
-        process.wait(GRACE_S)
-    except subprocess.TimeoutExpired:
-        _signal(process, signal.SIGKILL)
-
-
-def _signal(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    if process.poll() is None:
         os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True

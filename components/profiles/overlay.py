@@ -29,7 +29,9 @@ def write_params(profile: str, *, raw: str | None = None, target: Path = PARAMS_
     if raw is not None:
         folder = Path(raw).expanduser()
         if not folder.is_dir():
-            raise UserError(f"{raw} is not a folder", next_command=f"biomedgpt use {profile} --raw")
+            raise UserError(
+                f"{raw} is not a folder", next_command=f"biomedgpt use {profile} --raw FOLDER"
+            )
         changes = {"acquire": {"mode": "local", "root": str(folder.resolve())}}
         values = merge(values, changes, "--raw")
     params = validate(Params, values, f"profile {profile}")

@@ -34,7 +34,7 @@ def run(params: Params) -> None:
     """Fit on middles and whole images of the train splits; write weights, summary, a picture."""
     limit_threads(params)
     settings = params.fit_image_tokenizer
-    records = training_images(params.datasets)
+    records = training_images(params.pretrained_on)
     shuffled = torch.randperm(len(records), generator=torch.Generator().manual_seed(params.seed))
     chosen = [records[i] for i in shuffled[: settings.max_images].tolist()]
     images = middle_batch(chosen, settings.image_px, params.tokenize_images.crop)
@@ -67,7 +67,7 @@ def run(params: Params) -> None:
         stage="fit_image_tokenizer",
         identity={},
         settings={**settings.model_dump(), "seed": params.seed},
-        inputs=image_files(params.datasets),
+        inputs=image_files(params.pretrained_on),
         counts={"in": len(chosen), "out": len(chosen)},
     )
 

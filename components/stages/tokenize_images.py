@@ -23,7 +23,7 @@ def run(params: Params) -> None:
     limit_threads(params)
     settings = params.tokenize_images
     model = load_tokenizer(TOKENIZER)
-    records = training_images(params.datasets)
+    records = training_images(params.pretrained_on)
     generator = None
     if settings.codes == "gumbel":
         generator = torch.Generator().manual_seed(params.seed)
@@ -46,7 +46,7 @@ def run(params: Params) -> None:
         stage="tokenize_images",
         identity={},
         settings={**settings.model_dump(), "seed": params.seed},
-        inputs=[TOKENIZER, *image_files(params.datasets)],
+        inputs=[TOKENIZER, *image_files(params.pretrained_on)],
         counts={"in": len(records), "out": num},
     )
 

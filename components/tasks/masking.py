@@ -31,15 +31,14 @@ def mask_words(
     lengths = span_lengths(num_words, rng)
     num_inserts = sum(length == 0 for length in lengths)
     spans = [length for length in lengths if length > 0]
-    chosen = sorted(rng.choice(len(starts), size=min(len(spans), len(starts)), replace=False))
+    chosen = rng.choice(len(starts), size=min(len(spans), len(starts)), replace=False)
     masked: list[int] = []
     word = 0
-    for which, span in zip(chosen, spans, strict=False):
-        if which < word:
-            continue  # swallowed by the span before it
-        masked += ids[_begin(starts, word, ids) : starts[which]]
-        masked.append(mask_id)
-        word = which + span
+    for which, span in sorted(zip(chosen, spans, strict=False)):
+        if which >= word:  # else it begins under the mask of the span before it, and lengthens that
+            masked += ids[_begin(starts, word, ids) : starts[which]]
+            masked.append(mask_id)
+        word = max(word, which + span)
     masked += ids[_begin(starts, word, ids) :]
     for _ in range(num_inserts):
         masked.insert(int(rng.integers(1, len(masked) + 1)), mask_id)

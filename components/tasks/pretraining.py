@@ -25,22 +25,29 @@ DETECTION_PROMPT = " what are the objects in the image?"
 
 @dataclass(frozen=True)
 class NegativePool:
-    """Targets to draw wrong captions and answers from, by (task, prompt, modality)."""
+    """What to draw wrong captions and answers from, by (task, decoder prompt, modality)."""
 
-    targets: dict[tuple[str, str, str], list[str]]
+    texts: dict[tuple[str, str, str], list[str]]
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> NegativePool:
-        """Distinct targets per task, decoder prompt and modality, in a fixed order."""
-        found: dict[tuple[str, str, str], dict[str, None]] = {}
+        """Distinct texts, as a matching prompt shows them, in a fixed order."""
+        found: dict[tuple[str, str, str], set[str]] = {}
         for example in examples:
-            found.setdefault(_kind(example), {})[example.target] = None
-        return cls({kind: sorted(targets) for kind, targets in found.items()})
+            found.setdefault(_kind(example), set()).add(_shown(example))
+        return cls({kind: sorted(texts) for kind, texts in found.items()})
 
     def draw(self, example: Example, rng: np.random.Generator) -> str:
-        """Another target for the same kind of example; "" when there is none."""
-        others = [t for t in self.targets.get(_kind(example), []) if t != example.target]
+        """Another text for the same kind of example; "" when there is none."""
+        truth = _shown(example)
+        others = [text for text in self.texts.get(_kind(example), []) if text != truth]
         return others[int(rng.integers(len(others)))] if others else ""
+
+
+def _shown(example: Example) -> str:
+    """The target as the matching prompt shows it: two that read alike there are the same."""
+    text = example.target.strip()
+    return clean_caption(text) if example.task == "caption" else text
 
 
 def _kind(example: Example) -> tuple[str, str, str]:
@@ -50,9 +57,9 @@ def _kind(example: Example) -> tuple[str, str, str]:
 def match_example(example: Example, pool: NegativePool, rng: np.random.Generator) -> Example:
     """Does the text belong to the image? Half of the time it does."""
     wrong = pool.draw(example, rng) if rng.random() < 0.5 else ""
-    text = (wrong or example.target).strip()
+    text = wrong or _shown(example)
     if example.task == "caption":
-        source = f' does the image describe " {clean_caption(text)} "?'
+        source = f' does the image describe " {text} "?'
     else:
         question = example.source.strip()
         source = f' what is the answer to question " {question} ". is " {text} "?'

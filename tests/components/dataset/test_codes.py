@@ -1,0 +1,39 @@
+"""Which images become codes, and which part of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from components.dataset.codes import middle_batch, training_images
+from components.dataset.images import ImageStore, hide_middle
+from components.records import Example, ImageRecord, write_records
+
+
+def test_images_of_other_splits_never_become_codes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    images: list[ImageRecord],
+    examples: list[Example],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    figures, pairs = [images[0], images[-1]], images[2:]
+    write_records(Path("data/articles/images.parquet"), ImageRecord, figures)
+    write_records(Path("data/examples/set/images.parquet"), ImageRecord, pairs)
+    write_records(Path("data/examples/set/examples.parquet"), Example, examples)
+    names = [record.id for record in training_images(["set"])]
+    tested = {example.image_id for example in examples if example.split == "test"}
+    assert images[-1].id in tested
+    assert len(names) == len(set(names))
+    assert set(names) == {image.id for image in [images[0], *images[2:]]} - tested
+
+
+def test_the_middle_is_what_pretraining_hides(images: list[ImageRecord], store: ImageStore) -> None:
+    middle = middle_batch(images[:2], 8, "centre")
+    whole = store.batch([image.id for image in images[:2]])
+    assert middle.shape == (2, 3, 8, 8)
+    hidden = whole - hide_middle(whole, 8)
+    assert torch.equal(hidden[..., 4:12, 4:12], middle)
+    assert middle_batch(images[:2], 16, "whole").equal(whole)

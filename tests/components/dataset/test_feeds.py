@@ -1,0 +1,152 @@
+"""Feeds: a step's batch is the same whatever ran before it and however it is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from components.dataset.collate import Batch
+from components.dataset.feeds import (
+    ExampleFeed,
+    Limits,
+    Mixing,
+    PretrainFeed,
+    PretrainMaterial,
+    load_examples,
+)
+from components.dataset.images import ImageStore
+from components.errors import UserError
+from components.records import Example, write_records
+from components.tokenization.vocabulary import PAD, Vocabulary
+
+SHARES = {"vision_language": 8, "text": 2, "image": 1, "detection": 1}
+Feed = ExampleFeed | PretrainFeed
+
+
+def limits(micro: int = 3, seed: int = 5) -> Limits:
+    return Limits(8, micro, 40, 16, seed, "cpu")
+
+
+def rows(batches: Sequence[Batch]) -> list[Any]:
+    """Every sample of a part, without padding."""
+    found = []
+    for batch in batches:
+        for i in range(len(batch.source_BS)):
+            image = None if batch.images_B3HW is None else batch.images_B3HW[i]
+            ids = [
+                tuple(strip(rows_BT[i].tolist()))
+                for rows_BT in (batch.source_BS, batch.prev_BT, batch.labels_BT)
+            ]
+            has_image = batch.image_mask_B is not None and bool(batch.image_mask_B[i])
+            seen = tuple(image.flatten().tolist()) if has_image and image is not None else ()
+            is_code = batch.code_mask_B is not None and bool(batch.code_mask_B[i])
+            found.append((ids, seen, is_code, float(batch.weight_B[i])))
+    return found
+
+
+def strip(ids: list[int]) -> list[int]:
+    while ids and ids[-1] == PAD:
+        ids.pop()
+    return ids
+
+
+@pytest.fixture(params=["examples", "pretraining"])
+def make(  # type: ignore[no-untyped-def]
+    request: pytest.FixtureRequest,
+    examples: list[Example],
+    material: PretrainMaterial,
+    vocabulary: Vocabulary,
+    image_file: Path,
+):
+    """A function that makes a fresh feed of one kind."""
+
+    def fresh(**changes: int) -> Feed:
+        store = ImageStore([image_file], 16)
+        if request.param == "examples":
+            return ExampleFeed(examples, vocabulary, store, limits(**changes))
+        mixing = Mixing(SHARES, 0.3, 8)
+        return PretrainFeed(material, vocabulary, store, limits(**changes), mixing)
+
+    return fresh
+
+
+def test_a_step_is_the_same_whatever_ran_before(make) -> None:  # type: ignore[no-untyped-def]
+    used, late = make(), make()
+    steps = {step: [rows(part) for part in used.parts(step)] for step in range(1, 6)}
+    torch.manual_seed(9)
+    for step in (5, 2, 2, 4):
+        assert [rows(part) for part in late.parts(step)] == steps[step]
+    assert steps[1] != steps[2]
+    assert [rows(part) for part in make(seed=6).parts(1)] != steps[1]
+
+
+@pytest.mark.parametrize("micro", [1, 2, 5, 100])
+def test_cutting_changes_nothing_but_padding(make, micro: int) -> None:  # type: ignore[no-untyped-def]
+    whole, cut = make(micro=8).parts(3), make(micro=micro).parts(3)
+    assert [rows(part) for part in whole] == [rows(part) for part in cut]
+    assert all(len(batch.source_BS) <= micro for part in cut for batch in part)
+
+
+def test_an_epoch_of_examples_shows_each_once(
+    examples: list[Example], vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    feed = ExampleFeed(examples, vocabulary, store, limits())
+    shown = [row for step in range(1, 12) for row in rows(feed.parts(step)[0])]
+    for begin in range(0, len(shown), len(examples)):
+        epoch = shown[begin : begin + len(examples)]
+        assert len({str(ids) for ids, *_ in epoch}) == len(examples)
+
+
+def test_examples_that_were_cut_are_counted(
+    examples: list[Example], vocabulary: Vocabulary
+) -> None:
+    generous = Limits(8, 3, 200, 200, 5, "cpu")
+    assert ExampleFeed(examples, vocabulary, None, generous).num_cut == 0
+    tight = Limits(8, 3, 200, 2, 5, "cpu")
+    assert ExampleFeed(examples, vocabulary, None, tight).num_cut == len(examples)
+
+
+def test_shares_of_the_mixture(
+    material: PretrainMaterial, vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    feed = PretrainFeed(material, vocabulary, store, limits(), Mixing(SHARES, 0.3, 8))
+    assert feed.part_names == ["vision_language", "infilling"]
+    pairs, rest = (rows(part) for part in feed.parts(1))
+    assert len(pairs) == 2 * 8
+    assert [is_code for *_, is_code, _ in rest] == [False, False, True]
+    first_code = vocabulary.code_id(0)
+    ids, _, _, _ = rest[-1]
+    assert len([token for token in ids[2] if token >= first_code]) == 4
+
+
+def test_every_pair_comes_with_a_matching_example(
+    material: PretrainMaterial, vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    feed = PretrainFeed(material, vocabulary, store, limits(), Mixing(SHARES, 0.3, 8))
+    pairs = rows(feed.parts(2)[0])
+    for (_, image, *_), (ids, same_image, *_) in zip(pairs[::2], pairs[1::2], strict=True):
+        assert image == same_image
+        assert vocabulary.decode(ids[0]).startswith(" what is the answer to question")
+        assert vocabulary.decode(ids[2]) in (" yes", " no")
+
+
+def test_streams_without_material_are_left_out(
+    material: PretrainMaterial, vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    only_texts = PretrainMaterial(material.pairs, material.texts, [])
+    feed = PretrainFeed(only_texts, vocabulary, store, limits(), Mixing(SHARES, 0.3, 8))
+    assert (feed.num_texts, feed.num_images) == (2, 0)
+    assert not any(is_code for *_, is_code, _ in rows(feed.parts(1)[1]))
+
+
+def test_one_split_is_read_and_an_empty_one_is_named(
+    tmp_path: Path, examples: list[Example]
+) -> None:
+    write_records(tmp_path / "examples.parquet", Example, examples)
+    assert load_examples(tmp_path, "test") == examples[-2:]
+    with pytest.raises(UserError, match="has no validation examples"):
+        load_examples(tmp_path, "validation")

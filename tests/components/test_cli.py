@@ -1,0 +1,112 @@
+"""The command line: small, frozen, and kind when something is wrong."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from components.cli import run_command
+from components.config import load_params
+from flows.cli import build_parser
+
+FROZEN = {
+    "use": {"profile": "positional", "--raw": "optional"},
+    "doctor": {},
+    "report": {},
+    "run": {},
+    "plan": {},
+}
+
+
+def read_commands(parser: argparse.ArgumentParser) -> dict[str, dict[str, str]]:
+    """Every command with its own arguments, but ``--help``."""
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return {
+        name: {
+            (action.option_strings or [action.dest])[0]: "optional"
+            if action.option_strings
+            else "positional"
+            for action in command._actions
+            if action.dest != "help"
+        }
+        for name, command in commands.choices.items()
+    }
+
+
+def test_commands_and_options_are_these_and_no_others() -> None:
+    assert read_commands(build_parser()) == FROZEN
+
+
+def test_every_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_command(build_parser(), ["--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for line in ("show what would run, and why", "bring every product up to date"):
+        assert line in shown
+
+
+@pytest.mark.parametrize("words", [[], ["rn"], ["use"], ["run", "--size", "debug"]])
+def test_a_wrong_word_shows_the_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_command(build_parser(), words)
+    assert caught.value.code == 2
+    assert "usage: biomedgpt" in capsys.readouterr().err
+
+
+def test_use_writes_the_parameters_and_says_what_is_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(build_parser(), ["use", "real", "--raw", "."]) == 0
+    assert load_params().acquire.root == str(tmp_path.resolve())
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "params.yaml now holds the profile real"
+    assert shown[-1] == "next: biomedgpt run"
+
+
+def test_use_leaves_the_old_file_on_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("mine: 1\n")
+    assert run_command(build_parser(), ["use", "dem"]) == 2
+    assert Path("params.yaml").read_text() == "mine: 1\n"
+    told = capsys.readouterr().err
+    assert told.startswith("error: no profile named 'dem'\n  why:  known: base, demo, large")
+    assert "Traceback" not in told
+
+
+def test_report_is_found_or_the_next_command_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(build_parser(), ["report"]) == 2
+    assert "next: biomedgpt run" in capsys.readouterr().err
+    page = Path("data/report/index.html")
+    page.parent.mkdir(parents=True)
+    page.write_text("<html>")
+    assert run_command(build_parser(), ["report"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / page}\n"
+
+
+def test_doctor_fails_when_the_parameters_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(build_parser(), ["doctor"]) == 1
+    assert "params.yaml is missing" in capsys.readouterr().out
+    run_command(build_parser(), ["use", "demo"])
+    capsys.readouterr()
+    assert run_command(build_parser(), ["doctor"]) == 0
+    assert "profile demo" in capsys.readouterr().out
+
+
+def test_plan_outside_a_project_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(build_parser(), ["plan"]) == 2
+    assert "this folder is not the project's root" in capsys.readouterr().err

@@ -1,0 +1,118 @@
+"""params.yaml at the door: a mistyped key or value is named, with what would be right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from components.config import Params, load_params, load_yaml, validate
+from components.errors import UserError
+from components.profiles.overlay import read_profile
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def complaint(change: Change) -> str:
+    """What is said of the demo's parameters after a change."""
+    values = yaml.safe_load(yaml.safe_dump(read_profile("demo")))
+    change(values)
+    with pytest.raises(UserError) as caught:
+        validate(Params, values, "params.yaml")
+    assert caught.value.what.startswith("params.yaml: ")
+    return caught.value.why
+
+
+def test_the_repository_s_own_file_is_valid(repository: Path) -> None:
+    assert load_params(repository / "params.yaml").compute.parallel_stages >= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda v: v["finetune"].update(learning_rte=1.0),
+            "finetune.learning_rte: unknown key; did you mean learning_rate? Allowed here: "
+            "clip_norm, drop_path, dropout,",
+        ),
+        (lambda v: v.update(finetun={}), "finetun: unknown key; did you mean finetune? Allowed"),
+        (lambda v: v["audit"].update(zzz=1), "audit.zzz: unknown key. Allowed here: image_hash"),
+        (
+            lambda v: v["pretrain"]["mixture"].update(txt=1),
+            "pretrain.mixture.txt: unknown key; did you mean text? Allowed here: detection, image",
+        ),
+        (lambda v: v["pretrain"]["mixture"].pop("text"), "pretrain.mixture.text: missing"),
+        (
+            lambda v: v["pretrain"]["mixture"].update(vision_language=0),
+            "pretrain.mixture.vision_language: Input should be greater than or equal to 1, not 0",
+        ),
+        (lambda v: v.pop("seed"), "seed: missing"),
+        (lambda v: v["report"].pop("examples_per_dataset"), "report.examples_per_dataset: missing"),
+        (
+            lambda v: v["pretrain"].update(learning_rate=yaml.safe_load("1e-4")),
+            "pretrain.learning_rate: Input should be a valid number, not '1e-4' "
+            "(YAML reads 1e-4 as text: write 1.0e-4)",
+        ),
+        (lambda v: v.update(seed="7"), "seed: Input should be a valid integer, not '7'"),
+        (lambda v: v["prepare"].update(max_train=1.5), "prepare.max_train: Input should be"),
+        (
+            lambda v: v["acquire"].update(mode="copy"),
+            "acquire.mode: Input should be 'sample', 'local' or 'download', not 'copy'",
+        ),
+        (lambda v: v["finetune"].update(dropout=1.0), "finetune.dropout: Input should be less"),
+        (lambda v: v.update(sizes="debug"), "sizes: Input should be a valid list, not 'debug'"),
+        (lambda v: v.update(audit=None), "audit: Input should be a valid dictionary"),
+    ],
+)
+def test_a_bad_key_is_named_with_what_is_allowed(change: Change, words: str) -> None:
+    assert words in complaint(change)
+
+
+def test_every_fault_is_told_at_once() -> None:
+    def spoil(values: dict[str, Any]) -> None:
+        values.update(seed="7", sizees=[])
+
+    assert len(complaint(spoil).splitlines()) == 2
+
+
+def test_parameters_do_not_change_after_the_door() -> None:
+    params = validate(Params, read_profile("demo"), "demo")
+    with pytest.raises(ValidationError, match="frozen"):
+        params.seed = 8
+
+
+def test_a_run_takes_the_stage_then_the_card_then_the_size() -> None:
+    values = read_profile("demo")
+    values["finetune"]["overrides"] = {"debug": {"steps": 5}}
+    stage = validate(Params, values, "demo").finetune
+    assert stage.for_run("debug", {"steps": 4, "dropout": 0.25}).steps == 5
+    assert stage.for_run("micro", {"steps": 4, "dropout": 0.25}).steps == 4
+    assert stage.for_run("micro", {"steps": 4, "dropout": 0.25}).dropout == 0.25
+    assert stage.for_run("micro").steps == stage.steps
+    with pytest.raises(UserError, match="settings of size micro") as caught:
+        stage.for_run("micro", {"step": 4})
+    assert "step: unknown key; did you mean steps?" in caught.value.why
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"params\.yaml is missing") as caught:
+        load_params(tmp_path / "params.yaml")
+    assert caught.value.next_command == "biomedgpt use demo"
+    (tmp_path / "bad.yaml").write_text("a: [1\nb: 2\n")
+    with pytest.raises(UserError, match=r"bad\.yaml is not YAML") as caught:
+        load_yaml(tmp_path / "bad.yaml")
+    assert "line 2" in caught.value.why
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    with pytest.raises(UserError, match=r"empty\.yaml: 1 bad settings") as caught:
+        load_params(tmp_path / "empty.yaml")
+    assert "should be a valid dictionary" in caught.value.why
+
+
+def test_yaml_makes_no_objects(tmp_path: Path) -> None:
+    (tmp_path / "evil.yaml").write_text("a: !!python/object/apply:os.getcwd []\n")
+    with pytest.raises(UserError, match="is not YAML"):
+        load_yaml(tmp_path / "evil.yaml")

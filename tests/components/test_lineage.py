@@ -1,0 +1,124 @@
+"""Manifests: they add up, come last, and say nothing of when and where."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.errors import UserError
+from components.lineage import (
+    check_share,
+    hash_bytes,
+    hash_code,
+    hash_file,
+    hash_product,
+    read_manifest,
+    write_manifest,
+)
+from components.records import Reject, read_records
+
+REJECTS = [Reject("b#2", "empty-answer"), Reject("a#1", "empty-answer"), Reject("a#0", "no-image")]
+
+
+def make_product(folder: Path, **changes: Any) -> dict[str, Any]:
+    """A product of five records, of which two can be used."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "rows.txt").write_text("two\nrows\n")
+    values: dict[str, Any] = {
+        "stage": "prepare",
+        "identity": {"dataset": "toy"},
+        "settings": {"max_train": 5},
+        "inputs": [],
+        "counts": {"in": 5, "out": 2},
+        "rejects": REJECTS,
+    }
+    return write_manifest(folder, **{**values, **changes})
+
+
+def test_a_manifest_holds_what_made_the_product(tmp_path: Path) -> None:
+    source = tmp_path / "source.csv"
+    source.write_text("a,b\n")
+    manifest = make_product(tmp_path / "made", inputs=[source], notes={"derived": ["test"]})
+    assert read_manifest(tmp_path / "made") == manifest
+    assert set(manifest) == {
+        "stage",
+        "identity",
+        "version",
+        "code_sha256",
+        "settings",
+        "inputs",
+        "counts",
+        "quarantine",
+        "notes",
+        "files",
+    }
+    assert manifest["counts"] == {"in": 5, "out": 2, "quarantined": 3}
+    assert manifest["quarantine"] == {"empty-answer": 2, "no-image": 1}
+    assert manifest["inputs"] == {source.as_posix(): hashlib.sha256(b"a,b\n").hexdigest()}
+    assert manifest["files"]["rows.txt"] == {"bytes": 9, "sha256": hash_bytes(b"two\nrows\n")}
+    assert set(manifest["files"]) == {"rows.txt", "quarantine.parquet"}
+    kept = list(read_records(tmp_path / "made" / "quarantine.parquet", Reject))
+    assert [reject.origin for reject in kept] == ["a#0", "a#1", "b#2"]
+
+
+def test_the_same_work_gives_the_same_bytes_elsewhere_and_later(tmp_path: Path) -> None:
+    make_product(tmp_path / "a")
+    make_product(tmp_path / "b", rejects=iter(REJECTS[::-1]))
+    for name in ("manifest.json", "quarantine.parquet"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert str(tmp_path) not in (tmp_path / "a" / "manifest.json").read_text()
+
+
+def test_counts_that_do_not_add_up_leave_no_manifest(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="3 quarantined do not add up"):
+        make_product(tmp_path / "made", counts={"in": 6, "out": 2})
+    with pytest.raises(UserError, match="is not a finished product") as caught:
+        read_manifest(tmp_path / "made")
+    assert caught.value.next_command == "dvc repro"
+
+
+def test_an_input_that_is_not_there_is_no_input(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere is missing"):
+        make_product(tmp_path / "made", inputs=[tmp_path / "nowhere"])
+    assert not (tmp_path / "made" / "manifest.json").exists()
+
+
+def test_a_product_is_known_by_its_manifest_and_a_folder_by_its_files(tmp_path: Path) -> None:
+    make_product(tmp_path / "made")
+    manifest = tmp_path / "made" / "manifest.json"
+    assert hash_product(tmp_path / "made") == hash_file(manifest)
+    assert hash_product(manifest) == hash_file(manifest)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    seen = {hash_product(plain)}
+    for name, content in [("a", "1"), ("b", "1"), ("b", "2")]:
+        (plain / name).write_text(content)
+        seen.add(hash_product(plain))
+    (plain / "b").rename(plain / "c")
+    seen.add(hash_product(plain))
+    assert len(seen) == 5
+
+
+def test_the_code_hash_is_stable() -> None:
+    assert hash_code() == hash_code()
+    assert len(hash_code()) == 64
+
+
+def test_a_share_above_the_limit_stops_with_the_reasons() -> None:
+    check_share(0, [], 0.0, "toy")
+    check_share(6, REJECTS, 0.5, "toy")
+    with pytest.raises(
+        UserError, match=r"toy: 3 of 5 records were unusable \(limit 50%\)"
+    ) as caught:
+        check_share(5, REJECTS, 0.5, "toy")
+    assert caught.value.why.startswith("empty-answer (2); no-image (1). First: b#2")
+
+
+def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
+    make_product(tmp_path)
+    text = (tmp_path / "manifest.json").read_text()
+    assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"

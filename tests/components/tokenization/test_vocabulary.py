@@ -1,0 +1,148 @@
+"""The one id space: what stands where, and that text survives the way there and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.tokenization.vocabulary import (
+    BOS,
+    EOS,
+    PAD,
+    UNK,
+    Vocabulary,
+    read_vocabulary,
+    train_vocabulary,
+)
+
+TEXTS = ["the left lung", "the right lung", " the image", "le poumon gauche: 37 \u00b0C"] * 4
+SMALL = train_vocabulary(TEXTS, num_merges=20, num_codes=8, num_bins=5)
+
+
+@pytest.fixture(scope="module")
+def released(shared_data: Path) -> Vocabulary:
+    folder = shared_data / "bpe"
+    return read_vocabulary(
+        folder / "encoder.json", folder / "vocab.bpe", folder / "dict.txt", 8192, 1000
+    )
+
+
+def test_specials_text_mask_codes_bins() -> None:
+    assert (BOS, PAD, EOS, UNK) == (0, 1, 2, 3)
+    assert 256 < SMALL.num_text <= 276
+    assert SMALL.mask_id == 4 + SMALL.num_text
+    assert SMALL.code_id(0) == SMALL.mask_id + 1
+    assert SMALL.bin_id(0) == SMALL.code_id(7) + 1
+    assert SMALL.size == SMALL.bin_id(4) + 1
+
+
+@pytest.mark.parametrize("index", [-1, 8])
+def test_codes_and_bins_have_bounds(index: int) -> None:
+    with pytest.raises(ValueError, match=rf"image code {index} is not in \[0, 8\)"):
+        SMALL.code_id(index)
+    with pytest.raises(ValueError, match=rf"location bin {index} is not in \[0, 5\)"):
+        SMALL.bin_id(index)
+
+
+@given(st.text())
+@settings(deadline=None, max_examples=300)
+def test_any_text_comes_back(text: str) -> None:
+    ids = SMALL.encode(text)
+    assert SMALL.decode(ids) == text
+    assert SMALL.decode([BOS, *ids, EOS, PAD, PAD]) == text
+    assert all(4 <= token < SMALL.mask_id for token in ids)
+
+
+@given(st.lists(st.text(), max_size=5))
+@settings(deadline=None)
+def test_many_texts_are_encoded_as_one_by_one(texts: list[str]) -> None:
+    assert SMALL.encode_many(texts) == [SMALL.encode(text) for text in texts]
+
+
+@given(st.lists(st.integers(0, SMALL.size - 1), max_size=30))
+@settings(deadline=None)
+def test_any_ids_can_be_read(ids: list[int]) -> None:
+    assert isinstance(SMALL.decode(ids), str)
+
+
+def test_symbols_are_written_out() -> None:
+    ids = [BOS, *SMALL.encode("a"), UNK, SMALL.mask_id, SMALL.code_id(7), SMALL.bin_id(4), EOS, PAD]
+    assert SMALL.decode(ids) == "a<unk><mask><code_7><bin_4>"
+
+
+def test_text_that_looks_like_a_symbol_stays_text() -> None:
+    text = "<mask> <s> </s> <code_3> <|endoftext|>"
+    assert SMALL.decode(SMALL.encode(text)) == text
+    assert max(SMALL.encode(text)) < SMALL.mask_id
+
+
+def test_words_begin_at_a_space() -> None:
+    starts = [SMALL.starts_word(token) for token in SMALL.encode(" ab cd")]
+    assert starts == [token.startswith(" ") for token in map(SMALL.decode, _singly(" ab cd"))]
+    assert all(map(SMALL.starts_word, [BOS, UNK, SMALL.mask_id, SMALL.code_id(0)]))
+
+
+def _singly(text: str) -> list[list[int]]:
+    return [[token] for token in SMALL.encode(text)]
+
+
+def test_the_same_texts_give_the_same_bytes_and_they_are_read_back(tmp_path: Path) -> None:
+    again = train_vocabulary(TEXTS, num_merges=20, num_codes=8, num_bins=5)
+    SMALL.save(tmp_path / "a")
+    again.save(tmp_path / "b")
+    loaded = Vocabulary.load(tmp_path / "a")
+    loaded.save(tmp_path / "c")
+    for name in ("bpe.json", "vocabulary.json"):
+        contents = {(tmp_path / folder / name).read_bytes() for folder in "abc"}
+        assert len(contents) == 1, name
+    assert loaded.size == SMALL.size
+    assert loaded.encode(TEXTS[3]) == SMALL.encode(TEXTS[3])
+
+
+def test_a_missing_vocabulary_names_its_stage(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"vocabulary\.json is missing") as caught:
+        Vocabulary.load(tmp_path)
+    assert caught.value.next_command == "dvc repro build_vocabulary"
+
+
+def test_the_released_layout(released: Vocabulary) -> None:
+    assert released.size == 59_457
+    assert released.num_text == 50_260
+    assert released.mask_id == 50_264
+    assert (released.code_id(0), released.code_id(8191)) == (50_265, 58_456)
+    assert (released.bin_id(0), released.bin_id(999)) == (58_457, 59_456)
+    assert released.order[:5] == (13, 262, 11, 284, 290)
+    assert released.order[-4:] == (50_256, -1, -1, -1)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        (" yes", [4420]),
+        (" no", [117]),
+        (" maybe", [2085]),
+        (" what does the image describe?", [99, 473, 5, 2274, 6190, 116]),
+        (' what is the complete text of " "?', [99, 16, 5, 1498, 2788, 9, 22, 22, 116]),
+        ("<|endoftext|>", None),
+    ],
+)
+def test_released_ids(released: Vocabulary, text: str, ids: list[int] | None) -> None:
+    encoded = released.encode(text)
+    assert released.decode(encoded) == text
+    if ids is None:
+        assert 50_260 not in encoded  # text is never a symbol
+    else:
+        assert encoded == ids
+
+
+def test_released_text_comes_back(released: Vocabulary) -> None:
+    @given(st.text())
+    @settings(deadline=None)
+    def comes_back(text: str) -> None:
+        assert released.decode(released.encode(text)) == text
+
+    comes_back()

@@ -1,0 +1,88 @@
+"""A throw-away project, run through Prefect and DVC as the real one is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.profiles.overlay import write_params
+from flows.graph import make_plan
+
+STAGES = {
+    "first": {"cmd": "echo making first && echo 1 > first.txt", "outs": ["first.txt"]},
+    "second": {
+        "cmd": "echo 'error in stage second: no file' && echo '  next: make it' && exit 2",
+        "deps": ["first.txt"],
+        "outs": ["second.txt"],
+    },
+    "third": {"cmd": "cp second.txt third.txt", "deps": ["second.txt"], "outs": ["third.txt"]},
+    "apart": {"cmd": "echo 1 > apart.txt", "outs": ["apart.txt"]},
+}
+SCRIPT = """
+from flows.settings import settle_environment
+settle_environment()
+from prefect import flow
+from flows.graph import make_plan
+from flows.order import run_stages
+
+@flow(name="throw-away")
+def throw_away(blocks, upstream):
+    return run_stages(blocks, upstream)
+
+for blocks, upstream in ((["third"], None), (["first"], {"first": []})):
+    state = throw_away(blocks, upstream, return_state=True)
+    print("STATE", state.type.value, state.message.replace(chr(10), " | "))
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path) -> Path:
+    """A DVC project without git: a graph of four stages, of which one fails."""
+    monkeypatch.chdir(tmp_path)
+    dvc = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
+    settings = {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(tmp_path / "site")}
+    settings |= {"PREFECT_HOME": str(tmp_path / "prefect"), "PYTHONPATH": str(repository)}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    for name in [name for name in os.environ if name.startswith("PREFECT_API")]:
+        monkeypatch.delenv(name)
+    subprocess.run(dvc, check=True)
+    (tmp_path / ".dvc" / "config").write_text("[core]\n    analytics = false\n    no_scm = true\n")
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}, sort_keys=False))
+    write_params("demo")
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # DVC's own
+def test_a_plan_comes_from_dvc(project: Path) -> None:
+    plan = make_plan(["third"])
+    assert plan.upstream == {"first": [], "second": ["first"], "third": ["second"]}
+    assert plan.num_stages == 3
+    assert set(plan.reasons.values()) == {"has no product yet"}
+    assert list(make_plan().upstream) == ["first", "second", "third", "apart"]
+
+
+@pytest.mark.services
+def test_stages_run_are_cached_fail_and_hold_back_what_builds_on_them(project: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
+    shown = done.stdout + done.stderr
+    assert done.returncode == 0, shown
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    told = [line for line in lines if line.startswith("STATE")]
+    assert told == [
+        "STATE FAILED second failed | error in stage second: no file | next: make it",
+        "STATE COMPLETED 1 stages up to date",
+    ], shown
+    assert any("making first" in line for line in lines), shown
+    table = {tuple(line.split()[:2]) for line in lines}
+    assert {("first", "ran"), ("second", "failed"), ("third", "skipped")} <= table, shown
+    assert ("first", "cached") in table, shown
+    assert not (project / "apart.txt").exists()
+    assert not (project / "third.txt").exists()
+    assert "Finished in state" not in shown

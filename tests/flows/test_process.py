@@ -1,0 +1,90 @@
+"""A command's lines as they come, and its end with all that it began."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from flows import process
+from flows.process import Finished, run_command, stop_commands
+
+LATE = "sleep 60; echo late"
+
+
+def run(script: str, time_limit_s: float = 60.0) -> Finished:
+    return run_command(["sh", "-c", script], lambda _: None, time_limit_s=time_limit_s)
+
+
+def test_lines_of_both_streams_come_in_order_with_the_status() -> None:
+    told: list[str] = []
+    script = "echo one; echo two >&2; printf 'three  '; exit 3"
+    finished = run_command(["sh", "-c", script], told.append, time_limit_s=60)
+    assert finished == Finished(3, ["one", "two", "three"], timed_out=False)
+    assert told == finished.lines
+
+
+def test_a_line_is_told_while_the_command_still_runs(tmp_path: Path) -> None:
+    """The command ends only after its first line has been heard."""
+    heard = tmp_path / "heard"
+    script = f"echo first; until [ -e '{heard}' ]; do sleep 0.02; done; echo last"
+    finished = run_command(["sh", "-c", script], lambda _: heard.touch(), time_limit_s=60)
+    assert finished.lines == ["first", "last"]
+
+
+def test_a_command_reads_nothing_and_sees_its_environment() -> None:
+    finished = run_command(
+        [sys.executable, "-c", "import os, sys; print(os.environ['WORD'], repr(sys.stdin.read()))"],
+        lambda _: None,
+        time_limit_s=60,
+        environment={**os.environ, "WORD": "there"},
+    )
+    assert finished.lines == ["there ''"]
+
+
+def test_bytes_that_are_not_text_are_shown() -> None:
+    assert run("printf 'a\\377b\\n'").lines == ["a\ufffdb"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"echo began; {LATE}",
+        f"({LATE}) & echo began; wait",
+        f"(trap '' TERM; {LATE}) & echo began; wait",
+        f"trap '' TERM; echo began; {LATE}",
+    ],
+    ids=["leader", "child", "a child that will not", "a leader that will not"],
+)
+def test_the_time_limit_ends_the_whole_group(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    monkeypatch.setattr(process, "GRACE_S", 0.3)
+    finished = run(script, time_limit_s=0.5)
+    assert finished.timed_out
+    assert finished.status < 0
+    assert "late" not in finished.lines
+
+
+def test_stopping_ends_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE_S", 0.3)
+    began, ended = threading.Event(), []
+
+    def work() -> None:
+        command = ["sh", "-c", f"echo began; {LATE}"]
+        ended.append(run_command(command, lambda _: began.set(), time_limit_s=60))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert began.wait(30)
+    assert stop_commands() == 1
+    thread.join(30)
+    assert [(e.status < 0, e.lines, e.timed_out) for e in ended] == [(True, ["began"], False)]
+    assert stop_commands() == 0
+
+
+def test_a_command_that_does_not_exist_leaves_nothing_running() -> None:
+    with pytest.raises(FileNotFoundError):
+        run_command(["no-such-command"], lambda _: None, time_limit_s=60)
+    assert stop_commands() == 0

@@ -1,0 +1,131 @@
+"""What a person hears of a stage: its own words, not DVC's chatter."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+from prefect.states import Failed
+
+from flows import settings, stage
+from flows.order import _is_news
+from flows.process import Finished
+from flows.stage import explain_failure, is_news, lock_was_held, reproduce
+
+CHATTER = [
+    "",
+    "Running stage 'prepare@toy':",
+    "> python -m components.stages.prepare --dataset toy",
+    "Stage 'prepare@toy' didn't change, skipping",
+    "Updating lock file 'dvc.lock'",
+    "Generating lock file 'dvc.lock'",
+    "To track the changes with git, run:",
+    "\tgit add dvc.lock",
+    "To enable auto staging, run:",
+    "\tdvc config core.autostage true",
+    "Use `dvc push` to send your updates to remote storage.",
+    "Data and pipelines are up to date.",
+    "WARNING: Auto removed it from the lock file.",
+]
+NEWS = ["pretrain debug: 10/600, 3 s left", "ERROR: failed to reproduce 'b'", "  why:  no file"]
+FAILED = "ERROR: failed to reproduce 'b': failed to run: python b.py, exited with 2"
+
+
+@pytest.mark.parametrize("line", CHATTER)
+def test_chatter_is_dropped(line: str) -> None:
+    assert not is_news(line)
+
+
+@pytest.mark.parametrize("line", NEWS)
+def test_news_is_kept(line: str) -> None:
+    assert is_news(line)
+
+
+def explain(*lines: str, status: int = 1, timed_out: bool = False) -> list[str]:
+    return explain_failure(Finished(status, list(lines), timed_out), 90.0).splitlines()
+
+
+def test_a_stage_s_own_error_is_all_that_is_shown() -> None:
+    told = ["error in stage b: no file", "  why:  it is not there", "  next: make it"]
+    assert explain("Running stage 'b':", "reading", *told, FAILED) == told
+
+
+def test_without_an_own_error_the_last_lines_are_shown() -> None:
+    lines = [f"line {i}" for i in range(40)]
+    assert explain("Running stage 'b':", *lines, FAILED) == [*lines[-19:], FAILED]
+
+
+def test_a_time_that_was_up_and_a_signal_are_told() -> None:
+    assert explain("reading", status=-15, timed_out=True) == [
+        "reading",
+        "stopped: it ran longer than 90 s",
+    ]
+    assert explain("reading", status=-9) == ["reading", "stopped by signal 9"]
+
+
+def test_only_a_held_lock_is_worth_a_second_try() -> None:
+    held = "ERROR: Unable to acquire lock. Most likely another DVC process is running"
+    assert lock_was_held(None, None, Failed(message=held))
+    assert not lock_was_held(None, None, Failed(message=FAILED))
+    assert not lock_was_held(None, None, Failed())
+
+
+@pytest.mark.parametrize(
+    ("lines", "status", "outcome"),
+    [
+        (["Running stage 'b':", "> python b.py", "reading"], 0, "ran"),
+        (["Stage 'b' didn't change, skipping", "Data and pipelines are up to date."], 0, "cached"),
+        (["Running stage 'b':", "reading", FAILED], 1, "failed"),
+    ],
+)
+def test_dvc_is_asked_for_one_stage_and_its_lines_are_told(
+    monkeypatch: pytest.MonkeyPatch, lines: list[str], status: int, outcome: str
+) -> None:
+    asked: list[Sequence[str]] = []
+
+    def answer(
+        command: Sequence[str],
+        tell: Callable[[str], None],
+        *,
+        time_limit_s: float,
+        environment: Mapping[str, str],
+    ) -> Finished:
+        asked.append(command)
+        assert environment["PATH"].startswith(sys.exec_prefix)
+        for line in lines:
+            tell(line)
+        return Finished(status, lines, timed_out=False)
+
+    monkeypatch.setattr(stage, "run_command", answer)
+    told: list[str] = []
+    result = reproduce("b", told.append)
+    assert result.status == outcome
+    assert told == [line for line in lines if is_news(line)]
+    assert result.words == ("\n".join(told) if outcome == "failed" else "")
+    assert list(asked[0][1:]) == ["-m", "dvc", "--wait-for-lock", "repro", "--single-item", "b"]
+
+
+def test_prefect_s_closing_lines_are_no_news() -> None:
+    def record(message: str, *values: object) -> logging.LogRecord:
+        return logging.LogRecord("prefect", logging.INFO, "", 0, message, values, None)
+
+    assert not _is_news(record("Finished in state %s", "Completed()"))
+    assert _is_news(record("[1/4] prepare@toy: ran, 0.4 s"))
+
+
+def test_a_named_server_decides_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment: dict[str, str] = {"PREFECT_API_URL": settings.SERVER_URL}
+    monkeypatch.setattr(settings.os, "environ", environment)
+    settings.settle_environment()
+    assert list(environment) == ["PREFECT_API_URL"]
+    environment.clear()
+    environment["PREFECT_SERVER_UI_ENABLED"] = "true"
+    settings.settle_environment()
+    assert environment["PREFECT_SERVER_UI_ENABLED"] == "true"
+    assert environment["DO_NOT_TRACK"] == "1"
+
+
+def test_the_address_of_a_server_is_this_machine() -> None:
+    assert settings.SERVER_URL.startswith("http://127.0.0.1:")
