@@ -16,7 +16,6 @@ from components.sample.settings import SampleSettings
 from components.sample.words import TITLES, place_lesions, start_upper
 
 FIRST_PMID, FIRST_PMCID = 90_000_000, 90_000_000
-LAST_ARTICLE = 40
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 HEADS = ("Bel", "Cor", "Dan", "Fen", "Gar", "Hol", "Mur", "Ros", "Tal", "Wen")
 TAILS = ("brin", "dovic", "garsen", "lomar", "netto", "quist", "ström", "tával", "üng", "wixey")
@@ -68,8 +67,8 @@ class Paper:
 
 
 def count_articles(settings: SampleSettings) -> int:
-    """How many of the papers, the first ones, are also printed in PMC: forty at most."""
-    return min(LAST_ARTICLE, max(4, settings.num_images // 20))
+    """How many of the papers, the first ones, are also printed in PMC, with about three figures."""
+    return max(4, settings.num_images // 4)
 
 
 def imagine_paper(settings: SampleSettings, number: int, revision: int = 1) -> Paper:

@@ -28,12 +28,12 @@ from components.sample.settings import SampleSettings
 
 BUCKET = "s3://pmc-oa-opendata"
 LICENCES = ("CC BY", "CC BY-NC", "CC BY", "CC0", "CC BY", "CC BY-NC-ND", "CC BY", "CC BY-NC-SA")
-RETRACTED, LACKING, REVISED, PACKAGE_EVERY = 7, 5, 3, 10
+RETRACTED, LACKING, REVISED, PACKAGE_EVERY = 7, 5, 2, 10
 MAX_FIGURES = 4
 
 
 def make_pmc_oa(folder: Path, settings: SampleSettings) -> list[Path]:
-    """Write about forty articles (fewer for fewer images); returns every file's path."""
+    """Write an article for every four of ``num_images``; returns every file's path."""
     chance, dice = start_chance(settings.seed, "pmc_oa"), start_dice(settings.seed, "pmc_oa")
     num_articles = count_articles(settings)
     scenes = imagine_scenes(MODALITIES, num_articles * MAX_FIGURES, chance, normal=0.1)

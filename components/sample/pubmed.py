@@ -100,7 +100,8 @@ def _retract_some(
         elif turn % 4 == 3:
             doubt = replace(back, kind="ExpressionOfConcernIn")
             cards[place] = replace(card, ties=(doubt,))
-        cards.append(_give_notice(card.paper, notice_paper, doubt=turn % 4 == 3))
+        if turn % 4 != 1:
+            cards.append(_give_notice(card.paper, notice_paper, doubt=turn % 4 == 3))
     return cards
 
 

@@ -39,7 +39,7 @@ def read_all(folder: Path) -> dict[str, list[Citation | Deletion]]:
 @pytest.fixture
 def literature(make: Make) -> tuple[Path, Path]:
     """Four notices and seven articles: one of each kind."""
-    sizes = {"num_images": 140, "num_texts": 200}
+    sizes = {"num_images": 28, "num_texts": 200}
     return make("pubmed", "pubmed", **sizes), make("pmc_oa", "pmc", **sizes)
 
 
@@ -109,21 +109,21 @@ def test_one_article_is_revised_one_retracted_and_one_lacks_a_picture(
 ) -> None:
     _, pmc = literature
     records = {path.stem: read_json(path) for path in pmc.rglob("*.json")}
-    assert [stem for stem, record in records.items() if record["version"] == 2] == ["PMC90000003.2"]
+    assert [stem for stem, record in records.items() if record["version"] == 2] == ["PMC90000002.2"]
     retracted = [stem for stem, record in records.items() if record["is_retracted"]]
     assert retracted == ["PMC90000007.1"]
     corpus = build(tmp_path / "no citations", pmc)
     bare = {figure.pmcid for figure in corpus.figures if not figure.image_id}
     assert bare == {"PMC90000005"}
     versions = {a.pmcid: a.version for a in corpus.articles if a.kind == "fulltext"}
-    assert versions["PMC90000003"] == 2 and "PMC90000007" not in versions
+    assert versions["PMC90000002"] == 2 and "PMC90000007" not in versions
     assert all(figure.mentions and figure.caption for figure in corpus.figures)
     licences = {a.pmcid: a.licence for a in corpus.articles if a.kind == "fulltext"}
     assert all(records[f"{p}.{versions[p]}"]["license_code"] == licences[p] for p in licences)
 
 
 def test_every_tenth_article_is_a_package_of_before(make: Make, tmp_path: Path) -> None:
-    folder = make("pmc_oa", num_images=200)
+    folder = make("pmc_oa", num_images=40)
     assert [path.parent.name for path in folder.rglob("*.nxml")] == ["PMC90000010"]
     assert not list((folder / "PMC90000010").glob("*.json"))
     corpus = build(tmp_path / "no citations", folder)

@@ -188,7 +188,7 @@ def test_md5_files_are_nlms_and_right(make: Make) -> None:
 
 
 def test_md5_of_pmc_metadata_is_right(make: Make) -> None:
-    folder = make("pmc_oa")
+    folder = make("pmc_oa", num_images=16)
     records = list(folder.rglob("*.json"))
     assert len(records) == 5  # four articles, one of them in two versions
     for record in map(read_json, records):
