@@ -17,7 +17,7 @@ class ModelConfig:
     """Everything that the architecture depends on.
 
     ``trunk_width`` is the number of planes of the trunk's first stage; its output has 16 times as
-    many channels (1,024 for every released size).
+    many channels (1,024 for every released size). ``init_std`` is the deviation of fresh weights.
     """
 
     vocabulary_size: int
@@ -41,6 +41,7 @@ class ModelConfig:
     attention_dropout: float = 0.0
     drop_path: float = 0.1
     trunk_drop_path: float = 0.0
+    init_std: float = 0.02
 
     @property
     def head_dim(self) -> int:
@@ -83,8 +84,8 @@ def _row(
 # The paper's names; 33M, 93M, 182M, 472M and 930M parameters at the released vocabulary. ``debug``
 # and ``micro`` are ours: the same architecture, small enough to learn on a laptop in a minute.
 SIZES: dict[str, dict[str, Any]] = {
-    "debug": _row(128, (2, 2), 4, (1, 1, 1), trunk_width=16),
-    "micro": _row(192, (3, 3), 6, (1, 2, 2), trunk_width=24),
+    "debug": _row(128, (2, 2), 4, (1, 1, 1), trunk_width=16, init_std=0.088),
+    "micro": _row(192, (3, 3), 6, (1, 2, 2), trunk_width=24, init_std=0.072),
     "small": _row(256, (4, 4), 4, (3, 4, 6)),
     "medium": _row(512, (4, 4), 8, (3, 4, 23)),
     "base": _row(768, (6, 6), 12, (3, 4, 23)),

@@ -9,6 +9,8 @@ D width, V vocabulary.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,8 +19,6 @@ from components.errors import UserError
 from components.model.config import ModelConfig
 from components.model.decoder import Cache, Decoder
 from components.model.encoder import Encoded, Encoder
-
-INIT_STD = 0.02
 
 
 class UnifiedModel(nn.Module):
@@ -29,7 +29,7 @@ class UnifiedModel(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.apply(_initialise)
+        self.apply(partial(_initialise, std=config.init_std))
 
     def encode(
         self,
@@ -107,12 +107,12 @@ class UnifiedModel(nn.Module):
             )
 
 
-def _initialise(module: nn.Module) -> None:
-    """BERT's normal(0, 0.02); the pad row too, as the tied output projection is drawn last."""
+def _initialise(module: nn.Module, std: float) -> None:
+    """BERT's normal(0, std); the pad row too, as the tied output projection is drawn last."""
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=INIT_STD)
+        nn.init.normal_(module.weight, std=std)
         nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Embedding):
-        nn.init.normal_(module.weight, std=INIT_STD)
+        nn.init.normal_(module.weight, std=std)
     elif isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -200,9 +200,14 @@ class Vqgan(nn.Module):
         self.quant_conv = nn.Conv2d(config.latent, config.latent, 1)
         self.post_quant_conv = nn.Conv2d(config.latent, config.latent, 1)
 
+    def encode_latents(self, images_BCHW: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, latent, H / 8, W / 8)."""
+        latents: Tensor = self.quant_conv(self.encoder(images_BCHW))
+        return latents
+
     def code_logits(self, images_BCHW: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, K, H / 8, W / 8)."""
-        logits: Tensor = self.quantize.proj(self.quant_conv(self.encoder(images_BCHW)))
+        logits: Tensor = self.quantize.proj(self.encode_latents(images_BCHW))
         return logits
 
     def decode_latents(self, latents_BChw: Tensor) -> Tensor:

@@ -129,11 +129,21 @@ def test_too_long_a_source_is_an_error_that_names_the_limit() -> None:
         tiny().encode(torch.full((1, 1025), 5))
 
 
-def test_initialisation_follows_the_reference() -> None:
-    model = tiny()
+def test_released_sizes_start_as_the_reference_does() -> None:
+    own = {size for size, row in SIZES.items() if "init_std" in row}
+    assert own == {"debug", "micro"} and model_config("base").init_std == 0.02
+    assert all(
+        SIZES[size]["init_std"] == pytest.approx(SIZES[size]["d_model"] ** -0.5, 0.01)
+        for size in own
+    )
+
+
+@pytest.mark.parametrize("std", [0.02, 0.088])
+def test_initialisation_follows_the_reference(std: float) -> None:
+    model = tiny(init_std=std)
     embedding = model.encoder.embed_tokens.weight
-    assert 0.018 < float(embedding.detach().std()) < 0.022
-    assert float(embedding[1].detach().norm()) > 0.1, "the pad row is drawn too"
+    assert float(embedding.detach().std()) == pytest.approx(std, rel=0.1)
+    assert float(embedding[1].detach().norm()) > 5 * std, "the pad row is drawn too"
     table = model.encoder.token_rel_pos_table_list[0].weight
-    assert 0.015 < float(table.detach().std()) < 0.025
+    assert float(table.detach().std()) == pytest.approx(std, rel=0.2)
     assert float(model.encoder.layers[0].self_attn.c_attn.detach().sum()) == 4
