@@ -1,14 +1,17 @@
 """Scoring a closed set of answers: the log-probability of each, given source and prompt.
 
 Method: OFA's all-candidate inference. Probabilities are renormalised over the tokens that lead
-to some candidate, summed over an answer's tokens and eos, and not divided by length.
+to some candidate, summed over an answer's tokens and eos, and not divided by length. Where only
+one token leads on, its renormalised probability is 1; so only the forks of the candidates' prefix
+tree are decoded, not every candidate, which changes no score.
 
-Shape letters: B sources, C candidates each, R = B * C rows, T positions, N answer tokens.
+Shape letters: B sources, C candidates each, F forks, R = B * F rows, T positions, W branches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,6 +22,18 @@ from components.model.model import UnifiedModel
 
 BOS = 0
 Candidates = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class _Forks:
+    """Where candidates part: the tokens before each fork, and those that may follow it.
+
+    ``paths`` holds, for each candidate, the (fork, branch) pairs that it takes.
+    """
+
+    before: list[tuple[int, ...]]
+    branches: list[list[int]]
+    paths: list[list[tuple[int, int]]]
 
 
 @torch.no_grad()
@@ -35,71 +50,87 @@ def score_candidates(
 
     ``prefixes`` are the decoder's prompt ids of each source, after bos; ``candidates`` are each
     source's answers, without eos, as many for every source. ``end=False`` leaves eos out of the
-    sum (prompts whose answer is one token). ``chunk`` bounds the candidates decoded at a time.
+    sum (prompts whose answer is one token). ``chunk`` bounds the forks decoded at a time.
     """
     num = len(candidates[0])
     if any(len(own) != num for own in candidates):
         raise ValueError("every source needs the same number of candidates")
-    known: dict[int, list[list[list[int]]]] = {}
-    allowed = [known.setdefault(id(own), _allowed_tokens(own, end)) for own in candidates]
-    parts = []
-    for begin in range(0, num, chunk):
-        stop = min(begin + chunk, num)
-        rows = [
-            (list(prefix), _answer(own[c], end), tokens[c])
-            for prefix, own, tokens in zip(prefixes, candidates, allowed, strict=True)
-            for c in range(begin, stop)
-        ]
-        parts.append(_score_rows(model, encoded, rows).view(len(prefixes), stop - begin))
-    return torch.cat(parts, 1)
+    known: dict[int, _Forks] = {}
+    for own in candidates:
+        if id(own) not in known:
+            known[id(own)] = _find_forks(own, end)
+    forks = [known[id(own)] for own in candidates]
+    scores_BC = torch.zeros(len(candidates), num, device=encoded.states.device)
+    for begin in range(0, max(len(own.before) for own in forks), chunk):
+        scores_BC += _chunk_scores(model, encoded, prefixes, forks, range(begin, begin + chunk))
+    return scores_BC
 
 
-def _answer(candidate: Sequence[int], end: bool) -> list[int]:
-    return [*candidate, EOS] if end else list(candidate)
-
-
-def _allowed_tokens(candidates: Candidates, end: bool) -> list[list[list[int]]]:
-    """For each candidate and each of its tokens: the tokens that some candidate allows there."""
+def _find_forks(candidates: Candidates, end: bool) -> _Forks:
     trie = Trie(candidates)
-    return [
-        [trie.allowed_next(answer[:i]) for i in range(len(answer))]
-        for answer in (_answer(candidate, end) for candidate in candidates)
-    ]
+    places: dict[tuple[int, ...], int] = {}
+    branches: list[list[int]] = []
+    paths: list[list[tuple[int, int]]] = []
+    for candidate in candidates:
+        answer = [*candidate, EOS] if end else list(candidate)
+        path: list[tuple[int, int]] = []
+        for i, token in enumerate(answer):
+            allowed = trie.allowed_next(answer[:i])
+            if len(allowed) > 1:
+                before = tuple(answer[:i])
+                if before not in places:
+                    places[before] = len(branches)
+                    branches.append(allowed)
+                path.append((places[before], allowed.index(token)))
+        paths.append(path)
+    return _Forks(list(places), branches, paths)
 
 
-def _score_rows(
+def _chunk_scores(
     model: UnifiedModel,
     encoded: Encoded,
-    rows: list[tuple[list[int], list[int], list[list[int]]]],
+    prefixes: Sequence[Sequence[int]],
+    forks: Sequence[_Forks],
+    chunk: range,
 ) -> Tensor:
-    """Sum of renormalised log-probabilities of each row's answer, (R,)."""
-    device = encoded.states.device
-    length = max(len(prefix) + len(answer) for prefix, answer, _ in rows)
-    prev_RT = torch.full((len(rows), length), PAD)
-    positions, targets, owners, allowed = [], [], [], []
-    for r, (prefix, answer, tokens) in enumerate(rows):
-        prev = [BOS, *prefix, *answer[:-1]]
-        prev_RT[r, : len(prev)] = torch.tensor(prev)
-        positions += [r * length + len(prefix) + i for i in range(len(answer))]
-        targets += answer
-        owners += [r] * len(answer)
-        allowed += tokens
-    features_RTD = model.decode(prev_RT.to(device), encoded)
-    logits_NV = model.project(features_RTD.flatten(0, 1)[torch.tensor(positions, device=device)])
-    log_probs_N = _normalised(logits_NV.float(), targets, allowed)
-    scores_R = torch.zeros(len(rows), device=device)
-    return scores_R.index_add(0, torch.tensor(owners, device=device), log_probs_N)
+    """What the forks of this chunk say about each candidate, (B, C).
+
+    Every source has as many rows; a source with fewer forks gets rows that nobody asks.
+    """
+    width = min(chunk.stop, max(len(own.before) for own in forks)) - chunk.start
+    rows: list[list[int]] = []
+    branches: list[list[int]] = []
+    for prefix, own in zip(prefixes, forks, strict=True):
+        for fork in range(chunk.start, chunk.start + width):
+            asked = fork < len(own.before)
+            rows.append([BOS, *prefix, *own.before[fork]] if asked else [BOS])
+            branches.append(own.branches[fork] if asked else [EOS])
+    log_probs_RW = _branch_log_probs(model, encoded, rows, branches)
+    taken = [
+        (b, c, b * width + fork - chunk.start, branch)
+        for b, own in enumerate(forks)
+        for c, path in enumerate(own.paths)
+        for fork, branch in path
+        if fork in chunk
+    ]
+    sources, answers, places, columns = torch.tensor(taken, device=log_probs_RW.device).T
+    scores_BC = torch.zeros(len(forks), len(forks[0].paths), device=log_probs_RW.device)
+    said = log_probs_RW[places, columns]
+    return scores_BC.index_put_((sources, answers), said, accumulate=True)
 
 
-def _normalised(logits_NV: Tensor, targets: list[int], allowed: list[list[int]]) -> Tensor:
-    """Log-probability of each target among its allowed tokens, (N,)."""
-    device, width = logits_NV.device, max(len(tokens) for tokens in allowed)
-    columns_NW = torch.zeros(len(allowed), width, dtype=torch.long)
-    open_NW = torch.zeros(len(allowed), width, dtype=torch.bool)
-    for i, tokens in enumerate(allowed):
-        columns_NW[i, : len(tokens)] = torch.tensor(tokens)
-        open_NW[i, : len(tokens)] = True
-    chosen_NW = logits_NV.gather(1, columns_NW.to(device))
-    total_N = chosen_NW.masked_fill(~open_NW.to(device), -torch.inf).logsumexp(1)
-    targets_N1 = torch.tensor(targets, device=device)[:, None]
-    return logits_NV.gather(1, targets_N1).squeeze(1) - total_N
+def _branch_log_probs(
+    model: UnifiedModel, encoded: Encoded, rows: list[list[int]], branches: list[list[int]]
+) -> Tensor:
+    """Log-probability of each branch after each row, renormalised over the branches, (R, W)."""
+    device, length = encoded.states.device, max(len(row) for row in rows)
+    prev_RT = torch.tensor([[*row, *[PAD] * (length - len(row))] for row in rows], device=device)
+    features_RTD = model.decode(prev_RT, encoded)
+    last_R = torch.tensor([len(row) - 1 for row in rows], device=device)
+    every_R = torch.arange(len(rows), device=device)
+    logits_RV = model.project(features_RTD[every_R, last_R]).float()
+    width = max(len(own) for own in branches)
+    columns_RW = torch.tensor([[*own, *[-1] * (width - len(own))] for own in branches])
+    columns_RW = columns_RW.to(device)
+    chosen_RW = logits_RV.gather(1, columns_RW.clamp_min(0))
+    return chosen_RW.masked_fill(columns_RW < 0, -torch.inf).log_softmax(1)

@@ -85,7 +85,7 @@ def _row(
 # and ``micro`` are ours: the same architecture, small enough to learn on a laptop in a minute.
 SIZES: dict[str, dict[str, Any]] = {
     "debug": _row(128, (2, 2), 4, (1, 1, 1), trunk_width=16, init_std=0.088),
-    "micro": _row(192, (3, 3), 6, (1, 2, 2), trunk_width=24, init_std=0.072),
+    "micro": _row(160, (2, 2), 5, (1, 1, 2), trunk_width=20, init_std=0.079),
     "small": _row(256, (4, 4), 4, (3, 4, 6)),
     "medium": _row(512, (4, 4), 8, (3, 4, 23)),
     "base": _row(768, (6, 6), 12, (3, 4, 23)),

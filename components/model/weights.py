@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch.overrides import TorchFunctionMode
 
 from components.errors import UserError
 from components.model.config import ModelConfig
@@ -34,20 +35,39 @@ def load_model(folder: Path, **changes: Any) -> UnifiedModel:
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing", next_command="dvc repro")
     config = ModelConfig.from_json((folder / CONFIG).read_text(), **changes)
-    with torch.device("meta"):
-        model = UnifiedModel(config)
+    model = blank_model(config)
     tensors = load_file(folder / WEIGHTS)
     check_names(model, tensors, folder / WEIGHTS)
-    model = model.to_empty(device="cpu")
     model.load_state_dict(tensors)
-    restore_buffers(model)
     return model
+
+
+class _SkipInitialisation(TorchFunctionMode):
+    """Leaves fresh weights undrawn: they are about to be overwritten."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> torch.Tensor:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            undrawn: torch.Tensor = kwargs["tensor"] if "tensor" in kwargs else args[0]
+            return undrawn
+        result: torch.Tensor = func(*args, **kwargs)
+        return result
+
+
+def blank_model(config: ModelConfig) -> UnifiedModel:
+    """A model whose weights hold no numbers yet; its tables of positions do.
+
+    Not on the meta device, where the first operation starts torch's compiler: two seconds.
+    """
+    with _SkipInitialisation():
+        return UnifiedModel(config)
 
 
 def count_parameters(folder: Path) -> int:
     """Number of parameters of a saved model, the tied matrix once, statistics not."""
-    with torch.device("meta"):
-        model = UnifiedModel(ModelConfig.from_json((folder / CONFIG).read_text()))
+    model = blank_model(ModelConfig.from_json((folder / CONFIG).read_text()))
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -62,12 +82,3 @@ def check_names(model: UnifiedModel, tensors: dict[str, torch.Tensor], where: Pa
             faults.append(f"{name} has shape {found[name]}, the config says {wanted[name]}")
     if faults:
         raise UserError(f"{where}: {len(faults)} tensors do not match", why="; ".join(faults[:20]))
-
-
-def restore_buffers(model: UnifiedModel) -> None:
-    """Recompute the tables that are derived from the config and not stored."""
-    from components.model.positions import token_buckets
-
-    table = token_buckets(model.config.max_positions, model.config.token_bucket_size)
-    model.encoder.buckets = table
-    model.decoder.buckets = table.clone()

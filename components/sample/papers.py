@@ -68,7 +68,7 @@ class Paper:
 
 def count_articles(settings: SampleSettings) -> int:
     """How many of the papers, the first ones, are also printed in PMC, with about three figures."""
-    return max(4, settings.num_images // 4)
+    return max(4, settings.num_images // 2)
 
 
 def imagine_paper(settings: SampleSettings, number: int, revision: int = 1) -> Paper:

@@ -33,7 +33,7 @@ MAX_FIGURES = 4
 
 
 def make_pmc_oa(folder: Path, settings: SampleSettings) -> list[Path]:
-    """Write an article for every four of ``num_images``; returns every file's path."""
+    """Write an article for every two of ``num_images``; returns every file's path."""
     chance, dice = start_chance(settings.seed, "pmc_oa"), start_dice(settings.seed, "pmc_oa")
     num_articles = count_articles(settings)
     scenes = imagine_scenes(MODALITIES, num_articles * MAX_FIGURES, chance, normal=0.1)

@@ -23,9 +23,7 @@ OPEN_FORMS = {
 }
 CLOSED_FORMS = {
     "side": ("Is the lesion on the {v} side?", "Is the {v} side abnormal?"),
-    "count": ("Is the number of lesions {v}?", "Does the image show {v} in number?"),
     "size": ("Is the lesion {v} in size?", "Is the size of the lesion {v}?"),
-    "shape": ("Is the lesion {v} in shape?", "Is the shape of the lesion {v}?"),
     "shade": ("Is the lesion {v} in shade?", "Does the lesion look {v}?"),
     "modality": ("Is the modality {v}?", "Is this type of image {v}?"),
     "presence": ("Is there a lesion?", "Is the image abnormal?"),
@@ -94,9 +92,9 @@ def ask_presence(scene: Scene, chance: random.Random) -> Asked:
 def ask_about(
     scenes: Sequence[Scene], modalities: Sequence[str], chance: random.Random
 ) -> list[list[Asked]]:
-    """Three open and three closed questions on each picture with lesions, two or so on others.
+    """Three open and two or three closed questions on each picture with lesions, two on others.
 
-    As many pictures with lesions as without are asked about presence. The modality is asked for
+    What has two values, and the modality, is also asked for with yes or no. As many pictures with lesions as without are asked about presence. The modality is asked for
     only where there are several.
     """
     kinds = [*ATTRIBUTES, *(["modality"] if len(modalities) > 1 else [])]
@@ -107,7 +105,8 @@ def ask_about(
     asked: list[list[Asked]] = []
     for index, scene in enumerate(scenes):
         order = chance.sample(kinds, len(kinds)) if scene.lesions else kinds[len(ATTRIBUTES) :]
-        opened, closed = order[:3], order[2:5] if scene.lesions else order
+        opened = order[:3]
+        closed = [kind for kind in reversed(order) if kind in CLOSED_FORMS][:3]
         questions = [ask_open(scene, kind, chance) for kind in opened]
         if scene.lesions is None or index in ask_if_any:
             questions.append(ask_presence(scene, chance))

@@ -1,7 +1,7 @@
 """The pretraining tasks: matching, text infilling, image infilling, detection.
 
-Prompts as the public pretraining code has them. Negatives come from the same domain (the same
-modality where it is known), not from a general word list.
+Prompts as the public pretraining code has them. Negatives are captions of other pretraining
+images, and other answers to the same question; not a general word list.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ DETECTION_PROMPT = " what are the objects in the image?"
 
 @dataclass(frozen=True)
 class NegativePool:
-    """What to draw wrong captions and answers from, by (task, decoder prompt, modality)."""
+    """What to draw wrong captions and answers from, by (task, decoder prompt)."""
 
-    texts: dict[tuple[str, str, str], list[str]]
+    texts: dict[tuple[str, str], list[str]]
 
     @classmethod
     def of(cls, examples: Sequence[Example]) -> NegativePool:
         """Distinct texts, as a matching prompt shows them, in a fixed order."""
-        found: dict[tuple[str, str, str], set[str]] = {}
+        found: dict[tuple[str, str], set[str]] = {}
         for example in examples:
             found.setdefault(_kind(example), set()).add(_shown(example))
         return cls({kind: sorted(texts) for kind, texts in found.items()})
@@ -50,8 +50,8 @@ def _shown(example: Example) -> str:
     return clean_caption(text) if example.task == "caption" else text
 
 
-def _kind(example: Example) -> tuple[str, str, str]:
-    return example.task, example.prefix, example.modality
+def _kind(example: Example) -> tuple[str, str]:
+    return example.task, example.prefix
 
 
 def match_example(example: Example, pool: NegativePool, rng: np.random.Generator) -> Example:

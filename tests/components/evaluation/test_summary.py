@@ -14,8 +14,8 @@ from components.evaluation.summary import compare_sizes, score_predictions, summ
 from components.records import Prediction
 
 PARAMS = EvaluateParams(
-    batch=4, beam=1, length_penalty=1.0, no_repeat_ngram=3, max_target_tokens=8, conditions=["full", "blank"], bootstrap=300,
-    confidence=0.95,
+    batch=4, beam=1, length_penalty=1.0, no_repeat_ngram=3, max_target_tokens=8,
+    conditions=["full", "blank"], bootstrap=300, confidence=0.95,
 )  # fmt: skip
 
 

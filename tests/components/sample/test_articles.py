@@ -39,7 +39,7 @@ def read_all(folder: Path) -> dict[str, list[Citation | Deletion]]:
 @pytest.fixture
 def literature(make: Make) -> tuple[Path, Path]:
     """Four notices and seven articles: one of each kind."""
-    sizes = {"num_images": 28, "num_texts": 200}
+    sizes = {"num_images": 14, "num_texts": 200}
     return make("pubmed", "pubmed", **sizes), make("pmc_oa", "pmc", **sizes)
 
 
@@ -123,7 +123,7 @@ def test_one_article_is_revised_one_retracted_and_one_lacks_a_picture(
 
 
 def test_every_tenth_article_is_a_package_of_before(make: Make, tmp_path: Path) -> None:
-    folder = make("pmc_oa", num_images=40)
+    folder = make("pmc_oa", num_images=20)
     assert [path.parent.name for path in folder.rglob("*.nxml")] == ["PMC90000010"]
     assert not list((folder / "PMC90000010").glob("*.json"))
     corpus = build(tmp_path / "no citations", folder)

@@ -31,7 +31,10 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
     "meqsum": {r"MeQSum_ACL2019_BenAbacha_Demner-Fushman\.xlsx": 1},
     "pathmnist": {r"pathmnist\.npz": 1},
     "pathvqa": {r"(train|test)\.json": 2, r"images/(train|test)/pathvqa_\d{5}\.jpg": None},
-    "pmc_oa": {r"PMC\d{8}\.\d/(PMC\d{8}\.\d\.(xml|json)|sample-\d-g\d{3}\.jpg)": None},
+    "pmc_oa": {
+        r"PMC\d{8}\.\d/(PMC\d{8}\.\d\.(xml|json)|sample-\d+-g\d{3}\.jpg)": None,
+        r"PMC\d{8}/sample-\d+(\.nxml|-g\d{3}\.jpg)": None,
+    },
     "pneumoniamnist": {r"pneumoniamnist\.npz": 1},
     "pubmed": {
         r"baseline/(medline16n0001|pubmed26n000[12])\.xml\.gz(\.md5)?": 6,
@@ -50,7 +53,7 @@ def test_files_lie_where_the_official_ones_do(make: Make, name: str) -> None:
         (pattern,) = [pattern for pattern in LAYOUTS[name] if re.fullmatch(pattern, file)]
         counts[pattern] += 1
     for pattern, number in LAYOUTS[name].items():
-        assert counts[pattern] == number if number else counts[pattern] > 3, pattern
+        assert counts[pattern] == number if number else counts[pattern] > 2, pattern
 
 
 @pytest.mark.parametrize(
@@ -188,7 +191,7 @@ def test_md5_files_are_nlms_and_right(make: Make) -> None:
 
 
 def test_md5_of_pmc_metadata_is_right(make: Make) -> None:
-    folder = make("pmc_oa", num_images=16)
+    folder = make("pmc_oa", num_images=8)
     records = list(folder.rglob("*.json"))
     assert len(records) == 5  # four articles, one of them in two versions
     for record in map(read_json, records):

@@ -161,7 +161,7 @@ def test_cases_of_medpix_name_their_pictures(make: Make) -> None:
 
 def test_captions_of_printed_figures(make: Make, camera: Camera) -> None:
     num = 0
-    for path in sorted(make("pmc_oa", num_images=16).rglob("*.xml")):
+    for path in sorted(make("pmc_oa", num_images=8).rglob("*.xml")):
         for figure in etree.parse(str(path)).iter("fig"):
             graphic, (caption,) = figure.find("graphic"), figure.findall("caption/p")
             assert graphic is not None

@@ -57,9 +57,8 @@ def test_a_matching_example_keeps_its_image_and_gives_the_decoder_nothing() -> N
     assert (made.image_id, made.prefix, made.references) == ("i", "", ["yes"])
 
 
-def test_negatives_come_from_the_same_question_and_modality() -> None:
+def test_negatives_come_from_the_same_question() -> None:
     others = [
-        replace(QUESTION, target=" ct", modality="ct"),
         replace(QUESTION, target=" liver", prefix=" which organ?"),
         replace(QUESTION, target=" words", task="caption"),
     ]
