@@ -70,7 +70,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.}\]])/(?:work|farm|root|home|opt|tmp)/")
 REGISTRY_HOST = re.compile(r"pypi\.org|pythonhosted|registry\.npmjs|download\.pytorch")
 
 
-DOOR, DOOR_NAME = "components/stages/door.py", "components.stages.door"
+DOOR = "components/stages/door.py"
 
 
 @cache
@@ -162,7 +162,7 @@ def read_params(source: str) -> set[str]:
     """The keys of params.yaml that a file's functions read: ``section`` or ``section.key``."""
     if source == DOOR:
         return set()
-    keys = {"compute.threads"} if f"{DOOR_NAME}.limit_threads" in imported_names(source) else set()
+    keys: set[str] = set()
     for function in functions(source):
         arguments = [*function.args.args, *function.args.kwonlyargs]
         names = {a.arg for a in arguments if a.annotation and ast.unparse(a.annotation) == "Params"}

@@ -94,8 +94,9 @@ def ask_about(
 ) -> list[list[Asked]]:
     """Three open and two or three closed questions on each picture with lesions, two on others.
 
-    What has two values, and the modality, is also asked for with yes or no. As many pictures with lesions as without are asked about presence. The modality is asked for
-    only where there are several.
+    What has two values, and the modality, is also asked for with yes or no. As many pictures with
+    lesions as without are asked about presence. The modality is asked for only where there are
+    several.
     """
     kinds = [*ATTRIBUTES, *(["modality"] if len(modalities) > 1 else [])]
     truths = {kind: iter(draw_evenly((True, False), len(scenes), chance)) for kind in kinds}

@@ -28,8 +28,8 @@ def enter(stage: str, run: Callable[..., None], *identity: str) -> None:
         sys.exit(2)
 
 
-def limit_threads(params: Params) -> None:
-    """Give torch the number of threads that params.yaml grants one stage process."""
+def limit_threads(num: int) -> None:
+    """Give torch so many threads in this process."""
     import torch
 
-    torch.set_num_threads(params.compute.threads)
+    torch.set_num_threads(num)

@@ -19,7 +19,7 @@ VOCABULARY = Path("data/vocabulary")
 
 def run(params: Params, size: str, dataset: str) -> None:
     """Predict under every condition, write predictions and scores."""
-    limit_threads(params)
+    limit_threads(params.compute.threads)
     card, examples = load_card(dataset), Path("data/examples") / dataset
     model = Path("data/models/finetuned") / size / dataset
     answerer = load_answerer(model, VOCABULARY, params)

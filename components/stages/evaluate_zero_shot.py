@@ -20,7 +20,7 @@ VOCABULARY = Path("data/vocabulary")
 
 def run(params: Params, size: str) -> None:
     """Predict every data set of ``zero_shot_on``, write predictions and scores."""
-    limit_threads(params)
+    limit_threads(params.compute.threads)
     model = Path("data/models/instructed") / size
     answerer = load_answerer(model, VOCABULARY, params)
     predictions: list[Prediction] = []

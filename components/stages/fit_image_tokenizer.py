@@ -32,7 +32,8 @@ def show_pairs(images_B3HW: Tensor, restored_B3HW: Tensor, path: Path) -> None:
 @torch.no_grad()
 def run(params: Params) -> None:
     """Fit on middles and whole images of the train splits; write weights, summary, a picture."""
-    limit_threads(params)
+    # What builds on this stage waits for it, and little else can run beside it.
+    limit_threads(params.compute.threads * params.compute.parallel_stages)
     settings = params.fit_image_tokenizer
     records = training_images(params.pretrained_on)
     shuffled = torch.randperm(len(records), generator=torch.Generator().manual_seed(params.seed))

@@ -1,7 +1,7 @@
 """Adam with decoupled weight decay on every parameter, as fairseq's (public code, optim/adam).
 
-It differs from ``torch.optim.AdamW`` in one place: epsilon is added to the uncorrected root, and
-the bias correction multiplies the step size. Kept, so that trajectories equal the reference's.
+It differs from ``torch.optim.AdamW`` in one place: epsilon is added to the uncorrected root. Kept,
+so that trajectories equal the reference's; the arithmetic is torch's fused kernel.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 
 class Adam:
@@ -47,22 +48,26 @@ class Adam:
         with_gradient = {n: p.grad for n, p in self.parameters.items() if p.grad is not None}
         if not with_gradient:
             return
-        names, gradients = list(with_gradient), list(with_gradient.values())
-        parameters: list[Tensor] = [self.parameters[name] for name in names]
-        first, second = [self.first[n] for n in names], [self.second[n] for n in names]
+        names = list(with_gradient)
         beta1, beta2 = self.betas
-        torch._foreach_mul_(first, beta1)
-        torch._foreach_add_(first, gradients, alpha=1 - beta1)
-        torch._foreach_mul_(second, beta2)
-        torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
-        roots = torch._foreach_sqrt(second)
-        torch._foreach_add_(roots, self.epsilon)
-        if self.weight_decay:
-            torch._foreach_mul_(parameters, 1 - learning_rate * self.weight_decay)
-        correction1 = 1 - beta1**self.num_steps
-        correction2 = 1 - beta2**self.num_steps
-        step_size = learning_rate * math.sqrt(correction2) / correction1
-        torch._foreach_addcdiv_(parameters, first, roots, -step_size)
+        # The reference adds epsilon to the root before its bias is corrected, torch after.
+        epsilon = self.epsilon / math.sqrt(1 - beta2**self.num_steps)
+        adamw(
+            [self.parameters[name] for name in names],
+            list(with_gradient.values()),
+            [self.first[name] for name in names],
+            [self.second[name] for name in names],
+            [],
+            [torch.tensor(self.num_steps - 1.0, device=g.device) for g in with_gradient.values()],
+            fused=True,
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=learning_rate,
+            weight_decay=self.weight_decay,
+            eps=epsilon,
+            maximize=False,
+        )
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Moments as a flat dict, for a checkpoint."""
