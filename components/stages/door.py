@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from components.config import Params, load_params
+from components.config import load_params
 from components.errors import UserError
 
 IDENTITIES = ("source", "dataset", "size")
