@@ -10,8 +10,10 @@ from pydantic import Field
 
 from components.config import Section, load_yaml, validate
 from components.errors import UserError
+from components.lineage import MANIFEST, QUARANTINE
 
 CARDS = Path("data/cards")
+OWN_FILES = (MANIFEST, QUARANTINE)  # what this project writes beside raw files
 ACCESS_NOTES = {
     "open": "anyone may download it",
     "non-commercial": "anyone may download it, for non-commercial research only",
@@ -80,7 +82,9 @@ class Card(Section):
         """
         files = self.files[role]
         for pattern in files.patterns:
-            found = sorted(path for path in root.glob(pattern) if path.is_file())
+            found = sorted(
+                path for path in root.glob(pattern) if path.is_file() and path.name not in OWN_FILES
+            )
             if found:
                 return found
         if not files.required:

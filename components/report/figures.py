@@ -110,7 +110,6 @@ def _plot_slope(inputs: ReportInputs, group: list[ScoreRow]) -> Slope:
         for x, (value, low, high) in zip(across, values, strict=True)
     ]
     gains = [gain for gain in inputs.scale_gains if gain.dataset == group[0].dataset]
-    flat = [gain for gain in gains if not gain.gain.above_zero]
     return Slope(
         title=group[0].title,
         metric=group[0].metric,
@@ -118,9 +117,17 @@ def _plot_slope(inputs: ReportInputs, group: list[ScoreRow]) -> Slope:
         points=points,
         labels=[(x, row.size) for x, row in zip(across, group, strict=True)],
         path=" ".join(f"{x:.1f},{y}" for x, y, *_ in points),
-        note="no significant gain from scale" if flat else "",
+        note=_judge_gains(gains),
         gains=gains,
     )
+
+
+def _judge_gains(gains: Sequence[ScaleGain]) -> str:
+    if any(gain.gain.below_zero for gain in gains):
+        return "significantly worse with scale"
+    if any(not gain.gain.above_zero for gain in gains):
+        return "no significant gain from scale"
+    return ""
 
 
 def _or(value: float | None, otherwise: float) -> float:

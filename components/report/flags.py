@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from components.report.inputs import ReportInputs
 from components.report.numbers import print_count, print_share
-from components.report.pipeline import OVER_LIMIT
+from components.report.pipeline import count_by_rule
 from components.report.scores import ScoreRow
 
 FEW_GROUPS = 30
@@ -88,21 +88,34 @@ def _flag_audit(inputs: ReportInputs) -> list[Flag]:
     ):
         hits = [pair for pair in overlaps if pair["kind"] == kind and pair["num_test"]]
         if hits:
-            detail = "; ".join(
-                f"{inputs.title(pair['test'])} in {inputs.title(pair['train'])}: "
-                f"{print_count(pair['num_test'])} of {print_count(pair['of_test'])}"
-                for pair in hits
-            )
+            detail = "; ".join(_tell_worst(inputs, hits))
             flags.append(Flag(level, title, detail, "audit"))  # type: ignore[arg-type]
     return flags
+
+
+def _tell_worst(inputs: ReportInputs, hits: list[dict[str, Any]]) -> list[str]:
+    """For each test set the training material that it shares most with; the rest is in a table."""
+    worst: dict[str, dict[str, Any]] = {}
+    others: Counter[str] = Counter()
+    for pair in hits:
+        test = pair["test"]
+        others[test] += test in worst
+        if test not in worst or pair["num_test"] > worst[test]["num_test"]:
+            worst[test] = pair
+    return [
+        f"{inputs.title(test)} in {inputs.title(pair['train'])}: "
+        f"{print_count(pair['num_test'])} of {print_count(pair['of_test'])}"
+        + (f", fewer in {others[test]} more" if others[test] else "")
+        for test, pair in worst.items()
+    ]
 
 
 def _flag_quarantine(inputs: ReportInputs) -> list[Flag]:
     lines = []
     for folder, manifest in inputs.manifests.items():
-        limited = manifest["quarantine"].get(OVER_LIMIT, 0)
-        num_bad = manifest["counts"]["quarantined"] - limited
-        num_in = manifest["counts"]["in"] - limited
+        by_rule = count_by_rule(manifest)
+        num_bad = manifest["counts"]["quarantined"] - by_rule
+        num_in = manifest["counts"]["in"] - by_rule
         if num_bad:
             share = print_share(num_bad, num_in)
             lines.append((num_bad / max(num_in, 1), f"{folder}: {print_count(num_bad)} ({share})"))

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-OVER_LIMIT = "over-limit"  # the reason of components/examples.py
-BOX_WIDTH, BOX_HEIGHT = 132, 72
-GAP_X, GAP_Y, MARGIN = 28, 22, 2
+BOX_WIDTH, BOX_HEIGHT = 148, 72
+GAP_X, GAP_Y, MARGIN = 24, 22, 2
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
     """A stage: how many products it made, and the sums of what went in, out and aside.
 
-    What a limit of params.yaml left out is no fault, and is counted apart.
+    What a rule left out (a limit, a retraction) is no fault, and is counted apart.
     """
 
     stage: str
@@ -24,7 +23,7 @@ class Box:
     num_in: int
     num_out: int
     num_faulty: int
-    num_over_limit: int
+    num_by_rule: int
     x: int
     y: int
 
@@ -37,6 +36,11 @@ class Picture:
     height: int
     boxes: list[Box]
     curves: list[str]
+
+
+def count_by_rule(manifest: Mapping[str, Any]) -> int:
+    """Records that a rule left out, such as a limit or a retraction: no faults of theirs."""
+    return int(manifest["counts"].get("by_rule", 0))
 
 
 def draw_pipeline(manifests: Mapping[str, Mapping[str, Any]]) -> Picture | None:
@@ -109,14 +113,14 @@ def _mean_height(stages: set[str], boxes: Mapping[str, Box]) -> float:
 def _make_box(stage: str, manifests: Mapping[str, Mapping[str, Any]], x: int, y: int) -> Box:
     made = [m for m in manifests.values() if m["stage"] == stage]
     counts = [m["counts"] for m in made]
-    num_over_limit = sum(m["quarantine"].get(OVER_LIMIT, 0) for m in made)
+    num_by_rule = sum(count_by_rule(m) for m in made)
     return Box(
         stage=stage,
         num_products=len(counts),
         num_in=sum(count["in"] for count in counts),
         num_out=sum(count["out"] for count in counts),
-        num_faulty=sum(count["quarantined"] for count in counts) - num_over_limit,
-        num_over_limit=num_over_limit,
+        num_faulty=sum(count["quarantined"] for count in counts) - num_by_rule,
+        num_by_rule=num_by_rule,
         x=x,
         y=y,
     )

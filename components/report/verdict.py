@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from components.report.inputs import ReportInputs
 from components.report.numbers import print_count
-from components.report.pipeline import OVER_LIMIT
+from components.report.pipeline import count_by_rule
 from components.report.scores import ScoreRow
 
 
@@ -53,8 +53,7 @@ def list_facts(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> list[tuple[s
         if manifest["stage"] == "prepare"
     )
     num_aside = sum(
-        m["counts"]["quarantined"] - m["quarantine"].get(OVER_LIMIT, 0)
-        for m in inputs.manifests.values()
+        m["counts"]["quarantined"] - count_by_rule(m) for m in inputs.manifests.values()
     )
     num_answers = sum(row.of["n"] for row in main)
     return [

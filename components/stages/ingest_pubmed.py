@@ -34,7 +34,7 @@ def run(params: Params) -> None:
         identity={},
         settings=settings.model_dump(),
         inputs=[PUBMED, PMC],
-        counts=counts,
+        counts={**counts, "by_rule": num_excluded},
         rejects=corpus.rejects,
     )
 

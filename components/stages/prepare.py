@@ -40,6 +40,7 @@ def run(params: Params, dataset: str) -> None:
         counts={
             "in": prepared.num_in,
             "out": len(prepared.examples),
+            "by_rule": len(prepared.rejects) - len(faults),
             "images": len(prepared.images),
             **per_split,
         },

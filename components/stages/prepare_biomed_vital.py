@@ -43,6 +43,7 @@ def run(params: Params) -> None:
         counts={
             "in": prepared.num_in,
             "out": len(prepared.examples),
+            "by_rule": len(prepared.rejects) - len(faults),
             "images": len(prepared.images),
             "without_image": num_blind,
         },

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from components.cards import Card, Files, Published, Source
-from components.config import Params, load_params
+from components.config import Params, validate
 from components.evaluation.intervals import Interval
 from components.evaluation.metrics import METRICS
+from components.profiles.overlay import read_profile
 from components.report.inputs import (
     Corpus,
     QuarantineGroup,
@@ -117,7 +118,10 @@ def make_manifest(
         "stage": stage, "identity": {}, "version": "0.1.0",
         "code_sha256": hashlib.sha256(stage.encode()).hexdigest(), "settings": {"steps": num_in},
         "inputs": dict.fromkeys(inputs, "0" * 64),
-        "counts": {"in": num_in, "out": num_in - num_aside, "quarantined": num_aside},
+        "counts": {
+            "in": num_in, "out": num_in - num_aside, "quarantined": num_aside,
+            "by_rule": reasons.get("over-limit", 0),
+        },
         "quarantine": reasons, "notes": notes,
         "files": {"examples.parquet": {"bytes": 4321 * num_in, "sha256": "0" * 64}},
     }  # fmt: skip
@@ -271,7 +275,7 @@ def make_audit() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def params(repository: Path) -> Params:
-    return load_params(repository / "params.yaml")
+    return validate(Params, read_profile("demo"), "profile demo")
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ def test_stages_stand_right_of_what_they_read(inputs: ReportInputs) -> None:
     assert x["acquire"] < x["prepare"] < x["pretrain"] < x["finetune"] < x["evaluate"]
     prepare = next(box for box in picture.boxes if box.stage == "prepare")
     assert (prepare.num_products, prepare.num_in) == (8, 9600)
-    assert (prepare.num_faulty, prepare.num_over_limit) == (4, 210)
+    assert (prepare.num_faulty, prepare.num_by_rule) == (4, 210)
     places = [(box.x, box.y) for box in picture.boxes]
     assert all(
         abs(a[0] - b[0]) >= BOX_WIDTH or abs(a[1] - b[1]) >= BOX_HEIGHT
