@@ -75,7 +75,7 @@ def constrain(
     elif step < settings.min_length:
         scores_RV[:, EOS] = -torch.inf
     if settings.no_repeat_ngram > 0:
-        _bar_repeats(scores_RV, tokens_RT, settings.no_repeat_ngram)
+        _bar_repeats(scores_RV, tokens_RT, settings.no_repeat_ngram, forced)
     return scores_RV
 
 
@@ -115,9 +115,14 @@ def _outside_trie(
     return barred
 
 
-def _bar_repeats(scores_RV: Tensor, tokens_RT: Tensor, size: int) -> None:
-    """Bar tokens that would complete an n-gram which the row (with bos) already holds."""
+def _bar_repeats(scores_RV: Tensor, tokens_RT: Tensor, size: int, forced_R: Tensor | None) -> None:
+    """Bar tokens that would complete an n-gram which the row (with bos) already holds.
+
+    A forced prefix may repeat itself: barred, it would leave its source without any hypothesis.
+    """
     for row, tokens in enumerate(tokens_RT.tolist()):
+        if forced_R is not None and forced_R[row] != PAD:
+            continue
         last = tokens[len(tokens) - size + 1 :]
         for begin in range(len(tokens) - size + 1):
             if tokens[begin : begin + size - 1] == last:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-BOX_WIDTH, BOX_HEIGHT = 148, 72
+BOX_WIDTH, BOX_HEIGHT = 154, 72
 GAP_X, GAP_Y, MARGIN = 24, 22, 2
 
 
@@ -34,6 +34,8 @@ class Picture:
 
     width: int
     height: int
+    box_width: int
+    box_height: int
     boxes: list[Box]
     curves: list[str]
 
@@ -75,7 +77,7 @@ def draw_pipeline(manifests: Mapping[str, Mapping[str, Any]]) -> Picture | None:
         for parent in sorted(parents[stage])
     ]
     width = len(columns) * (BOX_WIDTH + GAP_X) - GAP_X + 2 * MARGIN
-    return Picture(width, height, list(boxes.values()), curves)
+    return Picture(width, height, BOX_WIDTH, BOX_HEIGHT, list(boxes.values()), curves)
 
 
 def _find_parents(manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, set[str]]:

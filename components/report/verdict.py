@@ -34,7 +34,8 @@ def write_verdict(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> Verdict:
         headline += f", and the image helps in {num_falls} of {len(seeing)}"
     made = "synthetic data" if inputs.synthetic else "real data"
     largest = params.sizes[-1]
-    detail = f"Sizes {ran}, {made}. Each score stands with its interval, its baseline and"
+    word = "Size" if len(params.sizes) == 1 else "Sizes"
+    detail = f"{word} {ran}, {made}. Each score stands with its interval, its baseline and"
     detail += " what is left of it when the image is blank."
     gains = [gain for gain in inputs.scale_gains if gain.larger == largest]
     if gains:
@@ -57,14 +58,18 @@ def list_facts(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> list[tuple[s
     )
     num_answers = sum(row.of["n"] for row in main)
     return [
-        (print_count(corpus.num_articles if corpus else 0), "articles"),
-        (print_count(corpus.num_figures if corpus else 0), "figures"),
-        (print_count(num_examples), "task examples"),
-        (str(len(inputs.params.datasets)), "data sets"),
-        (str(len(inputs.params.sizes)), "model sizes"),
-        (print_count(num_answers), "test answers scored"),
-        (print_count(num_aside), "records set aside"),
+        _fact(corpus.num_articles if corpus else 0, "article"),
+        _fact(corpus.num_figures if corpus else 0, "figure"),
+        _fact(num_examples, "task example"),
+        _fact(len(inputs.params.datasets), "data set"),
+        _fact(len(inputs.params.sizes), "model size"),
+        _fact(num_answers, "scored answer"),
+        _fact(num_aside, "record", " set aside"),
     ]
+
+
+def _fact(num: int, noun: str, rest: str = "") -> tuple[str, str]:
+    return print_count(num), noun + ("" if num == 1 else "s") + rest
 
 
 def _plural(num: int, noun: str) -> str:

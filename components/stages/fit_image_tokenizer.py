@@ -32,14 +32,14 @@ def show_pairs(images_B3HW: Tensor, restored_B3HW: Tensor, path: Path) -> None:
 @torch.no_grad()
 def run(params: Params) -> None:
     """Fit on middles and whole images of the train splits; write weights, summary, a picture."""
-    # What builds on this stage waits for it, and little else can run beside it.
-    limit_threads(params.compute.threads * params.compute.parallel_stages)
+    limit_threads(params.compute.threads)
     settings = params.fit_image_tokenizer
     records = training_images(params.pretrained_on)
     shuffled = torch.randperm(len(records), generator=torch.Generator().manual_seed(params.seed))
     chosen = [records[i] for i in shuffled[: settings.max_images].tolist()]
     images = middle_batch(chosen, settings.image_px, params.tokenize_images.crop)
-    config = VqganConfig(settings.channels, settings.latent, params.build_vocabulary.num_codes)
+    num_codes = params.build_vocabulary.num_codes
+    config = VqganConfig.narrow(settings.channels, settings.latent, num_codes)
     fit = Fit(settings.steps, settings.batch, settings.learning_rate, params.seed)
     with show_progress("fit_image_tokenizer", settings.steps) as advance, torch.enable_grad():
         model, losses = fit_tokenizer(

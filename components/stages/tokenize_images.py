@@ -20,8 +20,7 @@ TOKENIZER, OUT = Path("data/models/image_tokenizer"), Path("data/codes")
 
 def run(params: Params) -> None:
     """Encode the images of the train splits and of the articles' figures, in batches."""
-    # What builds on this stage waits for it, and little else can run beside it.
-    limit_threads(params.compute.threads * params.compute.parallel_stages)
+    limit_threads(params.compute.threads)
     settings = params.tokenize_images
     model = load_tokenizer(TOKENIZER)
     records = training_images(params.pretrained_on)

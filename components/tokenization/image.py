@@ -20,7 +20,7 @@ from components.tokenization.vqgan import Vqgan, VqganConfig
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 KL_WEIGHT = 5e-4  # as taming's Gumbel configuration
 START_TEMPERATURE, END_TEMPERATURE = 1.0, 0.1
-PLAIN_SHARE = 0.6  # of the steps, before there are codes
+PLAIN_SHARE = 0.8  # of the steps, before there are codes
 KMEANS_ROUNDS, MAX_PLACING_IMAGES = 12, 512
 SHARPNESS = 4.0  # mean lead in logits of a latent's nearest code over the second
 

@@ -19,7 +19,11 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class VqganConfig:
-    """Widths of the network. The released one: 128 channels, latent 256, 8,192 codes."""
+    """Widths of the network. The released one: 128 channels, latent 256, 8,192 codes.
+
+    ``num_groups`` of group norm: 32 as released. With one channel to a group it would take each
+    channel's mean away, and colour with it: ``narrow`` keeps four, as the released width has.
+    """
 
     channels: int = 128
     latent: int = 256
@@ -27,6 +31,12 @@ class VqganConfig:
     multipliers: tuple[int, ...] = (1, 1, 2, 4)
     num_blocks: int = 2
     in_channels: int = 3
+    num_groups: int = 32
+
+    @classmethod
+    def narrow(cls, channels: int, latent: int, num_codes: int) -> VqganConfig:
+        """A network of another width, with as many channels to a group as the released one."""
+        return cls(channels, latent, num_codes, num_groups=max(channels // 4, 1))
 
     def to_json(self) -> str:
         """This config as stable JSON."""
@@ -39,19 +49,17 @@ class VqganConfig:
         return cls(**{**values, "multipliers": tuple(values["multipliers"])})
 
 
-def _norm(channels: int) -> nn.GroupNorm:
-    """32 groups as released; narrow networks have as many groups as divide them."""
-    groups = 32 if channels % 32 == 0 else max(g for g in (16, 8, 4, 2, 1) if channels % g == 0)
-    return nn.GroupNorm(groups, channels, eps=1e-6)
+def _norm(channels: int, num_groups: int) -> nn.GroupNorm:
+    return nn.GroupNorm(num_groups, channels, eps=1e-6)
 
 
 class ResBlock(nn.Module):
     """Norm, swish, conv, twice, around a shortcut."""
 
-    def __init__(self, channels: int, out: int) -> None:
+    def __init__(self, channels: int, out: int, groups: int) -> None:
         super().__init__()
-        self.norm1, self.conv1 = _norm(channels), nn.Conv2d(channels, out, 3, 1, 1)
-        self.norm2, self.conv2 = _norm(out), nn.Conv2d(out, out, 3, 1, 1)
+        self.norm1, self.conv1 = _norm(channels, groups), nn.Conv2d(channels, out, 3, 1, 1)
+        self.norm2, self.conv2 = _norm(out, groups), nn.Conv2d(out, out, 3, 1, 1)
         self.nin_shortcut = nn.Conv2d(channels, out, 1) if channels != out else None
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -65,9 +73,9 @@ class ResBlock(nn.Module):
 class AttnBlock(nn.Module):
     """Single-head attention over all cells, around an identity."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.norm = _norm(channels)
+        self.norm = _norm(channels, groups)
         self.q, self.k = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 1)
         self.v, self.proj_out = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 1)
 
@@ -101,11 +109,11 @@ class Resample(nn.Module):
 class Level(nn.Module):
     """Blocks at one resolution, with attention at the coarsest."""
 
-    def __init__(self, widths: list[int], *, attention: bool) -> None:
+    def __init__(self, widths: list[int], groups: int, *, attention: bool) -> None:
         super().__init__()
         pairs = list(itertools.pairwise(widths))
-        self.block = nn.ModuleList(ResBlock(a, b) for a, b in pairs)
-        self.attn = nn.ModuleList(AttnBlock(b) for _, b in pairs if attention)
+        self.block = nn.ModuleList(ResBlock(a, b, groups) for a, b in pairs)
+        self.attn = nn.ModuleList(AttnBlock(b, groups) for _, b in pairs if attention)
         self.downsample: nn.Module | None = None
         self.upsample: nn.Module | None = None
 
@@ -123,10 +131,11 @@ class Level(nn.Module):
 class Middle(nn.Module):
     """Block, attention, block at the coarsest resolution."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.block_1, self.attn_1 = ResBlock(channels, channels), AttnBlock(channels)
-        self.block_2 = ResBlock(channels, channels)
+        self.block_1 = ResBlock(channels, channels, groups)
+        self.attn_1 = AttnBlock(channels, groups)
+        self.block_2 = ResBlock(channels, channels, groups)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """(B, C, h, w) -> the same shape."""
@@ -144,19 +153,19 @@ class Coder(nn.Module):
         self.conv_in = nn.Conv2d(
             config.latent if up else config.in_channels, widths[-1] if up else widths[0], 3, 1, 1
         )
-        self.mid = Middle(widths[-1])
+        self.mid = Middle(widths[-1], config.num_groups)
         levels = []
         for i, width in enumerate(widths):
             before = widths[min(i + 1, last)] if up else widths[max(i - 1, 0)]
             num = config.num_blocks + (1 if up else 0)
-            level = Level([before, *[width] * num], attention=i == last)
+            level = Level([before, *[width] * num], config.num_groups, attention=i == last)
             if up and i > 0:
                 level.upsample = Resample(width, down=False)
             if not up and i < last:
                 level.downsample = Resample(width, down=True)
             levels.append(level)
         self.add_module("up" if up else "down", nn.ModuleList(levels))
-        self.norm_out = _norm(widths[0] if up else widths[-1])
+        self.norm_out = _norm(widths[0] if up else widths[-1], config.num_groups)
         self.conv_out = nn.Conv2d(
             widths[0] if up else widths[-1],
             config.in_channels if up else config.latent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from components.generation.beam import search
+from components.generation.beam import BOS, search
 from components.generation.candidates import score_candidates
 from components.generation.constraints import SearchSettings
 from components.generation.trie import EOS, Trie
@@ -135,6 +136,18 @@ def test_greedy_follows_the_most_likely_token() -> None:
         logits[[1] + ([EOS] if len(prev) == 1 else [])] = -torch.inf
         assert int(logits.argmax()) == token
         prev.append(token)
+
+
+@torch.no_grad()
+def test_a_forced_prefix_may_repeat_itself() -> None:
+    model, prefixes = small_model(), [[5, 6, 5, 6, 5, 6], []]
+    encoded = model.encode(torch.tensor([[0, 4, 5, 2], [0, 9, 2, 1]]))
+    settings = SearchSettings(beam=2, max_length_b=9, no_repeat_ngram=2)
+    repeating, free = search(model, encoded, settings, prefixes=prefixes)
+    assert repeating[0].tokens[:6] == prefixes[0]
+    for tokens in ([BOS, *hypothesis.tokens] for hypothesis in free):
+        pairs = list(itertools.pairwise(tokens))
+        assert len(set(pairs)) == len(pairs)
 
 
 def test_trie_says_what_may_follow() -> None:

@@ -20,7 +20,7 @@ from components.tokenization.image import (
 )
 from components.tokenization.vqgan import Vqgan, VqganConfig
 
-TINY = VqganConfig(channels=4, latent=4, num_codes=6, num_blocks=1)
+TINY = VqganConfig(channels=4, latent=4, num_codes=6, num_blocks=1, num_groups=2)
 IMAGES = torch.rand(3, 3, 16, 24, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 

@@ -1,0 +1,174 @@
+"""Exams: what is asked, beside which baseline, and under which conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.cards import Card
+from components.config import EvaluateParams, Params, validate
+from components.errors import UserError
+from components.evaluation.baselines import fit_baseline
+from components.evaluation.examine import (
+    INSTRUCTION,
+    Exam,
+    read_exam,
+    read_zero_shot_exam,
+    sit_exam,
+)
+from components.evaluation.predict import Answerer, candidate_sets
+from components.evaluation.summary import BLANK, FULL, summarize
+from components.profiles.overlay import read_profile
+from components.records import Example, ImageRecord, Prediction
+from tests.components.evaluation.conftest import ask, choose, infer, make_example
+
+LoadCard = Callable[[str], Card]
+Place = Callable[[list[Example]], Path]
+
+
+@pytest.fixture(scope="session")
+def params() -> EvaluateParams:
+    return validate(Params, read_profile("demo"), "demo").evaluate
+
+
+def sit(exam: Exam, answerer: Answerer, params: EvaluateParams) -> list[Prediction]:
+    return sit_exam(exam, answerer, params, size="debug", seed=7)
+
+
+def describe(num: int = 6) -> list[Example]:
+    """Captions of no image: text is free."""
+    return [make_example("caption", i, {"caption": f"a rib {i}"}) for i in range(num)]
+
+
+def test_without_test_examples_there_is_no_exam(card: LoadCard, place: Place) -> None:
+    folder = place([example for example in choose() if example.split == "train"])
+    with pytest.raises(UserError, match="has no test examples") as caught:
+        read_exam(card("medmcqa"), folder)
+    assert str(folder / "examples.parquet") in str(caught.value)
+    assert "derived_test" in caught.value.next_command
+
+
+def test_without_train_examples_there_is_no_baseline(
+    card: LoadCard, place: Place, answerer: Answerer, params: EvaluateParams
+) -> None:
+    folder = place([example for example in choose() if example.split == "test"])
+    with pytest.raises(UserError, match="no training example"):
+        sit(read_exam(card("medmcqa"), folder), answerer, params)
+
+
+def test_an_exam_parts_the_splits(card: LoadCard, place: Place) -> None:
+    examples = choose()
+    exam = read_exam(card("medmcqa"), place(examples))
+    assert exam.train == [example for example in examples if example.split == "train"]
+    assert exam.test == [example for example in examples if example.split == "test"]
+    assert exam.task.name == "answer"
+
+
+@pytest.mark.parametrize(
+    ("name", "baseline"),
+    [
+        ("vqa_rad", "candidates"),
+        ("pneumoniamnist", "candidates"),
+        ("pubmedqa", "candidates"),
+        ("medmcqa", "options"),
+        ("meqsum", "text"),
+    ],
+)
+def test_the_baseline_fits_how_answers_are_given(
+    card: LoadCard, place: Place, name: str, baseline: str
+) -> None:
+    folder = place(choose())
+    assert read_exam(card(name), folder).baseline == baseline
+    assert read_zero_shot_exam(card(name), folder).baseline == baseline
+
+
+def test_zero_shot_offers_no_train_answers(
+    card: LoadCard, place: Place, images: list[ImageRecord]
+) -> None:
+    exam = read_zero_shot_exam(card("vqa_rad"), place(ask(images)))
+    assert exam.card.candidates == "none"
+    assert candidate_sets(exam.card, exam.train, exam.test) == [[]] * len(exam.test)
+    assert exam.task.name == INSTRUCTION
+    assert {(example.task, example.prefix) for example in exam.test} == {(INSTRUCTION, "")}
+    assert card("vqa_rad").candidates == "train"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("mednli", "fixed"), ("medmcqa", "options")])
+def test_zero_shot_keeps_answers_that_the_question_names(
+    card: LoadCard, place: Place, name: str, kind: str
+) -> None:
+    assert read_zero_shot_exam(card(name), place(choose())).card.candidates == kind
+
+
+def test_every_test_item_is_answered_with_and_without_its_image(
+    card: LoadCard,
+    place: Place,
+    images: list[ImageRecord],
+    answerer: Answerer,
+    params: EvaluateParams,
+) -> None:
+    exam = read_exam(card("vqa_rad"), place(ask(images)))
+    predictions = sit(exam, answerer, params)
+    asked = [example.id for example in exam.test]
+    for condition in (FULL, BLANK):
+        assert [p.id for p in predictions if p.condition == condition] == asked
+    assert len(predictions) == 2 * len(asked)
+    offered = {example.target.strip() for example in exam.train}
+    assert {prediction.prediction for prediction in predictions} <= offered
+    full, blank = predictions[: len(asked)], predictions[len(asked) :]
+    assert all(f.log_probability != b.log_probability for f, b in zip(full, blank, strict=True))
+    for prediction, example in zip(full, exam.test, strict=True):
+        assert prediction.target == example.references[0]
+        assert prediction.references == example.references
+        assert (prediction.size, prediction.group) == ("debug", example.group)
+        assert prediction.image_id == example.image_id != ""
+
+
+def test_items_without_images_are_answered_once(
+    card: LoadCard, place: Place, answerer: Answerer, params: EvaluateParams
+) -> None:
+    exam = read_exam(card("medmcqa"), place(choose()))
+    predictions = sit(exam, answerer, params)
+    assert [p.condition for p in predictions] == [FULL] * len(exam.test)
+    for prediction, example in zip(predictions, exam.test, strict=True):
+        assert f" {prediction.prediction}" in example.candidates
+
+
+@pytest.mark.parametrize("name", ["vqa_rad", "medmcqa", "mednli", "iu_xray"])
+def test_the_baseline_s_answers_stand_beside_the_model_s(
+    card: LoadCard,
+    place: Place,
+    images: list[ImageRecord],
+    answerer: Answerer,
+    params: EvaluateParams,
+    name: str,
+) -> None:
+    examples = {
+        "vqa_rad": ask(images),
+        "medmcqa": choose(),
+        "mednli": infer(),
+        "iu_xray": describe(),
+    }
+    exam = read_exam(card(name), place(examples[name]))
+    guess = fit_baseline(exam.train, exam.baseline, seed=7)
+    expected = {example.id: guess(example).strip() for example in exam.test}
+    predictions = sit(exam, answerer, params)
+    assert all(prediction.baseline == expected[prediction.id] for prediction in predictions)
+    assert all(expected.values())
+    scores = summarize(predictions, exam.card, params, seed=7)
+    assert {"baseline", "baseline_gain"} <= scores["scores"][scores["headline"]]["all"].keys()
+
+
+def test_a_zero_shot_exam_can_be_sat(
+    card: LoadCard,
+    place: Place,
+    images: list[ImageRecord],
+    answerer: Answerer,
+    params: EvaluateParams,
+) -> None:
+    exam = read_zero_shot_exam(card("vqa_rad"), place(ask(images)))
+    predictions = sit(exam, answerer, params)
+    assert [p.condition for p in predictions] == [FULL] * 3 + [BLANK] * 3
+    assert all(prediction.baseline for prediction in predictions)

@@ -1,0 +1,225 @@
+"""Answers: from which set, and the same one whatever else is in the batch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from components.cards import Card
+from components.config import Params, validate
+from components.dataset.collate import pad
+from components.dataset.images import ImageStore
+from components.evaluation.predict import (
+    Answer,
+    Answerer,
+    answer_all,
+    candidate_sets,
+    load_answerer,
+)
+from components.evaluation.summary import BLANK, FULL
+from components.generation.candidates import score_candidates
+from components.lineage import write_manifest
+from components.model.weights import save_model
+from components.profiles.overlay import read_profile
+from components.records import Example, ImageRecord, write_records
+from components.tasks.encoding import encode_example
+from components.tasks.registry import TASKS
+from tests.components.evaluation.conftest import (
+    IMAGE_PX,
+    MAX_SOURCE_TOKENS,
+    ask,
+    choose,
+    infer,
+    make_example,
+)
+
+LoadCard = Callable[[str], Card]
+FREE: list[str] = []
+
+
+@pytest.fixture
+def store(tmp_path: Path, images: list[ImageRecord]) -> ImageStore:
+    write_records(tmp_path / "images.parquet", ImageRecord, images)
+    return ImageStore([tmp_path / "images.parquet"], IMAGE_PX)
+
+
+@pytest.fixture
+def questions(images: list[ImageRecord]) -> list[Example]:
+    return ask(images)
+
+
+def answers_of(
+    answerer: Answerer,
+    examples: Sequence[Example],
+    sets: Sequence[list[str]],
+    store: ImageStore | None = None,
+    condition: str = FULL,
+) -> list[Answer]:
+    task = TASKS[examples[0].task]
+    return answer_all(answerer, task, examples, sets, store=store, condition=condition)
+
+
+def assert_same(ours: Sequence[Answer], theirs: Sequence[Answer]) -> None:
+    assert [answer.text for answer in ours] == [answer.text for answer in theirs]
+    values = [answer.log_probability for answer in theirs]
+    assert [answer.log_probability for answer in ours] == pytest.approx(values, abs=1e-4)
+
+
+def test_train_answers_never_come_from_the_test_split(
+    card: LoadCard, questions: list[Example]
+) -> None:
+    train = [example for example in questions if example.split == "train"]
+    test = [example for example in questions if example.split == "test"]
+    sets = candidate_sets(card("vqa_rad"), train, test)
+    assert sets == [sorted({example.target for example in train})] * len(test)
+    assert not {example.target for example in test} & set(sets[0])
+
+
+def test_fixed_answers_are_the_card_s_own(card: LoadCard, questions: list[Example]) -> None:
+    sets = candidate_sets(card("pneumoniamnist"), questions, questions[:2])
+    assert sets == [[" normal", " pneumonia"]] * 2
+    assert candidate_sets(card("mednli"), [], questions[:1]) == [[" maybe", " no", " yes"]]
+
+
+def test_options_are_each_record_s_own(card: LoadCard) -> None:
+    examples = choose()
+    sets = candidate_sets(card("medmcqa"), examples, examples)
+    assert sets == [example.candidates for example in examples]
+    assert len({tuple(options) for options in sets}) > 1
+
+
+def test_a_free_text_has_no_candidates(card: LoadCard, questions: list[Example]) -> None:
+    assert candidate_sets(card("iu_xray"), questions, questions[:2]) == [[], []]
+
+
+def kinds(images: list[ImageRecord]) -> dict[str, tuple[list[Example], list[list[str]]]]:
+    """Examples of every way to answer, with what they may be answered."""
+    asked, chosen, inferred = ask(images), choose(), infer()
+    told = [make_example("instruct", i, {"question": "is it a rib" * i, "answer": "no"}) for i in
+            range(1, 6)]  # fmt: skip
+    shared = sorted({example.target for example in asked})
+    return {
+        "candidates": (asked, [shared] * len(asked)),
+        "options": (chosen, [example.candidates for example in chosen]),
+        "whole source as prompt": (inferred, [[" maybe", " no", " yes"]] * len(inferred)),
+        "text": (told, [FREE] * len(told)),
+        "text after a question": (asked, [FREE] * len(asked)),
+        "some with images": (
+            [replace(e, image_id="" if i % 2 else e.image_id) for i, e in enumerate(asked)],
+            [shared] * len(asked),
+        ),
+        "sets of other sizes": (chosen, [e.candidates[: 2 + i % 3] for i, e in enumerate(chosen)]),
+    }
+
+
+@pytest.mark.parametrize("kind", kinds([ImageRecord("", b"", "", 1, 1, "", "")]))
+def test_batch_and_order_change_nothing(
+    answerer: Answerer, store: ImageStore, images: list[ImageRecord], kind: str
+) -> None:
+    examples, sets = kinds(images)[kind]
+    expected = answers_of(answerer, examples, sets, store)
+    assert len({answer.log_probability for answer in expected}) > 1
+    for batch in (1, 3, 64):
+        assert_same(answers_of(replace(answerer, batch=batch), examples, sets, store), expected)
+    order = random.Random(1).sample(range(len(examples)), len(examples))
+    shuffled = [examples[i] for i in order], [sets[i] for i in order]
+    assert_same(answers_of(answerer, *shuffled, store), [expected[i] for i in order])
+
+
+def test_an_answer_is_the_best_of_its_own_set(
+    answerer: Answerer, images: list[ImageRecord]
+) -> None:
+    examples, sets = kinds(images)["options"]
+    for example, own, answer in zip(
+        examples, sets, answers_of(answerer, examples, sets), strict=True
+    ):
+        encoded = encode_example(
+            example, TASKS["answer"], answerer.vocabulary, MAX_SOURCE_TOKENS, MAX_SOURCE_TOKENS
+        )
+        with torch.no_grad():
+            states = answerer.model.encode(pad([encoded.source]))
+        ids = [answerer.vocabulary.encode(text) for text in own]
+        scores = score_candidates(answerer.model, states, [[]], [ids])[0]
+        assert answer.text == own[int(scores.argmax())].strip()
+        assert answer.log_probability == pytest.approx(float(scores.max()), abs=1e-4)
+
+
+def test_a_forced_question_is_no_part_of_the_answer(
+    answerer: Answerer, store: ImageStore, questions: list[Example]
+) -> None:
+    long = replace(answerer, search=replace(answerer.search, max_length_b=40))
+    answers = answers_of(long, questions, [FREE] * len(questions), store)
+    assert any(answer.text for answer in answers)
+    for example, answer in zip(questions, answers, strict=True):
+        assert not answer.text.startswith(example.prefix.strip())
+        assert answer.text == answer.text.strip()
+        assert answer.log_probability < 0
+
+
+class GreyStore(ImageStore):
+    """A store whose every image is grey."""
+
+    def batch(self, image_ids: Sequence[str]) -> Tensor:
+        return torch.zeros_like(super().batch(image_ids))
+
+
+def test_blank_changes_the_image_and_nothing_else(
+    answerer: Answerer, tmp_path: Path, store: ImageStore, images: list[ImageRecord]
+) -> None:
+    examples, sets = kinds(images)["some with images"]
+    full = answers_of(answerer, examples, sets, store)
+    blank = answers_of(answerer, examples, sets, store, BLANK)
+    grey = GreyStore([tmp_path / "images.parquet"], IMAGE_PX)
+    assert blank == answers_of(answerer, examples, sets, grey)
+    for example, seen, unseen in zip(examples, full, blank, strict=True):
+        assert (seen == unseen) == (not example.image_id)
+
+
+def test_images_need_a_store(answerer: Answerer, questions: list[Example]) -> None:
+    with pytest.raises(ValueError, match="image store"):
+        answers_of(answerer, questions, [[" no", " yes"]] * len(questions))
+
+
+def test_progress_is_told_up_to_the_last(answerer: Answerer) -> None:
+    examples, told = choose(), list[int]()
+    sets = [example.candidates for example in examples]
+    answer_all(
+        answerer,
+        TASKS["answer"],
+        examples,
+        sets,
+        store=None,
+        condition=FULL,
+        advance=told.append,
+    )
+    assert told == [4, 8, 9]
+
+
+def test_a_saved_model_is_asked_as_it_was_trained(answerer: Answerer, tmp_path: Path) -> None:
+    folder, words = tmp_path / "model", tmp_path / "vocabulary"
+    save_model(answerer.model, folder)
+    answerer.vocabulary.save(words)
+    write_manifest(
+        folder,
+        stage="finetune",
+        identity={},
+        settings={"image_px": IMAGE_PX, "max_source_tokens": MAX_SOURCE_TOKENS},
+        inputs=[],
+        counts={"in": 1, "out": 1},
+    )
+    params = validate(Params, read_profile("demo"), "demo")
+    params = params.model_copy(
+        update={"compute": params.compute.model_copy(update={"device": "cpu"})}
+    )
+    loaded = load_answerer(folder, words, params)
+    assert (loaded.image_px, loaded.max_source_tokens) == (IMAGE_PX, MAX_SOURCE_TOKENS)
+    assert loaded.batch == params.evaluate.batch
+    examples = choose()
+    sets = [example.candidates for example in examples]
+    assert_same(answers_of(loaded, examples, sets), answers_of(answerer, examples, sets))

@@ -1,0 +1,169 @@
+"""Where the loop runs: in this process without Ray, or on two workers with the same losses."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from components.config import Params, validate
+from components.feeds import finetune_worker
+from components.lineage import read_manifest
+from components.profiles.overlay import read_profile
+from components.records import Example, ImageRecord, write_records
+from components.runs import LOG, RunPlan, dispatch, plan_run
+from components.tokenization.vocabulary import train_vocabulary
+from components.training.launch import launch
+
+EXAMPLES = Path("data/examples/toy")
+DISPATCH = """
+import json, sys
+from components.errors import UserError
+from components.feeds import finetune_worker
+from components.runs import RunPlan, dispatch
+try:
+    dispatch(finetune_worker, RunPlan(**json.loads(sys.argv[1])), workers=int(sys.argv[2]))
+except UserError as error:
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    sys.exit(2)
+"""
+
+
+def make_image(number: int) -> ImageRecord:
+    pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    content = buffer.getvalue()
+    name = hashlib.sha256(content).hexdigest()
+    return ImageRecord(name, content, "PNG", 32, 32, "", "")
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPlan:
+    """A fine-tuning run of four steps from fresh weights, each of four micro-batches of two."""
+    monkeypatch.chdir(tmp_path)
+    images = [make_image(number) for number in range(12)]
+    examples = [
+        Example(
+            id=str(i),
+            dataset="toy",
+            task="vqa",
+            split="train",
+            source=f" is there{' a' * (i % 3)} rib?",
+            target=f" answer {i % 4}",
+            prefix=" is there a rib?",
+            image_id=image.id,
+        )
+        for i, image in enumerate(images)
+    ]
+    write_records(EXAMPLES / "examples.parquet", Example, examples)
+    write_records(EXAMPLES / "images.parquet", ImageRecord, images)
+    train_vocabulary([" is there a rib? answer"] * 3, 20, num_codes=4, num_bins=4).save(
+        Path("data/vocabulary")
+    )
+    params = validate(Params, read_profile("demo"), "demo")
+    changes: dict[str, Any] = {"steps": 4, "effective_batch": 8, "micro_batch": 2, "image_px": 32}
+    changes |= {"log_every": 1, "dropout": 0.1}
+    settings = params.finetune.model_copy(update=changes)
+    out = Path("data/models/one")
+    made = plan_run(
+        params, "finetune", "debug", settings, start_from=None, inputs=[EXAMPLES], out=out
+    )
+    return replace(made, device="cpu")
+
+
+def read_log(plan: RunPlan) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (Path(plan.out) / LOG).read_text().splitlines()]
+
+
+def test_no_workers_means_this_process_and_no_ray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # importing it now fails
+    calls: list[tuple[int, dict[str, Any]]] = []
+    launch(
+        lambda settings: calls.append((os.getpid(), settings)),
+        {"number": 1},
+        workers=0,
+        device="cpu",
+        storage=tmp_path / "storage",
+        name="run",
+    )
+    assert calls == [(os.getpid(), {"number": 1})]
+    assert not (tmp_path / "storage").exists()
+
+
+def test_what_a_worker_raises_is_raised_here(tmp_path: Path) -> None:
+    def fail(_: dict[str, Any]) -> None:
+        raise LookupError("no such thing")
+
+    with pytest.raises(LookupError, match="no such thing"):
+        launch(fail, {}, workers=0, device="cpu", storage=tmp_path, name="run")
+
+
+def test_a_run_leaves_a_product_and_no_checkpoints(plan: RunPlan) -> None:
+    dispatch(finetune_worker, plan, workers=0)
+    log, manifest = read_log(plan), read_manifest(Path(plan.out))
+    assert [entry["step"] for entry in log] == [1, 2, 3, 4]
+    assert manifest["settings"]["steps"] == 4
+    assert {"model.safetensors", "config.json", LOG} <= manifest["files"].keys()
+    assert not Path(plan.checkpoints).exists()
+
+
+def dispatch_on_two(
+    plan: RunPlan, repository: Path, home: Path
+) -> subprocess.CompletedProcess[str]:
+    """The run on two workers, from a process of its own: Ray ends with it."""
+    environment = {**os.environ, "PYTHONPATH": str(repository), "HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-c", DISPATCH, json.dumps(asdict(plan)), "2"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+
+@pytest.mark.services
+def test_two_workers_learn_what_one_process_learns(
+    plan: RunPlan, repository: Path, tmp_path: Path
+) -> None:
+    dispatch(finetune_worker, plan, workers=0)
+    two = replace(plan, out="data/models/two", checkpoints="data/checkpoints/two")
+    done = dispatch_on_two(two, repository, tmp_path / "home")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for mine, other in zip(read_log(plan), read_log(two), strict=True):
+        assert mine["step"] == other["step"]
+        assert mine["loss"] == pytest.approx(other["loss"], rel=1e-4)
+        assert mine["gradient_norm"] == pytest.approx(other["gradient_norm"], rel=1e-3)
+    ours, theirs = (load_file(Path(p.out) / "model.safetensors") for p in (plan, two))
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        if "running" not in name and "num_batches" not in name:  # averaged, not run through
+            torch.testing.assert_close(value, theirs[name], atol=1e-3, rtol=1e-3, msg=name)
+    assert read_manifest(Path(two.out))["settings"] == read_manifest(Path(plan.out))["settings"]
+
+
+@pytest.mark.services
+def test_a_worker_s_own_words_reach_the_person(
+    plan: RunPlan, repository: Path, tmp_path: Path
+) -> None:
+    (EXAMPLES / "examples.parquet").unlink()
+    done = dispatch_on_two(plan, repository, tmp_path / "home")
+    assert done.returncode == 2, done.stdout + done.stderr
+    missing = EXAMPLES / "examples.parquet"
+    assert f"error: {missing} is missing" in done.stderr.splitlines(), done.stderr
+    assert not (Path(plan.out) / "manifest.json").exists()
