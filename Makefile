@@ -63,7 +63,7 @@ real: install
 	@$(BIN)/biomedgpt run
 
 test: install
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not gpu'
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not gpu'
 
 check: install
 	@$(BIN)/ruff check .

@@ -133,7 +133,7 @@ def functions(source: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def tracked_texts() -> list[str]:
-    """Every text file that git tracks or would track, but the licence's text and what runs write."""
+    """Every text file that git tracks or would track, but the licence and what runs write."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     names = [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
