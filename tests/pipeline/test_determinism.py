@@ -21,7 +21,8 @@ STAGES = (
     ("prepare", "--dataset", "medmcqa"),
 )
 WORLDS = (
-    {"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati", "LC_ALL": "C"},
+    {"PYTHONHASHSEED": "1", "TZ": "Pacific/Kiritimati", "LC_ALL": "C"}
+    | {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},  # a locale of plain ASCII
     {"PYTHONHASHSEED": "4242", "TZ": "America/St_Johns", "LC_ALL": "C.UTF-8"},
 )
 
