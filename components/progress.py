@@ -44,17 +44,18 @@ def show_progress(label: str, total: int) -> Iterator[Advance]:
             yield lambda done, note="": progress.update(task, completed=done, note=note)
     else:
         yield _plain_lines(console, label, total, started)
-    console.print(f"{label}: done in {time.monotonic() - started:.1f} s", highlight=False)
+    took = f"{label}: done in {time.monotonic() - started:.1f} s"
+    console.print(took, highlight=False, markup=False)
 
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=console,
     )
 
@@ -69,7 +70,7 @@ def _plain_lines(console: Console, label: str, total: int, started: float) -> Ad
             last = now
             left_s = (now - started) / max(done, 1) * (total - done)
             text = f"{label}: {done}/{total}, {left_s:.0f} s left {note}".rstrip()
-            console.print(text, highlight=False, soft_wrap=True)
+            console.print(text, highlight=False, soft_wrap=True, markup=False)
             sys.stdout.flush()
 
     return advance

@@ -61,11 +61,11 @@ class Vocabulary:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without bos and eos; case and spaces are kept. Only text ids come out."""
-        return [self._ids[i] for i in self.bpe.encode(text).ids]
+        return [self._ids.get(i, UNK) for i in self.bpe.encode(text).ids]
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """``encode`` of several texts."""
-        return [[self._ids[i] for i in e.ids] for e in self.bpe.encode_batch(list(texts))]
+        return [[self._ids.get(i, UNK) for i in e.ids] for e in self.bpe.encode_batch(list(texts))]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of ids; bos, pad and eos vanish, codes and bins read ``<code_5>``, ``<bin_7>``."""
