@@ -10,8 +10,17 @@ from pathlib import Path
 
 from components.cards import Card
 from components.config import PrepareParams
+from components.lineage import check_share
 from components.readers.images import BadImage, check_image
-from components.records import SPLITS, UNSPLIT, Example, ImageRecord, RawRow, Reject
+from components.records import (
+    SPLITS,
+    UNSPLIT,
+    Example,
+    ImageRecord,
+    RawRow,
+    Reject,
+    write_records,
+)
 from components.tasks.base import Task
 
 OVER_LIMIT = "over-limit"  # a rule of params.yaml, not a fault of the record
@@ -30,6 +39,28 @@ class Prepared:
     def faults(self) -> list[Reject]:
         """Rejects that are faults of the record, not of a limit."""
         return [reject for reject in self.rejects if reject.reason != OVER_LIMIT]
+
+    def check(self, limit: float, what: str) -> None:
+        """UserError when the share of faulty records is above ``limit``."""
+        faults = self.faults()
+        check_share(self.num_in - self.num_over_limit, faults, limit, what)
+
+    @property
+    def num_over_limit(self) -> int:
+        """Records that a limit of params.yaml left out."""
+        return len(self.rejects) - len(self.faults())
+
+    def write(self, folder: Path) -> dict[str, int]:
+        """Write examples and images; returns the counts for the manifest."""
+        write_records(folder / "examples.parquet", Example, self.examples)
+        write_records(folder / "images.parquet", ImageRecord, self.images.values())
+        return {
+            "in": self.num_in,
+            "out": len(self.examples),
+            "by_rule": self.num_over_limit,
+            "images": len(self.images),
+            **{split: sum(e.split == split for e in self.examples) for split in SPLITS},
+        }
 
 
 def build_examples(

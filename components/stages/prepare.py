@@ -7,9 +7,9 @@ from pathlib import Path
 from components.cards import load_card
 from components.config import Params
 from components.examples import OVER_LIMIT, build_examples
-from components.lineage import check_share, write_manifest
+from components.lineage import write_manifest
 from components.readers.registry import read_rows
-from components.records import SPLITS, Example, ImageRecord, write_records
+from components.records import SPLITS
 from components.stages.door import enter
 from components.tasks.registry import TASKS
 
@@ -20,16 +20,12 @@ def run(params: Params, dataset: str) -> None:
     raw, folder = Path("data/raw") / dataset, Path("data/examples") / dataset
     rows = read_rows(card, raw)
     prepared = build_examples(card, TASKS[card.task], rows, params.prepare, params.seed)
-    faults = prepared.faults()
-    num_considered = prepared.num_in - (len(prepared.rejects) - len(faults))
-    check_share(num_considered, faults, params.prepare.max_quarantined, f"prepare {dataset}")
-    write_records(folder / "examples.parquet", Example, prepared.examples)
-    write_records(folder / "images.parquet", ImageRecord, prepared.images.values())
-    per_split = {s: sum(e.split == s for e in prepared.examples) for s in SPLITS}
+    prepared.check(params.prepare.max_quarantined, f"prepare {dataset}")
+    counts = prepared.write(folder)
     print(
         f"{card.title}: {prepared.num_in} records in; "
-        + ", ".join(f"{n} {split}" for split, n in per_split.items())
-        + f"; {len(faults)} quarantined, {len(prepared.rejects) - len(faults)} {OVER_LIMIT}"
+        + ", ".join(f"{counts[split]} {split}" for split in SPLITS)
+        + f"; {len(prepared.faults())} quarantined, {prepared.num_over_limit} {OVER_LIMIT}"
     )
     write_manifest(
         folder,
@@ -37,13 +33,7 @@ def run(params: Params, dataset: str) -> None:
         identity={"dataset": dataset},
         settings={**params.prepare.model_dump(), "seed": params.seed},
         inputs=[raw, Path("data/cards") / f"{dataset}.yaml"],
-        counts={
-            "in": prepared.num_in,
-            "out": len(prepared.examples),
-            "by_rule": len(prepared.rejects) - len(faults),
-            "images": len(prepared.images),
-            **per_split,
-        },
+        counts=counts,
         rejects=prepared.rejects,
         notes={
             "derived_splits": prepared.derived_splits,

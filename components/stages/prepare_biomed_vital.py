@@ -8,8 +8,7 @@ from components.cards import load_card
 from components.config import Params, PrepareParams
 from components.examples import OVER_LIMIT, build_examples
 from components.instructions.conversations import NO_IMAGE, read_conversations
-from components.lineage import check_share, write_manifest
-from components.records import Example, ImageRecord, write_records
+from components.lineage import write_manifest
 from components.stages.door import enter
 from components.tasks.registry import TASKS
 
@@ -23,16 +22,13 @@ def run(params: Params) -> None:
     limits = PrepareParams(**shares)
     rows = read_conversations(card, raw, settings.history_turns)
     prepared = build_examples(card, TASKS[card.task], rows, limits, params.seed)
-    faults = prepared.faults()
-    num_considered = prepared.num_in - (len(prepared.rejects) - len(faults))
-    check_share(num_considered, faults, settings.max_quarantined, "prepare_biomed_vital")
-    write_records(OUT / "examples.parquet", Example, prepared.examples)
-    write_records(OUT / "images.parquet", ImageRecord, prepared.images.values())
+    prepared.check(settings.max_quarantined, "prepare_biomed_vital")
+    counts = prepared.write(OUT)
     num_blind = sum(example.category == NO_IMAGE for example in prepared.examples)
     print(
         f"{card.title}: {prepared.num_in} requests in; {len(prepared.examples)} out, "
-        f"{num_blind} of them without their image; {len(faults)} quarantined, "
-        f"{len(prepared.rejects) - len(faults)} {OVER_LIMIT}"
+        f"{num_blind} of them without their image; {len(prepared.faults())} quarantined, "
+        f"{prepared.num_over_limit} {OVER_LIMIT}"
     )
     write_manifest(
         OUT,
@@ -40,13 +36,7 @@ def run(params: Params) -> None:
         identity={},
         settings={**settings.model_dump(), "limits": limits.model_dump(), "seed": params.seed},
         inputs=[raw, Path("data/cards") / f"{SOURCE}.yaml"],
-        counts={
-            "in": prepared.num_in,
-            "out": len(prepared.examples),
-            "by_rule": len(prepared.rejects) - len(faults),
-            "images": len(prepared.images),
-            "without_image": num_blind,
-        },
+        counts={**counts, "without_image": num_blind},
         rejects=prepared.rejects,
         notes={
             "derived_splits": prepared.derived_splits,
