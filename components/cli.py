@@ -72,6 +72,26 @@ def check_machine(_arguments: argparse.Namespace) -> int:
     return int(any(finding.level == "FAIL" for finding in findings))
 
 
+def check_settings() -> None:
+    """UserError for a mistake in params.yaml, in a card that it names, or in a size's name.
+
+    DVC tells of a key that is missing, but not of one that nobody reads.
+    """
+    from components.cards import load_card
+    from components.config import load_params
+    from components.model.config import model_config
+
+    params = load_params()
+    for name in params.sources:
+        load_card(name)
+    for size in params.sizes:
+        model_config(size)
+        for name in params.datasets:
+            params.finetune.for_run(size, load_card(name).recipe)
+        params.pretrain.for_run(size)
+        params.instruct.for_run(size)
+
+
 def find_report(_arguments: argparse.Namespace) -> int:
     """Print the report's path."""
     if not REPORT.is_file():

@@ -36,6 +36,7 @@ class AcquireParams(Section):
 
     mode: Literal["sample", "local", "download"]
     root: str = Field(description="folder with the user's raw files, for mode local")
+    state: str = Field(description="what root held when this file was written; renewed by `use`")
     sample_images: int = Field(ge=1, description="images per vision data set of the sample world")
     sample_texts: int = Field(ge=1, description="records per text data set of the sample world")
     sample_image_px: int = Field(ge=28)
@@ -74,22 +75,22 @@ class PrepareParams(Section):
 class FitImageTokenizerParams(Section):
     """The VQ-GAN's width, and how it is fitted."""
 
-    channels: int
-    latent: int
-    image_px: int
-    steps: int
-    batch: int
-    learning_rate: float
-    max_images: int
+    channels: int = Field(ge=4, multiple_of=4)
+    latent: int = Field(ge=1)
+    image_px: int = Field(ge=8, multiple_of=8)
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    max_images: int = Field(ge=1)
 
 
 class TokenizeImagesParams(Section):
     """Which part of an image becomes codes, and how they are picked."""
 
-    image_px: int
+    image_px: int = Field(ge=8, multiple_of=8)
     crop: Literal["centre", "whole"]
     codes: Literal["argmax", "gumbel"]
-    batch: int
+    batch: int = Field(ge=1)
 
 
 class PrepareBiomedVitalParams(Section):
@@ -121,9 +122,9 @@ class TrainingParams(Section):
     dropout: float = Field(ge=0, lt=1)
     drop_path: float = Field(ge=0, lt=1)
     ema_decay: float = Field(ge=0, lt=1, description="0 turns the average off")
-    image_px: int
-    max_source_tokens: int
-    max_target_tokens: int
+    image_px: int = Field(ge=16)
+    max_source_tokens: int = Field(ge=16)
+    max_target_tokens: int = Field(ge=2)
     log_every: int = Field(ge=1)
     save_every: int = Field(ge=1)
     freeze_embeddings: bool = False
@@ -178,7 +179,7 @@ class EvaluateParams(Section):
 class ReportParams(Section):
     """What the report shows."""
 
-    examples_per_dataset: int
+    examples_per_dataset: int = Field(ge=0)
 
 
 class Params(Section):
@@ -215,6 +216,8 @@ class Params(Section):
             unknown = [item for item in getattr(self, name) if item not in self.datasets]
             if unknown:
                 raise ValueError(f"{name} names {unknown}, which are not in datasets")
+        if "full" not in self.evaluate.conditions:
+            raise ValueError("evaluate.conditions must name full: the scores rest on it")
         known = [item for item in self.zero_shot_on if item in self.pretrained_on]
         if known:
             raise ValueError(f"zero_shot_on and pretrained_on share {known}: that is not zero-shot")

@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
 def run_pipeline(_arguments: argparse.Namespace) -> int:
     """Run what is stale. Where nothing is, Prefect is not even started."""
     console, started = Console(highlight=False), time.monotonic()
+    library.check_settings()
     plan = make_plan()
     if not plan.upstream:
         took = time.monotonic() - started
@@ -66,6 +67,7 @@ def _leave(_number: int, _frame: object) -> NoReturn:
 
 def show_plan(_arguments: argparse.Namespace) -> int:
     """Print each stage that is stale, and why."""
+    library.check_settings()
     plan = make_plan()
     table = Table("stage", "why", box=None, pad_edge=False)
     for stage, reason in plan.reasons.items():

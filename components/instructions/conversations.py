@@ -9,6 +9,7 @@ from typing import Any
 from components.cards import Card
 from components.readers.files import MISSING, locate
 from components.readers.json_rows import read_json_records
+from components.readers.values import is_whole_text
 from components.records import RawRow, Reject
 
 MODALITIES = {
@@ -84,7 +85,10 @@ def _pairs(turns: list[Any]) -> Iterator[tuple[str, str] | str]:
     for turn in turns:
         speaker = turn.get("from") if isinstance(turn, dict) else None
         text = turn.get("value") if isinstance(turn, dict) else None
-        if speaker not in ("human", "gpt") or not isinstance(text, str):
+        if not isinstance(text, str) or not is_whole_text(text):
+            yield "broken-turn"
+            continue
+        if speaker not in ("human", "gpt"):
             yield "broken-turn"
             continue
         text = text.replace(IMAGE_MARK, "").strip()

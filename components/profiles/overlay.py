@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def write_params(profile: str, *, raw: str | None = None, target: Path = PARAMS_
             raise UserError(
                 f"{raw} is not a folder", next_command=f"biomedgpt use {profile} --raw FOLDER"
             )
-        changes = {"acquire": {"mode": "local", "root": str(folder.resolve())}}
+        local = {"root": str(folder.resolve()), "state": describe_folder(folder)}
+        changes = {"acquire": {"mode": "local", **local}}
         values = merge(values, changes, "--raw")
     params = validate(Params, values, f"profile {profile}")
     if params.acquire.mode == "local" and not params.acquire.root:
@@ -44,6 +46,20 @@ def write_params(profile: str, *, raw: str | None = None, target: Path = PARAMS_
     partial.write_text(render_params(values))
     partial.replace(target)
     return params
+
+
+def describe_folder(folder: Path) -> str:
+    """A hash over name, size and time of every file below a folder.
+
+    DVC follows params.yaml and not the folder: with this it notices that raw files changed.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            found = path.stat()
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def read_profile(name: str) -> dict[str, Any]:

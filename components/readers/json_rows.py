@@ -18,7 +18,7 @@ def unreadable(path: Path, why: str) -> UserError:
     return UserError(
         f"{path} cannot be read",
         why=why,
-        next_command="fetch the file again (its card in data/cards says where), then: dvc repro",
+        next_command="fetch the file again (data/cards says where), then give the same command",
     )
 
 

@@ -21,6 +21,9 @@ from components.records import RawRow, Reject
 SPLIT_PREFIXES = {"train": "train", "validation": "val", "test": "test"}
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
+# RuntimeError: an encrypted member; NotImplementedError is one too, for an unknown compression.
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
+
 
 def read_npz_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """Yield a row per image, as PNG bytes, with the card's answer text for its label.
@@ -43,7 +46,7 @@ def read_npz_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
                         modality=card.modality,
                     )
                     yield _label_row(row, label, card)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+    except BROKEN as error:
         raise unreadable(path, f"it is not a whole npz archive: {error}") from None
 
 
@@ -59,8 +62,8 @@ def _read_arrays(
         labels = np.lib.format.read_array(file, allow_pickle=False)
     with archive.open(members[0]) as file:
         shape = _read_image_header(path, file, members[0])
-        if len(labels) != shape[0]:
-            raise unreadable(path, f"{shape[0]} {prefix} images but {len(labels)} labels")
+        if labels.ndim == 0 or len(labels) != shape[0]:
+            raise unreadable(path, f"{shape[0]} {prefix} images but {labels.size} labels")
         num_bytes = int(np.prod(shape[1:]))
         for index in range(shape[0]):
             content = file.read(num_bytes)

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
+from lxml.etree import XMLSyntaxError
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 from components.readers.json_rows import Found, unreadable
+
+# What openpyxl lets through from a damaged archive, its XML, or a cell of the wrong kind.
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    InvalidFileException,
+    ParseError,
+    XMLSyntaxError,
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OSError,
+    EOFError,
+)
 
 
 def read_sheet_records(path: Path, name: str) -> Iterator[Found]:  # noqa: ARG001
@@ -21,7 +39,7 @@ def read_sheet_records(path: Path, name: str) -> Iterator[Found]:  # noqa: ARG00
     """
     try:
         rows = _read_rows(path)
-    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, OSError, EOFError) as e:
+    except BROKEN as e:
         raise unreadable(path, f"it is not a whole Excel workbook: {e}") from None
     if not rows:
         raise unreadable(path, "its first sheet is empty")

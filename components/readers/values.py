@@ -46,6 +46,11 @@ def pick(record: Mapping[str, Any], column: str) -> Any:
     return None
 
 
+def is_whole_text(text: str) -> bool:
+    """Whether a text can be written as UTF-8: half of a surrogate pair cannot."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def as_text(value: Any, field: str) -> str:
     """Text of a field, its ends stripped; numbers become text.
 
@@ -58,6 +63,8 @@ def as_text(value: Any, field: str) -> str:
     text = str(value).strip()
     if not text:
         raise BadValue(f"empty-{field}")
+    if not is_whole_text(text):
+        raise BadValue("broken-text", f"{field} holds half of a character")
     return text
 
 

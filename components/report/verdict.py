@@ -64,7 +64,7 @@ def list_facts(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> list[tuple[s
         _fact(len(inputs.params.datasets), "data set"),
         _fact(len(inputs.params.sizes), "model size"),
         _fact(num_answers, "scored answer"),
-        _fact(num_aside, "record", " set aside"),
+        _fact(num_aside, "unusable record"),
     ]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from components.config import Params
 from components.dataset.codes import image_files, middle_batch, training_images
+from components.errors import UserError
 from components.lineage import write_manifest
 from components.progress import show_progress
 from components.stages.door import enter, limit_threads
@@ -35,6 +36,12 @@ def run(params: Params) -> None:
     limit_threads(params.compute.threads)
     settings = params.fit_image_tokenizer
     records = training_images(params.pretrained_on)
+    if not records:
+        raise UserError(
+            "there is no image to fit the image tokenizer on",
+            why="neither the articles' figures nor the sets of pretrained_on have one",
+            next_command="name a data set with images under pretrained_on in params.yaml",
+        )
     shuffled = torch.randperm(len(records), generator=torch.Generator().manual_seed(params.seed))
     chosen = [records[i] for i in shuffled[: settings.max_images].tolist()]
     images = middle_batch(chosen, settings.image_px, params.tokenize_images.crop)

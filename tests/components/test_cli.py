@@ -109,4 +109,4 @@ def test_plan_outside_a_project_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_command(build_parser(), ["plan"]) == 2
-    assert "this folder is not the project's root" in capsys.readouterr().err
+    assert "params.yaml is missing" in capsys.readouterr().err
