@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,29 @@ def test_plan_outside_a_project_says_so(
     monkeypatch.chdir(tmp_path)
     assert run_command(build_parser(), ["plan"]) == 2
     assert "params.yaml is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("params.yaml", "  steps:", "  stepz:", ["stepz", "did you mean steps?"]),
+        ("params.yaml", "profile: demo", "profile: demo\npretrian: {}", ["pretrian", "pretrain"]),
+        ("params.yaml", "- debug\n", "- debgu\n", ["debgu", "known sizes: debug"]),
+        ("data/cards/meqsum.yaml", "metrics:", "metricz:", ["metricz", "Allowed here"]),
+        ("data/cards/meqsum.yaml", "metrics:", "recipe:\n  stepz: 3\nmetrics:", ["stepz"]),
+    ],
+)
+def test_a_mistake_stops_every_command_before_anything_runs(
+    command: str, file: str, old: str, new: str, words: list[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    repository: Path,
+) -> None:  # fmt: skip
+    shutil.copytree(repository / "data/cards", tmp_path / "data/cards")
+    monkeypatch.chdir(tmp_path)
+    run_command(build_parser(), ["use", "demo"])
+    path = tmp_path / file
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert run_command(build_parser(), [command]) == 2
+    said = capsys.readouterr().err
+    assert all(word in said for word in words), said

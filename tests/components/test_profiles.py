@@ -92,3 +92,13 @@ def test_overlays_go_section_by_section() -> None:
         "z": 5,
     }
     assert values == {"a": 1, "b": {"c": [1, 2], "d": {"e": 3}}}
+
+
+def test_changed_raw_files_change_the_parameters(tmp_path: Path) -> None:
+    raw, target = tmp_path / "raw", tmp_path / "params.yaml"
+    raw.mkdir()
+    (raw / "a.json").write_text("[1]")
+    first = write_params("real", raw=str(raw), target=target).acquire.state
+    assert write_params("real", raw=str(raw), target=target).acquire.state == first != ""
+    (raw / "a.json").write_text("[1, 2]")
+    assert write_params("real", raw=str(raw), target=target).acquire.state != first

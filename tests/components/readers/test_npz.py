@@ -101,3 +101,10 @@ def test_an_array_that_ends_early_is_an_error(tmp_path: Path, read: Read) -> Non
             archive.writestr(name, content)
     with pytest.raises(UserError, match="ends within image 2"):
         read("pneumoniamnist", tmp_path)
+
+
+def test_labels_without_a_length_are_an_error(tmp_path: Path, read: Read) -> None:
+    arrays = make_arrays(8, 8) | {"train_labels": np.array(1)}
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    with pytest.raises(UserError, match=r"pneumoniamnist\.npz"):
+        read("pneumoniamnist", tmp_path)

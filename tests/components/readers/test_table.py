@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,19 @@ def test_ids_are_unique_over_files(tmp_path: Path, read: Read) -> None:
     rows, _ = read("vqa_rad", tmp_path)
     assert len({row.id for row in rows}) == len(rows) == 6
     assert all(isinstance(row, RawRow) for row in rows)
+
+
+@pytest.mark.parametrize("part", ["xl/workbook.xml", "[Content_Types].xml", "xl/styles.xml"])
+def test_a_workbook_with_a_damaged_part_is_an_error_that_names_it(
+    part: str, tmp_path: Path, read: Read
+) -> None:
+    book = Workbook()
+    book.active.append(["File", "CHQ", "Summary"])  # type: ignore[union-attr]
+    book.save(tmp_path / "whole.xlsx")
+    damaged = tmp_path / "MeQSum_ACL2019_BenAbacha_Demner-Fushman.xlsx"
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as old, zipfile.ZipFile(damaged, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, b"<broken" if name == part else old.read(name))
+    (tmp_path / "whole.xlsx").unlink()
+    with pytest.raises(UserError, match="MeQSum_ACL2019"):
+        read("meqsum", tmp_path)

@@ -72,3 +72,10 @@ def test_groups_are_short_and_keep_apart(one: str, other: str) -> None:
     assert len(as_group(one)) <= 64
     if one.strip() != other.strip():
         assert as_group(one) != as_group(other)
+
+
+def test_half_of_a_character_is_a_broken_text() -> None:
+    with pytest.raises(BadValue) as caught:
+        as_text("what \ud83d is", "question")
+    assert caught.value.reason == "broken-text"
+    assert as_text("\N{MICROSCOPE} \u00b5m", "question") == "\N{MICROSCOPE} \u00b5m"
