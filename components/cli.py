@@ -79,11 +79,18 @@ def check_settings() -> None:
     """
     from components.cards import load_card
     from components.config import load_params
+    from components.evaluation.metrics import find_metric
     from components.model.config import model_config
+    from components.readers.registry import check_reader
 
     params = load_params()
     for name in params.sources:
         load_card(name)
+    for name in params.datasets:
+        card = load_card(name)
+        check_reader(card)
+        for metric in card.metrics:
+            find_metric(metric)
     for size in params.sizes:
         model_config(size)
         for name in params.datasets:

@@ -11,7 +11,7 @@ from components.readers.multiple_choice import read_multiple_choice_rows
 from components.readers.npz import read_npz_rows
 from components.readers.openi_xml import read_openi_rows
 from components.readers.pubmedqa import read_pubmedqa_rows
-from components.readers.table import read_table_rows
+from components.readers.table import FIELDS, read_table_rows
 from components.records import RawRow, Reject
 
 Reader = Callable[[Card, Path], Iterator[RawRow | Reject]]
@@ -24,14 +24,39 @@ READERS: dict[str, Reader] = {
 }
 
 
+# What a card may tell each reader; the table reader also the column of each of its task's fields.
+OPTIONS: dict[str, frozenset[str]] = {
+    "table": frozenset(
+        {"id", "image", "image_folder", "image_suffix", "keep", "category", "group", "modality"}
+    ),
+    "npz": frozenset(),
+    "openi_xml": frozenset({"sections"}),
+    "pubmedqa": frozenset(),
+    "multiple_choice": frozenset({"category"}),
+}
+
+
+def check_reader(card: Card) -> None:
+    """UserError where the card names no known reader, or an option that nobody reads."""
+    where = f"data/cards/{card.name}.yaml"
+    if card.reader not in READERS:
+        raise UserError(
+            f"{where}: no reader named {card.reader!r}", why=f"known: {', '.join(sorted(READERS))}"
+        )
+    fields = FIELDS.get(card.task, ()) if card.reader == "table" else ()
+    allowed = sorted({*OPTIONS[card.reader], *fields})
+    unknown = sorted(set(card.options) - set(allowed))
+    if unknown:
+        raise UserError(
+            f"{where}: the reader {card.reader} knows no options {unknown}",
+            why=f"allowed: {', '.join(allowed) or 'none'}",
+        )
+
+
 def read_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """Rows and Rejects of a data set whose raw files lie under ``root``.
 
     Raises UserError where the card names no known reader, or a file is missing or unreadable.
     """
-    if card.reader not in READERS:
-        raise UserError(
-            f"data/cards/{card.name}.yaml: no reader named {card.reader!r}",
-            why=f"known: {', '.join(sorted(READERS))}",
-        )
+    check_reader(card)
     return READERS[card.reader](card, root)

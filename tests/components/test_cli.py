@@ -121,6 +121,8 @@ def test_plan_outside_a_project_says_so(
         ("params.yaml", "profile: demo", "profile: demo\npretrian: {}", ["pretrian", "pretrain"]),
         ("params.yaml", "- debug\n", "- debgu\n", ["debgu", "known sizes: debug"]),
         ("data/cards/meqsum.yaml", "metrics:", "metricz:", ["metricz", "Allowed here"]),
+        ("data/cards/meqsum.yaml", "  text:", "  txet:", ["txet", "allowed", "text"]),
+        ("data/cards/meqsum.yaml", "- rouge_1", "- rouge_11", ["rouge_11", "known"]),
         ("data/cards/meqsum.yaml", "metrics:", "recipe:\n  stepz: 3\nmetrics:", ["stepz"]),
     ],
 )
