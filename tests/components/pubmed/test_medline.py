@@ -198,7 +198,8 @@ def test_broken_xml_part_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [b"", b"<html><body>Not found</body></html>", b"<PubmedArticleSet><PubmedArt", b"\x1f\x8bjunk",
-     gzip.compress(article_set(cite(1)).encode())[:60], b"plain words"],
+     gzip.compress(article_set(cite(1)).encode(), mtime=0)[:60], b"plain words"],
+    ids=["nothing", "a page", "cut off", "no gzip", "half a gzip", "words"],
 )  # fmt: skip
 def test_a_file_that_gives_nothing_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "f.xml.gz"
