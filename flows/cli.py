@@ -13,7 +13,8 @@ from rich.table import Table
 
 from components import cli as library
 from components.cli import REPORT
-from flows.graph import make_plan
+from flows.graph import Plan, make_plan
+from flows.lock import hold_project
 from flows.settings import settle_environment
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -36,12 +37,17 @@ def run_pipeline(_arguments: argparse.Namespace) -> int:
     """Run what is stale. Where nothing is, Prefect is not even started."""
     console, started = Console(highlight=False), time.monotonic()
     library.check_settings()
-    plan = make_plan()
-    if not plan.upstream:
-        took = time.monotonic() - started
-        console.print(f"{plan.num_stages} stages up to date ({took:.1f} s)")
-        console.print(f"report: {REPORT}", soft_wrap=True)
-        return 0
+    with hold_project():
+        plan = make_plan()
+        if plan.upstream:
+            return _run_plan(plan, console)
+    took = time.monotonic() - started
+    console.print(f"{plan.num_stages} stages up to date ({took:.1f} s)")
+    console.print(f"report: {REPORT}", soft_wrap=True)
+    return 0
+
+
+def _run_plan(plan: Plan, console: Console) -> int:
     console.print(f"{len(plan.upstream)} of {plan.num_stages} stages to run; starting Prefect")
     settle_environment()
     from flows.order import listen_to_interrupts

@@ -125,7 +125,7 @@ def _ask_dvc() -> tuple[dict[str, list[str]], dict[str, list[Any]]]:
     except LockError as error:
         raise UserError(
             "another command is working in this project",
-            why=str(error).splitlines()[0],
+            why=" ".join(str(error).split()),
             next_command="wait until it has ended, then try again",
         ) from None
     except DvcException as error:

@@ -1,0 +1,48 @@
+"""One flow at a time: a second one is told who holds the project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.errors import UserError
+from flows.lock import LOCK, hold_project
+
+HOLD = """
+from pathlib import Path
+import sys
+from flows.lock import hold_project
+with hold_project(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_one_is_told_of_the_first(tmp_path: Path) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert first.stdout is not None and first.stdout.readline() == "held\n"
+        with (
+            pytest.raises(UserError, match="another `biomedgpt run`") as caught,
+            hold_project(tmp_path),
+        ):
+            pytest.fail("two hold the project")
+        assert caught.value.why.startswith(f"process {first.pid}, since 2")
+    finally:
+        first.kill()
+        first.communicate()
+    with hold_project(tmp_path):  # nothing is left behind by one that was killed
+        assert (tmp_path / LOCK).exists()
+
+
+def test_an_error_within_lets_go(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="other"), hold_project(tmp_path):
+        raise UserError("other")
+    with hold_project(tmp_path):
+        pass
