@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.config import Section, load_yaml, validate
 from components.errors import UserError
 from components.lineage import MANIFEST, QUARANTINE
 
 CARDS = Path("data/cards")
+SOURCE_TASKS = ("instruct", "corpus")  # named under sources of params.yaml, the rest as datasets
 OWN_FILES = (MANIFEST, QUARANTINE)  # what this project writes beside raw files
 ACCESS_NOTES = {
     "open": "anyone may download it",
@@ -74,6 +75,14 @@ class Card(Section):
     metrics: list[str]
     recipe: dict[str, float | int | bool] = Field(default_factory=dict)
     published: list[Published] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _check_candidates(self) -> Card:
+        if self.candidates == "fixed" and not self.answers:
+            raise ValueError(
+                "candidates is fixed: answers must name them, raw label to answer text"
+            )
+        return self
 
     def find(self, root: Path, role: str) -> list[Path]:
         """Files of a role under the raw folder, sorted; the first pattern that matches counts.

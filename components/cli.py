@@ -77,7 +77,7 @@ def check_settings() -> None:
 
     DVC tells of a key that is missing, but not of one that nobody reads.
     """
-    from components.cards import load_card
+    from components.cards import SOURCE_TASKS, load_card
     from components.config import load_params
     from components.evaluation.metrics import find_metric
     from components.model.config import model_config
@@ -88,9 +88,18 @@ def check_settings() -> None:
         load_card(name)
     for name in params.datasets:
         card = load_card(name)
+        if card.task in SOURCE_TASKS:
+            raise UserError(
+                f"datasets in params.yaml names {name}, which is no data set of a task",
+                why=f"data/cards/{name}.yaml is a source ({card.task})",
+                next_command="name it under sources instead",
+            )
         check_reader(card)
         for metric in card.metrics:
             find_metric(metric)
+    for section in (params.pretrain, params.finetune, params.instruct):
+        for size in section.overrides:
+            model_config(size)
     for size in params.sizes:
         model_config(size)
         for name in params.datasets:

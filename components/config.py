@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from components.errors import UserError
 
 M = TypeVar("M", bound=BaseModel)
+STAGE_SOURCES = ("pubmed", "pmc_oa", "biomed_vital")
 PARAMS_FILE = Path("params.yaml")
 
 
@@ -48,6 +50,7 @@ class IngestPubmedParams(Section):
     languages: list[str]
     keep_retracted: bool
     min_text_chars: int = Field(ge=0)
+    max_image_pixels: int = Field(ge=1)
     max_quarantined: float = Field(ge=0, le=1)
 
 
@@ -212,6 +215,19 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _check_lists(self) -> Params:
+        for name, items in (("sizes", self.sizes), ("datasets", self.datasets)):
+            if not items:
+                raise ValueError(f"{name} is empty: name at least one")
+        missing = [name for name in STAGE_SOURCES if name not in self.sources]
+        if missing:
+            raise ValueError(f"sources must name {missing}: stages of dvc.yaml read them")
+        for where, items in (
+            ("sizes", self.sizes),
+            ("datasets and sources", [*self.datasets, *self.sources]),
+        ):
+            twice = sorted(item for item, count in Counter(items).items() if count > 1)
+            if twice:
+                raise ValueError(f"{where} name {twice} more than once")
         for name in ("pretrained_on", "zero_shot_on"):
             unknown = [item for item in getattr(self, name) if item not in self.datasets]
             if unknown:

@@ -23,7 +23,8 @@ from components.records import (
 )
 from components.tasks.base import Task
 
-OVER_LIMIT = "over-limit"  # a rule of params.yaml, not a fault of the record
+OVER_LIMIT = "over-limit"
+RULES = frozenset({OVER_LIMIT})  # rules of params.yaml, not faults of the record
 
 
 @dataclass
@@ -38,12 +39,11 @@ class Prepared:
 
     def faults(self) -> list[Reject]:
         """Rejects that are faults of the record, not of a limit."""
-        return [reject for reject in self.rejects if reject.reason != OVER_LIMIT]
+        return [reject for reject in self.rejects if reject.reason not in RULES]
 
-    def check(self, limit: float, what: str) -> None:
-        """UserError when the share of faulty records is above ``limit``."""
-        faults = self.faults()
-        check_share(self.num_in - self.num_over_limit, faults, limit, what)
+    def check(self, folder: Path, limit: float, what: str) -> None:
+        """UserError when the share of faulty records is above ``limit``; they lie in ``folder``."""
+        check_share(folder, self.num_in - self.num_over_limit, self.faults(), limit, what)
 
     @property
     def num_over_limit(self) -> int:
@@ -57,7 +57,6 @@ class Prepared:
         return {
             "in": self.num_in,
             "out": len(self.examples),
-            "by_rule": self.num_over_limit,
             "images": len(self.images),
             **{split: sum(e.split == split for e in self.examples) for split in SPLITS},
         }

@@ -72,7 +72,7 @@ def read_material(articles: Path, codes: Path, sets: list[Path]) -> PretrainMate
     """Train splits of the paired sets, figures with their captions, article texts, codes."""
     examples = [e for folder in sets for e in read_records(folder / "examples.parquet", Example)]
     pairs = [e for e in examples if e.split == "train" and e.task in PAIRED_TASKS]
-    pairs += [_caption(f) for f in read_records(articles / "figures.parquet", Figure) if f.image_id]
+    pairs += [_caption(f) for f in read_records(articles / "figures.parquet", Figure)]
     texts = [f"{a.title} {a.text}" for a in read_records(articles / "articles.parquet", Article)]
     kept_out = {e.image_id for e in examples if e.split != "train"}
     coded = [

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,17 +45,25 @@ def hash_code() -> str:
     return digest.hexdigest()
 
 
-def check_share(num_in: int, rejects: list[Reject], limit: float, what: str) -> None:
-    """Raise UserError when the share of quarantined records is above ``limit``."""
+def check_share(folder: Path, num_in: int, rejects: list[Reject], limit: float, what: str) -> None:
+    """Raise UserError when the share of unusable records is above ``limit``.
+
+    The records then lie in the quarantine file of ``folder``, which gets no manifest.
+    """
     if num_in and len(rejects) / num_in > limit:
         worst = Counter(reject.reason for reject in rejects).most_common(3)
         first = rejects[0]
+        write_records(folder / QUARANTINE, Reject, _in_order(rejects))
         raise UserError(
             f"{what}: {len(rejects)} of {num_in} records were unusable (limit {limit:.0%})",
             why=f"{'; '.join(f'{reason} ({n})' for reason, n in worst)}. "
-            f"First: {first.origin}: {first.detail}",
+            f"First: {first.origin}: {first.detail}. All: {folder / QUARANTINE}",
             next_command="mend the source, or raise the stage's max_quarantined in params.yaml",
         )
+
+
+def _in_order(rejects: Iterable[Reject]) -> list[Reject]:
+    return sorted(rejects, key=lambda r: (r.origin, r.reason, r.detail))
 
 
 def write_manifest(
@@ -67,14 +75,17 @@ def write_manifest(
     inputs: Iterable[Path],
     counts: Mapping[str, int],
     rejects: Iterable[Reject] = (),
+    rules: Collection[str] = (),
     notes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the quarantine file and, last, the manifest of a product folder; return the manifest.
 
-    ``counts`` must hold ``in`` and ``out``; in = out + quarantined is checked here. An input that
-    is a folder with a manifest is named by that manifest's hash, any other by its content.
+    ``counts`` must hold ``in`` and ``out``; in = out + quarantined is checked here. ``rules`` are
+    the reasons that are no faults of a record, such as a limit. An input that is a folder with a
+    manifest is named by that manifest's hash, any other by its content.
     """
-    rejected = sorted(rejects, key=lambda r: (r.origin, r.reason, r.detail))
+    rejected = _in_order(rejects)
+    reasons = dict(sorted(Counter(reject.reason for reject in rejected).items()))
     if counts["in"] != counts["out"] + len(rejected):
         raise AssertionError(
             f"{stage}: {dict(counts)} and {len(rejected)} quarantined do not add up"
@@ -89,7 +100,8 @@ def write_manifest(
         "settings": dict(settings),
         "inputs": {path.as_posix(): hash_product(path) for path in sorted(inputs)},
         "counts": {**counts, "quarantined": len(rejected)},
-        "quarantine": dict(sorted(Counter(r.reason for r in rejected).items())),
+        "quarantine": reasons,
+        "rules": [reason for reason in reasons if reason in rules],
         "notes": dict(notes or {}),
         "files": {
             path.relative_to(folder).as_posix(): {

@@ -122,9 +122,8 @@ class PretrainFeed:
         self.limits, self.mixing = limits, mixing
         self.pool = NegativePool.of(material.pairs)
         self.num_pairs = limits.effective_batch
-        share = limits.effective_batch / mixing.shares["vision_language"]
-        self.num_texts = round(share * mixing.shares["text"]) if material.texts else 0
-        self.num_images = round(share * mixing.shares["image"]) if material.codes else 0
+        self.num_texts = self._count("text") if material.texts else 0
+        self.num_images = self._count("image") if material.codes else 0
         self.plain = [encode_item(pair, vocabulary, limits) for pair in material.pairs]
 
     def parts(self, step: int) -> list[list[Batch]]:
@@ -146,6 +145,12 @@ class PretrainFeed:
             for index in self._draw(len(self.material.codes), self.num_images, step)
         ]
         return [cut(pairs, self.store, self.limits, px), cut(rest, self.store, self.limits, px)]
+
+    def _count(self, stream: str) -> int:
+        """Examples of a stream in a step: its share, and one at least unless the share is 0."""
+        shares = self.mixing.shares
+        exact = self.num_pairs * shares[stream] / shares["vision_language"]
+        return max(round(exact), int(exact > 0))
 
     def _draw(self, available: int, wanted: int, step: int) -> list[int]:
         return batch_indices(available, wanted, self.limits.seed, step) if wanted else []

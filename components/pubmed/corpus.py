@@ -21,14 +21,13 @@ from components.pubmed.medline import Deletion, read_citations
 from components.pubmed.pmc import FullText, read_article
 from components.records import Article, Figure, ImageRecord, Reject
 
-MAX_IMAGE_PIXELS = 40_000_000
 CITATION_LICENCE = "NLM terms"
 NUMBERED = re.compile(r"(\d{2})n(\d+)")
 # Reasons that are rules about what becomes text, not faults of the record: the stage's limit on
 # quarantined records does not count them.
-RULE_REASONS = frozenset({
-    "book", "deleted", "duplicate", "language", "no-abstract", "no-caption", "retracted",
-    "retraction-notice", "superseded", "too-short", "unused-article",
+RULES = frozenset({
+    "book", "deleted", "duplicate", "language", "no-abstract", "no-caption",
+    "no-image", "retracted", "retraction-notice", "superseded", "too-short", "unused-article",
 })  # fmt: skip
 
 
@@ -46,7 +45,7 @@ class Corpus:
 
     def faults(self) -> list[Reject]:
         """Rejects that are faults of the record, not rules."""
-        return [reject for reject in self.rejects if reject.reason not in RULE_REASONS]
+        return [reject for reject in self.rejects if reject.reason not in RULES]
 
     def counts(self) -> dict[str, int]:
         """For the manifest; in = out + rejects."""
@@ -102,8 +101,10 @@ def build_corpus(pubmed: Path, pmc: Path, params: IngestPubmedParams) -> Corpus:
         _judge(signals.mark(article), citation.is_notice, params, corpus)
     for fulltext in sorted(fulltexts, key=lambda f: _number(f.article)):
         article = signals.mark(fulltext.article)
-        used = _judge(article, fulltext.is_notice, params, corpus)
-        _take_figures(fulltext, pmc, corpus, used)
+        if _judge(article, fulltext.is_notice, params, corpus):
+            _take_figures(fulltext, pmc, corpus, params.max_image_pixels)
+        else:
+            _leave_figures(fulltext, corpus)
     return corpus
 
 
@@ -174,7 +175,7 @@ def collect_fulltexts(files: list[Path], root: Path, corpus: Corpus) -> list[Ful
         if older is not None:
             detail = f"by {found.article.origin}"
             corpus.rejects.append(Reject(older.article.origin, "superseded", detail))
-            _take_figures(older, root, corpus, used=False)
+            _leave_figures(older, corpus)
     return list(newest.values())
 
 
@@ -221,24 +222,26 @@ def _find_reason(article: Article, is_notice: bool, params: IngestPubmedParams) 
     return "", ""
 
 
-def _take_figures(fulltext: FullText, root: Path, corpus: Corpus, used: bool) -> None:
-    """Figures of a taken article with their images; those of any other are rejected with it."""
+def _take_figures(fulltext: FullText, root: Path, corpus: Corpus, max_pixels: int) -> None:
+    """Figures with caption and image; packages without images are common, and say nothing wrong."""
     for figure in fulltext.figures:
-        if not used:
-            detail = f"of {fulltext.article.origin}"
-            corpus.rejects.append(Reject(figure.origin, "unused-article", detail))
-            continue
         if not figure.caption:
             corpus.rejects.append(Reject(figure.origin, "no-caption", figure.label))
             continue
-        attached = attach_image(figure, fulltext.folder, root, MAX_IMAGE_PIXELS)
+        attached = attach_image(figure, fulltext.folder, root, max_pixels)
         if isinstance(attached, Reject):
             corpus.rejects.append(attached)
             continue
         figure_with_image, image = attached
         corpus.figures.append(figure_with_image)
-        if image is not None:
-            corpus.images.setdefault(image.id, image)
+        corpus.images.setdefault(image.id, image)
+
+
+def _leave_figures(fulltext: FullText, corpus: Corpus) -> None:
+    """Figures of an article that was not taken are rejected with it."""
+    for figure in fulltext.figures:
+        detail = f"of {fulltext.article.origin}"
+        corpus.rejects.append(Reject(figure.origin, "unused-article", detail))
 
 
 def _from_citation(citation: Citation, hashes: dict[str, str]) -> Article:

@@ -55,15 +55,15 @@ def _own_figures(article: Element) -> Iterator[Element]:
 
 def attach_image(
     figure: Figure, folder: Path, root: Path, max_pixels: int
-) -> tuple[Figure, ImageRecord | None] | Reject:
-    """The figure with the id of its image, and the image; neither where none is beside it.
+) -> tuple[Figure, ImageRecord] | Reject:
+    """The figure with the id of its image, and the image.
 
-    ``folder`` is the article's. A Reject for a broken picture, and for a name that leads out of
-    ``root``: file names in articles are untrusted.
+    ``folder`` is the article's. A Reject where no image is beside it or the image is broken, and
+    for a name that leads out of ``root``: file names in articles are untrusted.
     """
     path = _find_image(figure.graphic, folder)
     if path is None:
-        return figure, None
+        return Reject(figure.origin, "no-image", figure.graphic[:200])
     if not path.resolve().is_relative_to(root.resolve()):
         return Reject(figure.origin, "path-outside", figure.graphic[:200])
     content = path.read_bytes()

@@ -7,14 +7,16 @@ from pathlib import Path
 
 from components.cards import Card
 from components.errors import UserError
+from components.readers.files import ALL
 from components.readers.multiple_choice import read_multiple_choice_rows
 from components.readers.npz import read_npz_rows
 from components.readers.openi_xml import read_openi_rows
 from components.readers.pubmedqa import read_pubmedqa_rows
 from components.readers.table import FIELDS, read_table_rows
-from components.records import RawRow, Reject
+from components.records import SPLITS, RawRow, Reject
 
 Reader = Callable[[Card, Path], Iterator[RawRow | Reject]]
+IMAGES = "images"  # the role of image files, which records name
 READERS: dict[str, Reader] = {
     "table": read_table_rows,
     "npz": read_npz_rows,
@@ -23,7 +25,15 @@ READERS: dict[str, Reader] = {
     "multiple_choice": read_multiple_choice_rows,
 }
 
-
+# The roles of files that each reader needs: one of these sets, whole. Of IMAGES it needs none.
+_ONE_SPLIT = tuple(frozenset({role}) for role in (*SPLITS, ALL))
+ROLES: dict[str, tuple[frozenset[str], ...]] = {
+    "table": _ONE_SPLIT,
+    "npz": (frozenset({ALL}),),
+    "openi_xml": (frozenset({"reports", IMAGES}),),
+    "pubmedqa": (frozenset({"records", "test"}),),
+    "multiple_choice": _ONE_SPLIT,
+}
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
 OPTIONS: dict[str, frozenset[str]] = {
     "table": frozenset(
@@ -37,12 +47,13 @@ OPTIONS: dict[str, frozenset[str]] = {
 
 
 def check_reader(card: Card) -> None:
-    """UserError where the card names no known reader, or an option that nobody reads."""
+    """UserError where the card names no known reader, or a role or option that nobody reads."""
     where = f"data/cards/{card.name}.yaml"
     if card.reader not in READERS:
         raise UserError(
             f"{where}: no reader named {card.reader!r}", why=f"known: {', '.join(sorted(READERS))}"
         )
+    _check_roles(card, where)
     fields = FIELDS.get(card.task, ()) if card.reader == "table" else ()
     allowed = sorted({*OPTIONS[card.reader], *fields})
     unknown = sorted(set(card.options) - set(allowed))
@@ -51,6 +62,20 @@ def check_reader(card: Card) -> None:
             f"{where}: the reader {card.reader} knows no options {unknown}",
             why=f"allowed: {', '.join(allowed) or 'none'}",
         )
+
+
+def _check_roles(card: Card, where: str) -> None:
+    needs, given = ROLES[card.reader], set(card.files)
+    known = frozenset({IMAGES}).union(*needs)
+    if given <= known and any(need <= given for need in needs):
+        return
+    wanted = " or ".join(" and ".join(sorted(need)) for need in needs)
+    strange = sorted(given - known)
+    raise UserError(
+        f"{where}: files has the roles {sorted(given)}"
+        + (f"; the reader {card.reader} knows no {strange}" if strange else ""),
+        why=f"it needs {wanted}; {IMAGES} may be there too",
+    )
 
 
 def read_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:

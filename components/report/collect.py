@@ -136,16 +136,17 @@ def _compare_all(root: Path, params: Params, metrics: dict[str, Scores]) -> list
 
 
 def _read_quarantine(folder: Path, name: str, manifest: Manifest) -> list[QuarantineGroup]:
-    """The reasons of one product, the most frequent first, with their first records."""
+    """The reasons of one product, faults first, then the most frequent, with first records."""
     counts: dict[str, int] = manifest["quarantine"]
     shown: dict[str, list[tuple[str, str]]] = {reason: [] for reason in counts}
     if counts:
         for reject in read_records(folder / QUARANTINE, Reject):
             if len(shown[reject.reason]) < EXAMPLES_PER_REASON:
                 shown[reject.reason].append((reject.origin, reject.detail))
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    rules = manifest["rules"]
+    ordered = sorted(counts.items(), key=lambda item: (item[0] in rules, -item[1], item[0]))
     return [
-        QuarantineGroup(name, manifest["stage"], reason, count, shown[reason])
+        QuarantineGroup(name, manifest["stage"], reason, reason in rules, count, shown[reason])
         for reason, count in ordered
     ]
 
@@ -171,17 +172,10 @@ def count_corpus(folder: Path) -> Corpus | None:
 
 def _count_figures(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        return {
-            "num_figures": 0,
-            "num_figure_images": 0,
-            "figure_modalities": {},
-            "figure_licences": {},
-        }
+        return {"num_figures": 0, "figure_modalities": {}, "figure_licences": {}}
     figures = pl.scan_parquet(path)
-    numbers = figures.select(pl.len(), (pl.col("image_id") != "").sum().alias("seen")).collect()
     return {
-        "num_figures": numbers.item(0, 0),
-        "num_figure_images": numbers.item(0, 1) or 0,
+        "num_figures": figures.select(pl.len()).collect().item(),
         "figure_modalities": _count(figures, "modality"),
         "figure_licences": _count(figures, "licence"),
     }

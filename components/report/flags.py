@@ -33,6 +33,7 @@ def find_flags(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> list[Flag]:
         *_flag_coverage(inputs, main),
         *_flag_audit(inputs),
         *_flag_quarantine(inputs),
+        *_flag_streams(inputs),
         *_flag_splits(inputs),
         *_flag_scale(inputs),
     ]
@@ -125,6 +126,13 @@ def _flag_quarantine(inputs: ReportInputs) -> list[Flag]:
     rest = f"; and {len(lines) - 6} more" if len(lines) > 6 else ""
     detail = "; ".join(text for _, text in lines[:6]) + rest
     return [Flag("note", "Records set aside as unusable", detail, "quarantine")]
+
+
+def _flag_streams(inputs: ReportInputs) -> list[Flag]:
+    if not inputs.params.pretrain.mixture.detection:
+        return []
+    detail = "The mixture asks for detection, but no source of boxes is read yet."
+    return [Flag("note", "Pretraining went without its detection stream", detail, "losses")]
 
 
 def _flag_splits(inputs: ReportInputs) -> list[Flag]:

@@ -39,7 +39,6 @@ class Corpus:
     num_retracted: int
     num_concern: int
     num_figures: int
-    num_figure_images: int
     figure_modalities: dict[str, int]
     figure_licences: dict[str, int]
 
@@ -56,6 +55,7 @@ class QuarantineGroup:
     product: str
     stage: str
     reason: str
+    by_rule: bool  # a limit, a retraction: no fault of the record
     count: int
     examples: list[tuple[str, str]]  # origin, detail
 

@@ -9,6 +9,7 @@ from typing import Any
 
 BOX_WIDTH, BOX_HEIGHT = 154, 72
 GAP_X, GAP_Y, MARGIN = 24, 22, 2
+TRAINING = ("pretrain", "finetune", "instruct")  # their manifests count steps, not records
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Box:
     x: int
     y: int
 
+    @property
+    def trains(self) -> bool:
+        """True where the counts are training steps."""
+        return self.stage in TRAINING
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -42,14 +48,14 @@ class Picture:
 
 def count_by_rule(manifest: Mapping[str, Any]) -> int:
     """Records that a rule left out, such as a limit or a retraction: no faults of theirs."""
-    return int(manifest["counts"].get("by_rule", 0))
+    return sum(manifest["quarantine"][reason] for reason in manifest["rules"])
 
 
 def draw_pipeline(manifests: Mapping[str, Mapping[str, Any]]) -> Picture | None:
     """Place each stage in the column after the last stage that it takes something from.
 
     ``manifests``: product folder to manifest. An edge is an input that lies in another stage's
-    product.
+    product; one that only shortens a way over other stages is not drawn.
     """
     if not manifests:
         return None
@@ -74,7 +80,7 @@ def draw_pipeline(manifests: Mapping[str, Mapping[str, Any]]) -> Picture | None:
     curves = [
         _draw_curve(boxes[parent], boxes[stage])
         for stage in boxes
-        for parent in sorted(parents[stage])
+        for parent in sorted(_direct_parents(stage, parents))
     ]
     width = len(columns) * (BOX_WIDTH + GAP_X) - GAP_X + 2 * MARGIN
     return Picture(width, height, BOX_WIDTH, BOX_HEIGHT, list(boxes.values()), curves)
@@ -92,6 +98,26 @@ def _find_parents(manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, set[s
                     found.add(manifests[folder.as_posix()]["stage"])
         found.discard(manifest["stage"])
     return parents
+
+
+def _direct_parents(stage: str, parents: Mapping[str, set[str]]) -> set[str]:
+    """Parents that are not also reached by way of another parent."""
+    return {
+        parent
+        for parent in parents[stage]
+        if not any(parent in _ancestors(other, parents) for other in parents[stage] - {parent})
+    }
+
+
+def _ancestors(stage: str, parents: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [*parents[stage]]
+    while waiting:
+        above = waiting.pop()
+        if above not in found:
+            found.add(above)
+            waiting.extend(parents[above])
+    return found
 
 
 def _measure_depth(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.config import Params
 from components.lineage import check_share, write_manifest
-from components.pubmed.corpus import build_corpus
+from components.pubmed.corpus import RULES, build_corpus
 from components.records import Article, Figure, ImageRecord, write_records
 from components.stages.door import enter
 
@@ -19,13 +19,14 @@ def run(params: Params) -> None:
     corpus = build_corpus(PUBMED, PMC, settings)
     faults, counts = corpus.faults(), corpus.counts()
     num_excluded = len(corpus.rejects) - len(faults)
-    check_share(corpus.num_in - num_excluded, faults, settings.max_quarantined, "ingest_pubmed")
+    num_judged = corpus.num_in - num_excluded
+    check_share(OUT, num_judged, faults, settings.max_quarantined, "ingest_pubmed")
     write_records(OUT / "articles.parquet", Article, corpus.articles)
     write_records(OUT / "figures.parquet", Figure, corpus.figures)
     write_records(OUT / "images.parquet", ImageRecord, corpus.images.values())
     print(
         f"{counts['in']} records in; {counts['abstracts']} abstracts, {counts['fulltexts']} full "
-        f"texts, {counts['figures']} figures ({counts['images']} with image) out; "
+        f"texts, {counts['figures']} figures with image out; "
         f"{num_excluded} excluded by rule, {len(faults)} quarantined"
     )
     write_manifest(
@@ -34,8 +35,9 @@ def run(params: Params) -> None:
         identity={},
         settings=settings.model_dump(),
         inputs=[PUBMED, PMC],
-        counts={**counts, "by_rule": num_excluded},
+        counts=counts,
         rejects=corpus.rejects,
+        rules=RULES,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.cards import load_card
 from components.config import Params
-from components.examples import OVER_LIMIT, build_examples
+from components.examples import OVER_LIMIT, RULES, build_examples
 from components.lineage import write_manifest
 from components.readers.registry import read_rows
 from components.records import SPLITS
@@ -20,7 +20,7 @@ def run(params: Params, dataset: str) -> None:
     raw, folder = Path("data/raw") / dataset, Path("data/examples") / dataset
     rows = read_rows(card, raw)
     prepared = build_examples(card, TASKS[card.task], rows, params.prepare, params.seed)
-    prepared.check(params.prepare.max_quarantined, f"prepare {dataset}")
+    prepared.check(folder, params.prepare.max_quarantined, f"prepare {dataset}")
     counts = prepared.write(folder)
     print(
         f"{card.title}: {prepared.num_in} records in; "
@@ -35,6 +35,7 @@ def run(params: Params, dataset: str) -> None:
         inputs=[raw, Path("data/cards") / f"{dataset}.yaml"],
         counts=counts,
         rejects=prepared.rejects,
+        rules=RULES,
         notes={
             "derived_splits": prepared.derived_splits,
             "licence": card.source.licence,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.cards import load_card
 from components.config import Params, PrepareParams
-from components.examples import OVER_LIMIT, build_examples
+from components.examples import OVER_LIMIT, RULES, build_examples
 from components.instructions.conversations import NO_IMAGE, read_conversations
 from components.lineage import write_manifest
 from components.stages.door import enter
@@ -22,7 +22,7 @@ def run(params: Params) -> None:
     limits = PrepareParams(**shares)
     rows = read_conversations(card, raw, settings.history_turns)
     prepared = build_examples(card, TASKS[card.task], rows, limits, params.seed)
-    prepared.check(settings.max_quarantined, "prepare_biomed_vital")
+    prepared.check(OUT, settings.max_quarantined, "prepare_biomed_vital")
     counts = prepared.write(OUT)
     num_blind = sum(example.category == NO_IMAGE for example in prepared.examples)
     print(
@@ -38,6 +38,7 @@ def run(params: Params) -> None:
         inputs=[raw, Path("data/cards") / f"{SOURCE}.yaml"],
         counts={**counts, "without_image": num_blind},
         rejects=prepared.rejects,
+        rules=RULES,
         notes={
             "derived_splits": prepared.derived_splits,
             "licence": card.source.licence,

@@ -192,7 +192,11 @@ def test_a_corpus_is_read_without_a_fault(name: str, make: Make, tmp_path: Path)
     empty.mkdir()
     folders = [make(name) if corpus == name else empty for corpus in ("pubmed", "pmc_oa")]
     params = IngestPubmedParams(
-        languages=["eng"], keep_retracted=False, min_text_chars=40, max_quarantined=0.0
+        languages=["eng"],
+        keep_retracted=False,
+        min_text_chars=40,
+        max_image_pixels=40_000_000,
+        max_quarantined=0.0,
     )
     corpus: Corpus = build_corpus(folders[0], folders[1], params)
     assert corpus.faults() == []

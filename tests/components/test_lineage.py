@@ -53,6 +53,7 @@ def test_a_manifest_holds_what_made_the_product(tmp_path: Path) -> None:
         "inputs",
         "counts",
         "quarantine",
+        "rules",
         "notes",
         "files",
     }
@@ -108,14 +109,26 @@ def test_the_code_hash_is_stable() -> None:
     assert len(hash_code()) == 64
 
 
-def test_a_share_above_the_limit_stops_with_the_reasons() -> None:
-    check_share(0, [], 0.0, "toy")
-    check_share(6, REJECTS, 0.5, "toy")
+def test_a_share_above_the_limit_stops_with_the_reasons_and_keeps_the_records(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "made"
+    check_share(folder, 0, [], 0.0, "toy")
+    check_share(folder, 6, REJECTS, 0.5, "toy")
+    assert not folder.exists()
     with pytest.raises(
         UserError, match=r"toy: 3 of 5 records were unusable \(limit 50%\)"
     ) as caught:
-        check_share(5, REJECTS, 0.5, "toy")
+        check_share(folder, 5, REJECTS, 0.5, "toy")
     assert caught.value.why.startswith("empty-answer (2); no-image (1). First: b#2")
+    kept = list(read_records(folder / "quarantine.parquet", Reject))
+    assert [reject.origin for reject in kept] == ["a#0", "a#1", "b#2"]
+    assert str(folder / "quarantine.parquet") in caught.value.why
+
+
+def test_a_manifest_tells_rules_from_faults(tmp_path: Path) -> None:
+    manifest = make_product(tmp_path, rules={"no-image", "unheard-of"})
+    assert manifest["rules"] == ["no-image"]
 
 
 def test_a_manifest_is_plain_json(tmp_path: Path) -> None:

@@ -93,5 +93,9 @@ def jats(
 def params() -> IngestPubmedParams:
     """Settings as the demonstration has them."""
     return IngestPubmedParams(
-        languages=["eng"], keep_retracted=False, min_text_chars=40, max_quarantined=0.05
+        languages=["eng"],
+        keep_retracted=False,
+        min_text_chars=40,
+        max_image_pixels=40_000_000,
+        max_quarantined=0.05,
     )

@@ -151,15 +151,24 @@ def test_figures_follow_their_article(tmp_path: Path, params: IngestPubmedParams
     write(tmp_path / "pmc/PMC1.2/PMC1.2.xml", jats("1", body.format("second", "none")))
     write(tmp_path / "pmc/short.xml", jats("9", "<p>Short.</p>" + FIG.format("one")))
     corpus = build(tmp_path, params)
-    assert [figure.id for figure in corpus.figures] == ["PMC1.2/F1", "PMC2.1/F1", "PMC4.1/F1"]
-    assert [bool(figure.image_id) for figure in corpus.figures] == [False, True, False]
+    assert [figure.id for figure in corpus.figures] == ["PMC2.1/F1"]
+    assert corpus.figures[0].image_id in corpus.images
     assert len(corpus.images) == 1
     assert [article.version for article in corpus.articles] == [2, 1, 1, 1]
     by_reason = Counter(reject.reason for reject in corpus.rejects)
     assert by_reason == {
         "superseded": 1, "unused-article": 2, "too-short": 1, "unknown-image-format": 1,
+        "no-image": 2,
     }  # fmt: skip
     assert {fault.reason for fault in corpus.faults()} == {"unknown-image-format"}
+
+
+def test_figures_keep_to_the_limit_of_pixels(tmp_path: Path, params: IngestPubmedParams) -> None:
+    write(tmp_path / "pmc/a.nxml", jats("1", f"<p>{LONG}</p>" + FIG.format("one")))
+    Image.new("L", (5, 5), 3).save(tmp_path / "pmc/one.png")
+    small = params.model_copy(update={"max_image_pixels": 24})
+    assert reasons(build(tmp_path, small)) == {"F1": "too-many-pixels"}
+    assert len(build(tmp_path, params).figures) == 1
 
 
 def test_a_figure_without_caption_is_rejected_by_rule(

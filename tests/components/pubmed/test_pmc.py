@@ -171,9 +171,8 @@ def test_image_is_found_with_and_without_suffix(tmp_path: Path, href: str, file:
     assert (image.bytes, image.width, image.height) == (picture(), 6, 4)
 
 
-def test_figure_without_image_file_keeps_its_caption(tmp_path: Path) -> None:
-    figure, image = attach(tmp_path, "missing")
-    assert (image, figure.image_id, figure.caption) == (None, "", "A. Caption F1.")
+def test_figure_without_image_file_is_told(tmp_path: Path) -> None:
+    assert attach(tmp_path, "missing") == Reject("sub/a.nxml#PMC5.1/F1", "no-image", "missing")
 
 
 def test_images_that_must_not_be_used(tmp_path: Path) -> None:

@@ -119,9 +119,10 @@ def test_the_corpus_adds_up_and_repeats(shared_data: Path, params: IngestPubmedP
     assert corpus == build_corpus(*folders, params)
     counts = corpus.counts()
     assert counts["in"] == counts["out"] + len(corpus.rejects)
-    assert (counts["fulltexts"], counts["figures"], counts["deletions"]) == (5, 11, 317)
+    assert (counts["fulltexts"], counts["figures"], counts["deletions"]) == (5, 0, 317)
     assert len({a.pmid for a in corpus.articles if a.kind == "abstract"}) == counts["abstracts"]
     assert corpus.faults() == []
     assert Counter(reject.reason for reject in corpus.rejects) == {
         "no-abstract": 99, "language": 11, "superseded": 8, "retraction-notice": 1, "too-short": 1,
+        "no-image": 11,
     }  # fmt: skip

@@ -50,6 +50,7 @@ def make_card(name: str) -> Card:
         name=name, title=title, task=task, benchmark=True, source=source, folders=[name],  # type: ignore[arg-type]
         files={"rows": Files(patterns=["*.json"])}, reader="json_rows",
         official_splits=["train", "test"] if name != "meqsum" else [], candidates=candidates,  # type: ignore[arg-type]
+        answers={"0": "no", "1": "yes"} if candidates == "fixed" else {},
         metrics=[metric, "token_f1"] if task == "vqa" else [metric],
         published=[Published(model="another model", metric=metric, value=50, evidence="a paper")],
     )  # fmt: skip
@@ -120,9 +121,9 @@ def make_manifest(
         "inputs": dict.fromkeys(inputs, "0" * 64),
         "counts": {
             "in": num_in, "out": num_in - num_aside, "quarantined": num_aside,
-            "by_rule": reasons.get("over-limit", 0),
         },
-        "quarantine": reasons, "notes": notes,
+        "quarantine": reasons, "rules": [name for name in reasons if name == "over-limit"],
+        "notes": notes,
         "files": {"examples.parquet": {"bytes": 4321 * num_in, "sha256": "0" * 64}},
     }  # fmt: skip
 
@@ -313,14 +314,14 @@ def inputs(params: Params) -> ReportInputs:
                 for kind, scale in (("abstract", 0.6), ("fulltext", 0.25))
             },
             licences={"CC BY": 412, "CC BY-NC": 120, "": 705},
-            num_retracted=0, num_concern=2, num_figures=812, num_figure_images=790,
+            num_retracted=0, num_concern=2, num_figures=812,
             figure_modalities={"x-ray": 310, "ct": 204, "histology": 190, "mri": 108},
             figure_licences={"CC BY": 640, "CC BY-NC": 172},
         ),
         quarantine=[
-            QuarantineGroup("data/articles", "ingest_pubmed", "retracted", 14,
+            QuarantineGroup("data/articles", "ingest_pubmed", "retracted", True, 14,
                             [("pubmed26n0001.xml.gz#10000312", "RetractionIn 10000998")]),
-            QuarantineGroup("data/examples/slake", "prepare", "unreadable-image", 4,
+            QuarantineGroup("data/examples/slake", "prepare", "unreadable-image", False, 4,
                             [("imgs/xmlab102/source.jpg", "truncated file"),
                              ("imgs/xmlab7/source.jpg", "not an image")]),
         ],

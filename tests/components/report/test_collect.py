@@ -110,7 +110,7 @@ def test_reads_what_is_there(root: Path, params: Params, inputs: ReportInputs) -
     assert found.corpus.articles_by_year == {"abstract": {2001: 1, 2003: 1}, "fulltext": {2001: 1}}
     assert found.corpus.licences == {"CC BY": 2, "": 1}
     assert (found.corpus.num_retracted, found.corpus.num_concern) == (1, 1)
-    assert (found.corpus.num_figures, found.corpus.num_figure_images) == (2, 1)
+    assert found.corpus.num_figures == 2
     assert list(found.manifests) == ["data/articles"] == list(found.hashes)
     (group,) = found.quarantine
     assert (group.reason, group.count) == ("short", 5)

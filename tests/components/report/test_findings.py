@@ -24,6 +24,7 @@ from components.report.numbers import (
 from components.report.pipeline import BOX_HEIGHT, BOX_WIDTH, draw_pipeline
 from components.report.scores import list_scores
 from components.report.verdict import write_verdict
+from tests.components.report.conftest import make_manifest
 
 
 def with_scores(inputs: ReportInputs, **changes: Any) -> ReportInputs:
@@ -109,6 +110,11 @@ def test_stages_stand_right_of_what_they_read(inputs: ReportInputs) -> None:
     prepare = next(box for box in picture.boxes if box.stage == "prepare")
     assert (prepare.num_products, prepare.num_in) == (8, 9600)
     assert (prepare.num_faulty, prepare.num_by_rule) == (4, 210)
+    assert [box.stage for box in picture.boxes if box.trains] == [
+        "pretrain",
+        "finetune",
+        "instruct",
+    ]
     places = [(box.x, box.y) for box in picture.boxes]
     assert all(
         abs(a[0] - b[0]) >= BOX_WIDTH or abs(a[1] - b[1]) >= BOX_HEIGHT
@@ -117,6 +123,16 @@ def test_stages_stand_right_of_what_they_read(inputs: ReportInputs) -> None:
     )
     assert max(x for x, _ in places) + BOX_WIDTH <= picture.width
     assert max(y for _, y in places) + BOX_HEIGHT <= picture.height
+
+
+def test_a_way_over_other_stages_hides_the_short_cut() -> None:
+    made = {
+        "data/a": make_manifest("a", [], 1),
+        "data/b": make_manifest("b", ["data/a"], 1),
+        "data/c": make_manifest("c", ["data/a", "data/b"], 1),
+    }
+    picture = draw_pipeline(made)
+    assert picture is not None and len(picture.curves) == 2
 
 
 def test_manifests_that_name_each_other_do_not_hang_the_picture(inputs: ReportInputs) -> None:

@@ -20,7 +20,11 @@ from tests.components.sample.conftest import SMALL, Make, read_json
 
 def build(pubmed: Path, pmc: Path, keep_retracted: bool = False) -> Corpus:
     params = IngestPubmedParams(
-        languages=["eng"], keep_retracted=keep_retracted, min_text_chars=40, max_quarantined=0.0
+        languages=["eng"],
+        keep_retracted=keep_retracted,
+        min_text_chars=40,
+        max_image_pixels=40_000_000,
+        max_quarantined=0.0,
     )
     corpus = build_corpus(pubmed, pmc, params)
     assert corpus.faults() == []
