@@ -82,10 +82,14 @@ def copy_sources(repository: Path, target: Path) -> None:
 @pytest.fixture(scope="module")
 def project(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The copy before anything ran in it."""
-    folder = tmp_path_factory.mktemp("pipeline")
+    return make_project(repository, tmp_path_factory.mktemp("pipeline"), SMALL)
+
+
+def make_project(repository: Path, folder: Path, changes: dict[str, Any]) -> Project:
+    """A copy of the project under ``folder``, with the demo's parameters but for ``changes``."""
     root = folder / "project"
     copy_sources(repository, root)
-    values = merge(read_profile("demo"), SMALL, "test")
+    values = merge(read_profile("demo"), changes, "test")
     (root / "params.yaml").write_text(render_params(values))
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "DVC_"))}
