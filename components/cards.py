@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from components.config import Section, load_yaml, validate
 from components.errors import UserError
 from components.lineage import MANIFEST, QUARANTINE
+from components.schema import Section, load_yaml, validate
 
 CARDS = Path("data/cards")
-SOURCE_TASKS = ("instruct", "corpus")  # named under sources of params.yaml, the rest as datasets
+SOURCE_TASKS = (
+    "instruct",
+    "corpus",
+    "vocabulary",
+)  # named under sources of params.yaml, the rest as datasets
 OWN_FILES = (MANIFEST, QUARANTINE)  # what this project writes beside raw files
 ACCESS_NOTES = {
     "open": "anyone may download it",
@@ -25,6 +29,21 @@ ACCESS_NOTES = {
 }
 
 
+class Download(Section):
+    """One plain file of a source: its address, its path in the raw folder, and its content."""
+
+    url: str
+    path: str
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", description="empty: not known")
+
+    @field_validator("path")
+    @classmethod
+    def _stay_inside(cls, path: str) -> str:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise ValueError(f"{path} leads out of the raw folder")
+        return path
+
+
 class Source(Section):
     """Where it comes from, and what one may do with it."""
 
@@ -34,6 +53,9 @@ class Source(Section):
     access: Literal["open", "non-commercial", "registration", "agreement", "credentialed", "crawl"]
     how_to_get: str
     citation: str
+    downloads: list[Download] = Field(
+        default_factory=list, description="its files one by one, where url is not itself a file"
+    )
 
 
 class Files(Section):
@@ -53,13 +75,14 @@ class Published(Section):
 
 
 class Card(Section):
-    """A data set of a known kind of task, or (``task: corpus``) a source of pretraining text."""
+    """A data set of a known kind of task, or what else is brought: text, instructions, a BPE."""
 
     name: str
     title: str
     task: Literal[
-        "vqa", "caption", "classify", "understand", "summarize", "answer", "instruct", "corpus"
-    ]
+        "vqa", "caption", "classify", "understand", "summarize", "answer",
+        "instruct", "corpus", "vocabulary",
+    ]  # fmt: skip
     benchmark: bool = Field(description="one of this project's reconstruction of the 23")
     source: Source
     folders: list[str] = Field(min_length=1, description="names it may have under acquire.root")

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from components.errors import UserError
+from components.schema import Section, load_yaml, validate
 
-M = TypeVar("M", bound=BaseModel)
 STAGE_SOURCES = ("pubmed", "pmc_oa", "biomed_vital")
+RELEASED_BPE = "bpe"  # the source that is read where build_vocabulary.text is files
 PARAMS_FILE = Path("params.yaml")
-
-
-class Section(BaseModel):
-    """Base of every section: strict types, no unknown keys, immutable."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+MAX_POSITIONS = 1024  # of every size (components/model/config.py)
 
 
 class ComputeParams(Section):
@@ -76,8 +69,9 @@ class PrepareParams(Section):
 
 
 class FitImageTokenizerParams(Section):
-    """The VQ-GAN's width, and how it is fitted."""
+    """The VQ-GAN's width, and how it is fitted; or where a finished one lies."""
 
+    start_from: str = Field(description="a folder with a tokenizer, or empty: one is fitted")
     channels: int = Field(ge=4, multiple_of=4)
     latent: int = Field(ge=1)
     image_px: int = Field(ge=8, multiple_of=8)
@@ -126,11 +120,16 @@ class TrainingParams(Section):
     drop_path: float = Field(ge=0, lt=1)
     ema_decay: float = Field(ge=0, lt=1, description="0 turns the average off")
     image_px: int = Field(ge=16)
-    max_source_tokens: int = Field(ge=16)
-    max_target_tokens: int = Field(ge=2)
+    max_source_tokens: int = Field(ge=16, le=MAX_POSITIONS)
+    max_target_tokens: int = Field(ge=2, le=MAX_POSITIONS)
     log_every: int = Field(ge=1)
     save_every: int = Field(ge=1)
-    freeze_embeddings: bool = False
+    long_text: Literal["cut", "refuse"] = "cut"  # over the limits: cut and counted, or an error
+    freeze_embeddings: bool = False  # the tied matrix: the output layer, too
+    freeze_trunk: bool = False  # with its batch-norm statistics
+    lora_rank: int = Field(default=0, ge=0, description="0 trains the weights themselves")
+    lora_alpha: float = Field(default=16.0, gt=0)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     overrides: dict[str, dict[str, float | int | bool]] = Field(default_factory=dict)
 
     def for_run(self, size: str, recipe: dict[str, float | int | bool] | None = None) -> Any:
@@ -218,7 +217,8 @@ class Params(Section):
         for name, items in (("sizes", self.sizes), ("datasets", self.datasets)):
             if not items:
                 raise ValueError(f"{name} is empty: name at least one")
-        missing = [name for name in STAGE_SOURCES if name not in self.sources]
+        read = [*STAGE_SOURCES, *[RELEASED_BPE] * (self.build_vocabulary.text == "files")]
+        missing = [name for name in read if name not in self.sources]
         if missing:
             raise ValueError(f"sources must name {missing}: stages of dvc.yaml read them")
         for where, items in (
@@ -243,51 +243,3 @@ class Params(Section):
 def load_params(path: Path = PARAMS_FILE) -> Params:
     """Read and check params.yaml; UserError names the bad key and the allowed ones."""
     return validate(Params, load_yaml(path), str(path))
-
-
-def load_yaml(path: Path) -> Any:
-    """Parse a YAML file safely; UserError when it is missing or not YAML."""
-    try:
-        return yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing", next_command="biomedgpt use demo") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML", why=str(error)) from None
-
-
-def validate(model: type[M], values: Any, where: str) -> M:
-    """Check values against a model; UserError lists each bad key, its value and what is allowed."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        lines = [_explain(model, item) for item in error.errors()]
-        raise UserError(
-            f"{where}: {len(lines)} bad settings", why="\n        ".join(lines)
-        ) from None
-
-
-def _explain(model: type[BaseModel], item: Any) -> str:
-    path = [str(part) for part in item["loc"]]
-    if not path:  # a rule about several keys
-        return str(item["msg"]).removeprefix("Value error, ")
-    key, found = ".".join(path), item.get("input")
-    if item["type"] == "extra_forbidden":
-        allowed = sorted(_section_keys(model, path[:-1]))
-        close = difflib.get_close_matches(path[-1], allowed, n=1)
-        hint = f"; did you mean {close[0]}?" if close else "."
-        return f"{key}: unknown key{hint} Allowed here: {', '.join(allowed)}"
-    if item["type"] == "missing":
-        return f"{key}: missing"
-    note = ""
-    if isinstance(found, str) and item["type"].startswith("float"):
-        note = " (YAML reads 1e-4 as text: write 1.0e-4)"
-    return f"{key}: {item['msg']}, not {found!r}{note}"
-
-
-def _section_keys(model: type[BaseModel], path: list[str]) -> list[str]:
-    for part in path:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        model = annotation
-    return list(model.model_fields)

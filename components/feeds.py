@@ -65,6 +65,8 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
         f"pretraining on {len(material.pairs)} image-text pairs, {len(material.texts)} texts, "
         f"{len(material.codes)} images with codes; no detection records"
     )
+    if feed.num_cut:
+        say(f"{feed.num_cut} of {len(material.pairs)} pairs were cut to the token limits")
     run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
 
 
@@ -106,4 +108,5 @@ def _limits(plan: RunPlan) -> Limits:
         max_target_tokens=values["max_target_tokens"],
         seed=plan.seed,
         device=plan.device,
+        long_text=values["long_text"],
     )

@@ -15,9 +15,11 @@ from typing import Any
 
 import torch
 
+from components.adapters import AdapterSettings, add_adapters, merge_adapters, save_adapters
 from components.config import Params, TrainingParams
+from components.errors import UserError
 from components.lineage import hash_code, hash_product, write_manifest
-from components.model.config import model_config
+from components.model.config import ModelConfig, model_config
 from components.model.model import UnifiedModel
 from components.model.weights import count_parameters, load_model, save_model
 from components.progress import say, show_progress
@@ -100,12 +102,33 @@ def start_model(plan: RunPlan, vocabulary: Vocabulary) -> UnifiedModel:
     settings = plan.settings
     changes = {"dropout": settings["dropout"], "drop_path": settings["drop_path"]}
     if plan.start_from:
-        return load_model(Path(plan.start_from), **changes)
+        model = load_model(Path(plan.start_from), **changes)
+        check_start(model.config, plan, vocabulary)
+        return model
     torch.manual_seed(plan.seed)
     config = model_config(
         plan.size, vocabulary_size=vocabulary.size, code_image_size=plan.code_px, **changes
     )
     return UnifiedModel(config)
+
+
+def check_start(config: ModelConfig, plan: RunPlan, vocabulary: Vocabulary) -> None:
+    """UserError where a checkpoint reads ids or image codes otherwise than this project writes."""
+    if config.vocabulary_size != vocabulary.size:
+        raise UserError(
+            f"{plan.start_from} has {config.vocabulary_size:,} tokens, "
+            f"{plan.vocabulary} has {vocabulary.size:,}",
+            why="an id must mean the same to the model and to the vocabulary",
+            next_command="set build_vocabulary in params.yaml to what the checkpoint was trained "
+            "with (released ones: text files, 8192 codes, 1000 bins), or empty start_from",
+        )
+    if config.code_image_size != plan.code_px:
+        raise UserError(
+            f"{plan.start_from} has image codes of {config.code_image_size} px, "
+            f"tokenize_images makes them of {plan.code_px} px",
+            why="the model must know in which row and column a code stands",
+            next_command=f"set tokenize_images.image_px to {config.code_image_size} in params.yaml",
+        )
 
 
 def loop_settings(plan: RunPlan) -> LoopSettings:
@@ -127,7 +150,14 @@ def loop_settings(plan: RunPlan) -> LoopSettings:
         ),
         autocast=torch.bfloat16 if plan.precision == "bfloat16" else None,
         freeze_embeddings=values["freeze_embeddings"],
+        freeze_trunk=values["freeze_trunk"] or values["lora_rank"] > 0,
     )
+
+
+def adapter_settings(plan: RunPlan) -> AdapterSettings | None:
+    """What the plan says of LoRA, or None where the weights themselves are trained."""
+    rank, alpha, dropout = (plan.settings[f"lora_{name}"] for name in ("rank", "alpha", "dropout"))
+    return AdapterSettings(rank, alpha, dropout) if rank else None
 
 
 def run_training(
@@ -135,7 +165,10 @@ def run_training(
 ) -> LoopResult:
     """Train, and write weights and log from rank 0. Weights are complete when this returns."""
     torch.set_num_threads(plan.threads)
-    total = plan.settings["steps"]
+    total, lora = plan.settings["steps"], adapter_settings(plan)
+    if lora is not None:
+        num = add_adapters(model, lora, plan.seed)
+        say(f"{num:,} parameters in adapters of rank {lora.rank}; the model itself is frozen")
     label = " ".join(part for part in (plan.stage, plan.size, plan.dataset) if part)
     with show_progress(label, total) as advance:
 
@@ -154,6 +187,8 @@ def run_training(
         for fault in result.passed_over:
             say(f"checkpoint passed over: {fault}")
         out = Path(plan.out)
+        if lora is not None:
+            save_adapters(merge_adapters(model), lora, out)
         save_model(model.to("cpu"), out)
         lines = [json.dumps(entry, sort_keys=True) for entry in result.log]
         (out / LOG).write_text("\n".join(lines) + "\n")

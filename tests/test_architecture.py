@@ -51,7 +51,8 @@ DOORS = {
     "boto3": ("components/storage.py",),
     "botocore": ("components/storage.py",),
     "s3fs": ("components/storage.py",),
-    "transformers": ("components/tokenization/text.py", "components/model/"),
+    "transformers": ("components/tokenization/text.py", "components/huggingface/"),
+    "peft": ("components/adapters.py",),
     "pydicom": ("components/readers/dicom.py",),
 }
 UNSAFE = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}

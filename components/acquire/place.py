@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from components.acquire.download import download
-from components.cards import ACCESS_NOTES, Card
+from components.cards import ACCESS_NOTES, Card, Download
 from components.errors import UserError
+from components.lineage import hash_file
 
 if TYPE_CHECKING:
     from components.sample.settings import SampleSettings
@@ -30,7 +31,8 @@ def place_local(card: Card, user_root: Path, folder: Path) -> list[Path]:
 
     The first of ``card.folders`` that holds what is required counts; paths below it are kept.
     Returns the copies, sorted. Raises UserError, with licence and how to get it, where nothing
-    fits, and where a link leads out of the user's root: what is copied must be what was meant.
+    fits, where a link leads out of the user's root, and where the card knows a file's sha256 and
+    it is another: what is copied must be what was meant.
     """
     _check_root(user_root, folder)
     origin, found = _find_origin(card, user_root)
@@ -47,30 +49,58 @@ def place_local(card: Card, user_root: Path, folder: Path) -> list[Path]:
         copy = folder / path.relative_to(origin)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
+        _check_content(card, path, copy, path.relative_to(origin).as_posix())
         placed.append(copy)
     return placed
 
 
 def place_download(card: Card, folder: Path) -> list[Path]:
-    """Fetch the source where its card's address is a plain file; else say how to get it.
+    """Fetch the files that the card lists, or its address where that is a plain file; sorted.
 
-    Raises UserError for any other address, and when what came is not what the card's roles need.
+    Raises UserError, with how to get it, where neither is so or access is not open, when a file's
+    sha256 is another, and when what came is not what the card's roles need.
     """
     source = card.source
-    url = source.url
-    name = PurePosixPath(urlsplit(url).path).name
-    is_plain = name.endswith(PLAIN_FILES)
-    if source.access != "open" or not is_plain:
+    files = source.downloads or _plain_file(source.url)
+    if source.access != "open" or not files:
         raise UserError(
             f"{card.title} (data/cards/{card.name}.yaml) cannot be downloaded by itself",
             why=f"licence {source.licence}; access: {source.access}, "
-            f"{ACCESS_NOTES[source.access]}. {url}{'' if is_plain else ' is not a plain file'}",
+            f"{ACCESS_NOTES[source.access]}. {source.url}{'' if files else ' is not a plain file'}",
             next_command=source.how_to_get,
         )
-    host = urlsplit(url).hostname or ""
-    path = download(url, folder / name, hosts=frozenset({host}), max_bytes=MAX_DOWNLOAD_BYTES)
+    placed = [
+        download(
+            file.url,
+            folder / file.path,
+            hosts=frozenset({urlsplit(file.url).hostname or ""}),
+            max_bytes=MAX_DOWNLOAD_BYTES,
+            sha256=file.sha256,
+        )
+        for file in files
+    ]
     _match_roles(card, folder)
-    return [path]
+    return sorted(placed)
+
+
+def _plain_file(url: str) -> list[Download]:
+    name = PurePosixPath(urlsplit(url).path).name
+    return [Download(url=url, path=name)] if name.endswith(PLAIN_FILES) else []
+
+
+def _check_content(card: Card, path: Path, copy: Path, name: str) -> None:
+    """UserError, and no copy, where the card lists a file of this name with another sha256."""
+    known = {file.path: file.sha256 for file in card.source.downloads}
+    if not known.get(name):
+        return
+    found = hash_file(copy)
+    if found != known[name]:
+        copy.unlink()
+        raise UserError(
+            f"{path} is not the file that data/cards/{card.name}.yaml names",
+            why=f"its sha256 is {found}, not {known[name]}",
+            next_command=card.source.how_to_get,
+        )
 
 
 def _check_root(user_root: Path, folder: Path) -> None:

@@ -15,6 +15,7 @@ from components.dataset.images import normalise, resize_square
 from components.records import Example, ImageRecord, read_records
 
 ARTICLES = Path("data/articles")
+HELD_OUT_PART, MAX_HELD_OUT = 10, 256
 
 
 def image_files(datasets: Sequence[str]) -> list[Path]:
@@ -51,6 +52,19 @@ def _with_modality(record: ImageRecord, modality: str) -> ImageRecord:
     )
 
 
+def hold_out(
+    records: Sequence[ImageRecord], max_fitted: int, seed: int
+) -> tuple[list[ImageRecord], list[ImageRecord]]:
+    """Images to fit on and images to measure on, drawn with a seed; none is in both.
+
+    A tenth is held out, at least one image and at most 256; ``max_fitted`` of the rest are fitted.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = [records[i] for i in torch.randperm(len(records), generator=generator).tolist()]
+    num_held = min(max(len(records) // HELD_OUT_PART, 1), MAX_HELD_OUT)
+    return shuffled[num_held : num_held + max_fitted], shuffled[:num_held]
+
+
 def middle_batch(records: Sequence[ImageRecord], code_px: int, crop: str) -> Tensor:
     """Images in [-1, 1], (B, 3, code_px, code_px).
 
@@ -58,6 +72,7 @@ def middle_batch(records: Sequence[ImageRecord], code_px: int, crop: str) -> Ten
     ``whole`` resizes all of the image.
     """
     side = 2 * code_px if crop == "centre" else code_px
-    pixels = torch.stack([torch.from_numpy(resize_square(r.bytes, side).copy()) for r in records])
+    squares = [resize_square(r.bytes, side, r.id) for r in records]
+    pixels = torch.stack([torch.from_numpy(square.copy()) for square in squares])
     begin = (side - code_px) // 2
     return normalise(pixels)[..., begin : begin + code_px, begin : begin + code_px].contiguous()

@@ -29,7 +29,10 @@ class Item:
 
 @dataclass
 class Batch:
-    """What the training step reads. Images are None where no sample has one."""
+    """What the training step reads. Images are None where no sample has one.
+
+    ``allowed_BTV`` names the tokens that each position may have; None allows all.
+    """
 
     source_BS: Tensor
     images_B3HW: Tensor | None
@@ -38,6 +41,7 @@ class Batch:
     labels_BT: Tensor
     code_mask_B: Tensor | None
     weight_B: Tensor
+    allowed_BTV: Tensor | None = None
 
     def to(self, device: str) -> Batch:
         """The same batch on a device."""

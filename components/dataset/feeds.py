@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ TEXT_STREAM = 1  # the random numbers of texts are not those of the pairs
 
 @dataclass(frozen=True)
 class Limits:
-    """Sizes of what goes into a batch."""
+    """Sizes of what goes into a batch, and whether what is longer is cut or refused."""
 
     effective_batch: int
     micro_batch: int
@@ -31,6 +31,7 @@ class Limits:
     max_target_tokens: int
     seed: int
     device: str
+    long_text: str = "cut"
 
 
 def load_examples(folder: Path, split: str) -> list[Example]:
@@ -72,13 +73,14 @@ class ExampleFeed:
 
 
 def encode_item(example: Example, vocabulary: Vocabulary, limits: Limits) -> Item:
-    """An example as token ids, cut to the limits."""
+    """An example as token ids, cut to the limits; UserError where they say ``refuse``."""
     encoded = encode_example(
         example,
         TASKS[example.task],
         vocabulary,
         limits.max_source_tokens,
         limits.max_target_tokens,
+        long_text=limits.long_text,
     )
     return Item(encoded, example.image_id, weight=example.weight)
 
@@ -125,6 +127,8 @@ class PretrainFeed:
         self.num_texts = self._count("text") if material.texts else 0
         self.num_images = self._count("image") if material.codes else 0
         self.plain = [encode_item(pair, vocabulary, limits) for pair in material.pairs]
+        self.num_cut = sum(item.encoded.num_cut > 0 for item in self.plain)
+        self.made = replace(limits, long_text="cut")  # a prompt of ours around a pair's text
 
     def parts(self, step: int) -> list[list[Batch]]:
         """Both parts of the effective batch of a step (counted from 1)."""
@@ -158,7 +162,7 @@ class PretrainFeed:
     def _match(self, index: int, step: int, position: int) -> Item:
         rng = example_rng(self.limits.seed, step, position)
         example = match_example(self.material.pairs[index], self.pool, rng)
-        return encode_item(example, self.vocabulary, self.limits)
+        return encode_item(example, self.vocabulary, self.made)
 
     def _infill_text(self, index: int, rng: np.random.Generator) -> Item:
         encoded = infill_text(

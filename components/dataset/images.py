@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from components.errors import UserError
-from components.readers.images import decode_rgb
+from components.readers.images import BadImage, decode_rgb
 from components.records import ImageRecord, read_records
 
 CACHE_BYTES = 2_000_000_000
@@ -38,7 +38,7 @@ class ImageStore:
             return self.decoded[image_id]
         if image_id not in self.encoded:
             raise UserError(f"image {image_id} is not stored", next_command="dvc repro")
-        pixels = resize_square(self.encoded[image_id], self.image_px)
+        pixels = resize_square(self.encoded[image_id], self.image_px, image_id)
         if len(self.decoded) < self.max_decoded:
             self.decoded[image_id] = pixels
         return pixels
@@ -50,9 +50,18 @@ class ImageStore:
         return normalise(torch.from_numpy(stacked))
 
 
-def resize_square(content: bytes, image_px: int) -> np.ndarray:
-    """An encoded image as (px, px, 3) uint8, resized bicubically with antialiasing."""
-    image = decode_rgb(content)
+def resize_square(content: bytes, image_px: int, image_id: str) -> np.ndarray:
+    """An encoded image as (px, px, 3) uint8, resized bicubically with antialiasing.
+
+    UserError, with the image's id and what is wrong, where it cannot be decoded: what prepare
+    stored was sound.
+    """
+    try:
+        image = decode_rgb(content)
+    except BadImage as bad:
+        raise UserError(
+            f"image {image_id} cannot be read", why=str(bad), next_command="dvc repro prepare"
+        ) from None
     if image.size != (image_px, image_px):
         image = image.resize((image_px, image_px), Image.Resampling.BICUBIC)
     return np.asarray(image)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,6 +25,7 @@ from components.lineage import read_manifest
 from components.model.encoder import Encoded
 from components.model.model import UnifiedModel
 from components.model.weights import load_model
+from components.progress import say
 from components.records import Example
 from components.tasks.base import Task
 from components.tasks.encoding import EncodedExample, encode_example, ends_with_eos
@@ -51,6 +52,7 @@ class Answerer:
     batch: int
     device: str
     search: SearchSettings
+    long_text: str = "cut"
 
 
 def load_answerer(folder: Path, vocabulary: Path, params: Params) -> Answerer:
@@ -72,6 +74,7 @@ def load_answerer(folder: Path, vocabulary: Path, params: Params) -> Answerer:
             length_penalty=settings.length_penalty,
             no_repeat_ngram=settings.no_repeat_ngram,
         ),
+        long_text=trained["long_text"],
     )
 
 
@@ -108,6 +111,10 @@ def answer_all(
     Under the condition ``blank`` every image is grey.
     """
     encoded = [_encode(answerer, task, example) for example in examples]
+    num_cut = sum(item.num_cut > 0 for item in encoded)
+    if num_cut and condition != BLANK:
+        longest = answerer.max_source_tokens
+        say(f"{num_cut} of {len(examples)} questions were cut to {longest} tokens")
     answers: dict[int, Answer] = {}
     for chosen in _batches(encoded, candidates, examples, answerer.batch):
         states = _run_encoder(
@@ -129,8 +136,10 @@ def answer_all(
 
 
 def _encode(answerer: Answerer, task: Task, example: Example) -> EncodedExample:
-    longest = answerer.max_source_tokens
-    return encode_example(example, task, answerer.vocabulary, longest, longest)
+    longest, asked = answerer.max_source_tokens, replace(example, target="")
+    return encode_example(
+        asked, task, answerer.vocabulary, longest, longest, long_text=answerer.long_text
+    )
 
 
 def _batches(

@@ -19,6 +19,7 @@ from components.errors import UserError
 from components.model.config import ModelConfig
 from components.model.decoder import Cache, Decoder
 from components.model.encoder import Encoded, Encoder
+from components.model.ids import check_ids
 
 
 class UnifiedModel(nn.Module):
@@ -48,6 +49,7 @@ class UnifiedModel(nn.Module):
         names the cells instead.
         """
         self._check_length(source_BS, "source")
+        check_ids(source_BS, self.config.vocabulary_size, "source")
         encoded: Encoded = self.encoder(
             source_BS,
             images_B3HW,
@@ -72,6 +74,7 @@ class UnifiedModel(nn.Module):
         """
         if code_mask_B is None:
             self._check_length(prev_RT, "target")
+        check_ids(prev_RT, self.config.vocabulary_size, "target")
         embedded_RTD = self.encoder.embed_tokens(prev_RT)
         features: Tensor = self.decoder(embedded_RTD, prev_RT, encoded, code_mask_B, cache)
         return features

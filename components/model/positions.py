@@ -9,6 +9,8 @@ Shape letters: b is 1 where all samples share their positions, else B; H heads; 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -24,7 +26,7 @@ def token_buckets(length: int, size: int = 256, max_position: int = 1024) -> Ten
     positions = torch.arange(length)
     distance = positions[:, None] - positions[None, :]
     magnitude = distance.abs().clamp(min=1).double()
-    spread = torch.log(magnitude / mid) / torch.log(torch.tensor((max_position - 1) / mid).double())
+    spread = torch.log(magnitude / mid) / math.log((max_position - 1) / mid)
     far = mid + torch.ceil(spread * (mid - 1)).long()
     value = torch.where(distance.abs() <= mid, distance, distance.sign() * far)
     return value + size - 1

@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
-from components.config import PARAMS_FILE, Params, load_yaml, validate
+from components.config import PARAMS_FILE, Params
 from components.errors import UserError
+from components.schema import load_yaml, validate
 
 FOLDER = Path(__file__).parent
 DEFAULTS = "defaults"

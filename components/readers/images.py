@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # a TIFF tag, and its value where 0 stands for white
 
 
 class BadImage(Exception):  # noqa: N818
@@ -34,16 +35,16 @@ class ImageFacts:
 
 
 def check_image(content: bytes, max_pixels: int) -> ImageFacts:
-    """Decode an image in full and say what it is.
+    """Decode an image in full and say what it is; what passes here, ``decode_rgb`` can read.
 
     Raises BadImage: ``empty-image``, ``unknown-image-format``, ``too-many-pixels`` (judged before
-    decoding), ``broken-image`` (truncated or corrupt).
+    decoding), ``broken-image`` (truncated or corrupt), ``no-finite-values``.
     """
     image = _open_image(content)
     width, height = image.size
     if width * height > max_pixels:
         raise BadImage("too-many-pixels", f"{width} x {height}, allowed are {max_pixels}")
-    width, height = _load(image).size
+    width, height = _show(image).size
     return ImageFacts(image.format or "", width, height)
 
 
@@ -51,16 +52,10 @@ def decode_rgb(content: bytes) -> Image.Image:
     """The first frame as 8-bit RGB, turned as EXIF says.
 
     Transparency is laid on black; more than 8 bits are scaled from the image's own lowest to its
-    highest value. Raises BadImage as ``check_image`` does.
+    highest value, and turned over where the file counts from white. Raises BadImage as
+    ``check_image`` does; the cap here is Pillow's own.
     """
-    image = _load(_open_image(content))
-    if image.mode in DEEP_MODES:
-        return _scale_to_8_bit(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, layer).convert("RGB")
-    return image.convert("RGB")
+    return _show(_open_image(content))
 
 
 def _open_image(content: bytes) -> Image.Image:
@@ -76,17 +71,44 @@ def _open_image(content: bytes) -> Image.Image:
         raise BadImage("broken-image", f"{type(error).__name__}: {error}") from error
 
 
-def _load(image: Image.Image) -> Image.Image:
-    """The first frame, decoded in full and turned as its EXIF says."""
+def _show(image: Image.Image) -> Image.Image:
+    """The first frame, decoded in full, turned as its EXIF says, as RGB."""
     try:
         image.load()
-        return ImageOps.exif_transpose(image)
+        return _convert(ImageOps.exif_transpose(image), _counts_from_white(image))
+    except BadImage:
+        raise
     except Exception as error:  # decoders of untrusted bytes fail in many ways
         raise BadImage("broken-image", f"{type(error).__name__}: {error}") from error
 
 
-def _scale_to_8_bit(image: Image.Image) -> Image.Image:
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    low, high = values.min(), values.max()
-    scaled = (values - low) * (255.0 / (high - low)) if high > low else np.zeros_like(values)
-    return Image.fromarray(scaled.round().astype(np.uint8))
+def _counts_from_white(image: Image.Image) -> bool:
+    """Whether 0 is white (TIFF 6.0, section 8). Pillow turns such files over up to 8 bits only."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
+
+
+def _convert(image: Image.Image, from_white: bool) -> Image.Image:
+    if image.mode in DEEP_MODES:
+        return _scale_to_8_bit(image, from_white).convert("RGB")
+    if image.mode == "La":  # premultiplied grey has no direct way to RGBA
+        image = image.convert("LA")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        black = Image.new("RGBA", layer.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scale_to_8_bit(image: Image.Image, from_white: bool) -> Image.Image:
+    """Lowest value to 0, highest to 255, or the other way round; not-a-number counts as lowest."""
+    values = np.asarray(image).astype(np.float64)
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise BadImage("no-finite-values")
+    low, high = finite.min(), finite.max()
+    if low == high:
+        return Image.new("L", image.size, 0)
+    values = np.nan_to_num(values, nan=low, neginf=low, posinf=high)
+    scaled = ((values - low) * (255.0 / (high - low))).round().astype(np.uint8)
+    return Image.fromarray(255 - scaled if from_white else scaled)

@@ -47,6 +47,7 @@ SECTIONS = [
     ("data", "Data sets and licences"),
     ("versions", "Versions and hashes"),
 ]
+SOURCE_TITLES = {"corpus": "Pretraining text", "vocabulary": "Vocabulary"}
 OVERLAP_TITLES = {
     "same_image": "same image",
     "similar_image": "image that looks alike",
@@ -95,11 +96,14 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
     return {
         "picture": draw_pipeline(inputs.manifests),
         "years": plot_years(inputs.corpus.articles_by_year) if inputs.corpus else None,
-        "tokenizer_numbers": _flatten(inputs.tokenizer),
+        "tokenizer_numbers": _flatten(
+            {k: v for k, v in inputs.tokenizer.items() if k not in ("all", "by_modality")}
+        ),
+        "tokenizer_quality": _list_quality(inputs.tokenizer),
         "reconstructions": _data_uri("png", inputs.reconstructions_png),
         "samples": [(sample, _data_uri("jpeg", sample.image_jpeg)) for sample in inputs.samples],
         "overlap_titles": OVERLAP_TITLES,
-        "task_titles": TASK_TITLES | {"corpus": "Pretraining text"},
+        "task_titles": TASK_TITLES | SOURCE_TITLES,
         "cards": cards,
         "derived": derived_splits(inputs),
         "published": [(card.title, figure) for card in cards for figure in card.published],
@@ -163,6 +167,12 @@ def _flatten(values: dict[str, Any], above: str = "") -> list[tuple[str, str]]:
         elif isinstance(value, str | bool):
             rows.append((label, str(value)))
     return rows
+
+
+def _list_quality(summary: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The rows of the tokenizer's table: each modality, and all images where there are several."""
+    rows: list[tuple[str, dict[str, Any]]] = list(summary.get("by_modality", {}).items())
+    return [*rows, ("all", summary["all"])] if len(rows) > 1 else rows
 
 
 def _view_product(inputs: ReportInputs, folder: str) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.cards import load_card
-from components.config import Params
-from components.errors import UserError
+from components.config import RELEASED_BPE, Params
 from components.lineage import write_manifest
 from components.records import Article, Example, read_records
 from components.stages.door import enter
@@ -18,7 +17,8 @@ ARTICLES, INSTRUCTIONS, OUT = (
     Path("data/instructions"),
     Path("data/vocabulary"),
 )
-FILES = Path("data/raw/bpe")
+FILES = Path("data/raw") / RELEASED_BPE
+ROLES = ("encoder", "merges", "order")
 
 
 def training_texts(folders: list[Path]) -> Iterator[str]:
@@ -37,13 +37,8 @@ def run(params: Params) -> None:
     settings = params.build_vocabulary
     sets = [Path("data/examples") / name for name in params.datasets]
     if settings.text == "files":
-        if not FILES.is_dir():
-            raise UserError(
-                f"{FILES} is missing",
-                why="build_vocabulary.text is files: encoder.json, vocab.bpe and dict.txt",
-                next_command=load_card("bpe").source.how_to_get,
-            )
-        encoder, merges, order = (FILES / n for n in ("encoder.json", "vocab.bpe", "dict.txt"))
+        card = load_card(RELEASED_BPE)
+        encoder, merges, order = (card.find(FILES, role)[0] for role in ROLES)
         vocabulary = read_vocabulary(encoder, merges, order, settings.num_codes, settings.num_bins)
         inputs = [FILES]
     else:

@@ -33,3 +33,12 @@ def limit_threads(num: int) -> None:
     import torch
 
     torch.set_num_threads(num)
+
+
+def pick_device(wanted: str) -> str:
+    """The device that ``compute.device`` means: ``auto`` is CUDA where there is some."""
+    import torch
+
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,9 +1,9 @@
-"""fit_image_tokenizer: fit the VQ-GAN on training images, and measure it."""
+"""fit_image_tokenizer: fit the VQ-GAN on training images, or take one, and measure it on others."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -11,16 +11,43 @@ from PIL import Image
 from torch import Tensor
 
 from components.config import Params
-from components.dataset.codes import image_files, middle_batch, training_images
+from components.dataset.codes import hold_out, image_files, middle_batch, training_images
 from components.errors import UserError
 from components.lineage import write_manifest
 from components.progress import show_progress
-from components.stages.door import enter, limit_threads
-from components.tokenization.image import Fit, encode_images, fit_tokenizer, psnr_db, save_tokenizer
-from components.tokenization.vqgan import VqganConfig
+from components.records import ImageRecord
+from components.stages.door import enter, limit_threads, pick_device
+from components.tokenization.image import (
+    Fit,
+    encode_images,
+    fit_tokenizer,
+    save_tokenizer,
+    take_tokenizer,
+)
+from components.tokenization.quality import measure_tokenizer
+from components.tokenization.vqgan import Vqgan, VqganConfig
 
 OUT = Path("data/models/image_tokenizer")
-NUM_SHOWN, NUM_MEASURED = 12, 256
+NUM_SHOWN = 12
+
+
+def draw(records: Sequence[ImageRecord], params: Params) -> Tensor:
+    """Records as images (B, 3, H, W) of the fit's size and the codes' crop."""
+    return middle_batch(records, params.fit_image_tokenizer.image_px, params.tokenize_images.crop)
+
+
+def fit(params: Params, records: Sequence[ImageRecord]) -> tuple[Vqgan, list[float]]:
+    """A tokenizer of the width in params.yaml, fitted on the records, and the loss of each step."""
+    settings, num_codes = params.fit_image_tokenizer, params.build_vocabulary.num_codes
+    device = pick_device(params.compute.device)
+    with show_progress("fit_image_tokenizer", settings.steps) as advance:
+        return fit_tokenizer(
+            lambda chosen: draw([records[i] for i in chosen], params),
+            len(records),
+            VqganConfig.narrow(settings.channels, settings.latent, num_codes),
+            Fit(settings.steps, settings.batch, settings.learning_rate, params.seed, device),
+            lambda step, loss: advance(step, f"loss {loss:.3f}"),
+        )
 
 
 def show_pairs(images_B3HW: Tensor, restored_B3HW: Tensor, path: Path) -> None:
@@ -32,51 +59,51 @@ def show_pairs(images_B3HW: Tensor, restored_B3HW: Tensor, path: Path) -> None:
 
 @torch.no_grad()
 def run(params: Params) -> None:
-    """Fit on middles and whole images of the train splits; write weights, summary, a picture."""
+    """Write weights, and a summary and a picture of what is left of images held out of the fit."""
     limit_threads(params.compute.threads)
-    settings = params.fit_image_tokenizer
-    records = training_images(params.pretrained_on)
-    if not records:
+    settings, start = params.fit_image_tokenizer, params.fit_image_tokenizer.start_from
+    fitted, held = hold_out(training_images(params.pretrained_on), settings.max_images, params.seed)
+    if not held or not (fitted or start):
         raise UserError(
-            "there is no image to fit the image tokenizer on",
-            why="neither the articles' figures nor the sets of pretrained_on have one",
+            "there are too few images to fit the image tokenizer on, and to measure it on others",
+            why=f"the articles' figures and the sets of pretrained_on have {len(fitted + held)}",
             next_command="name a data set with images under pretrained_on in params.yaml",
         )
-    shuffled = torch.randperm(len(records), generator=torch.Generator().manual_seed(params.seed))
-    chosen = [records[i] for i in shuffled[: settings.max_images].tolist()]
-    images = middle_batch(chosen, settings.image_px, params.tokenize_images.crop)
-    num_codes = params.build_vocabulary.num_codes
-    config = VqganConfig.narrow(settings.channels, settings.latent, num_codes)
-    fit = Fit(settings.steps, settings.batch, settings.learning_rate, params.seed)
-    with show_progress("fit_image_tokenizer", settings.steps) as advance, torch.enable_grad():
-        model, losses = fit_tokenizer(
-            images, config, fit, lambda step, loss: advance(step, f"loss {loss:.3f}")
-        )
-    save_tokenizer(model, OUT)
-    measured = images[:NUM_MEASURED]
-    codes = encode_images(model, measured)
-    restored = model.decode_codes(codes)
-    quality: dict[str, list[float]] = defaultdict(list)
-    for record, value in zip(chosen, psnr_db(restored, measured), strict=False):
-        quality[record.modality or "unknown"].append(value)
+    if start:
+        fitted, losses = [], list[float]()
+        model = take_tokenizer(Path(start), params.build_vocabulary.num_codes)
+    else:
+        with torch.enable_grad():
+            model, losses = fit(params, fitted)
+    model = model.to(pick_device(params.compute.device))
+    chunks = [held[i : i + settings.batch] for i in range(0, len(held), settings.batch)]
+    batches = (draw(chunk, params) for chunk in chunks)
     summary = {
-        "psnr_db": {k: round(sum(v) / len(v), 3) for k, v in sorted(quality.items())},
-        "images_measured": {k: len(v) for k, v in sorted(quality.items())},
-        "codes_used": len(set(codes.flatten().tolist())),
-        "num_codes": config.num_codes,
+        **measure_tokenizer(model, batches, [record.modality for record in held]),
+        "num_codes": model.config.num_codes,
         "image_px": settings.image_px,
+        "crop": params.tokenize_images.crop,
+        "images_fitted": len(fitted),
         "losses": [round(loss, 6) for loss in losses],
     }
+    save_tokenizer(model, OUT)
     (OUT / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    show_pairs(measured[:NUM_SHOWN], restored[:NUM_SHOWN], OUT / "reconstructions.png")
-    print(f"PSNR {summary['psnr_db']} dB, {summary['codes_used']} of {config.num_codes} codes used")
+    shown = draw(held[:NUM_SHOWN], params)
+    codes = encode_images(model, shown.to(next(model.parameters()).device))
+    show_pairs(shown, model.decode_codes(codes).cpu(), OUT / "reconstructions.png")
+    every = summary["all"]
+    print(
+        f"PSNR {every['psnr_db']:.2f} dB, SSIM {every['ssim']:.3f} on {every['images']} images "
+        f"held out, {every['codes_used']} of {model.config.num_codes} codes used"
+    )
     write_manifest(
         OUT,
         stage="fit_image_tokenizer",
         identity={},
-        settings={**settings.model_dump(), "seed": params.seed},
-        inputs=image_files(params.pretrained_on),
-        counts={"in": len(chosen), "out": len(chosen)},
+        settings={**settings.model_dump(), "crop": params.tokenize_images.crop}
+        | {"seed": params.seed},
+        inputs=[*image_files(params.pretrained_on), *([Path(start)] if start else [])],
+        counts={"in": len(fitted + held), "out": len(fitted + held)},
     )
 
 

@@ -12,8 +12,9 @@ from components.dataset.codes import image_files, middle_batch, training_images
 from components.lineage import write_manifest
 from components.progress import show_progress
 from components.records import ImageCodes, write_records
-from components.stages.door import enter, limit_threads
-from components.tokenization.image import encode_images, load_tokenizer, psnr_db
+from components.stages.door import enter, limit_threads, pick_device
+from components.tokenization.image import encode_images, image_seed, load_tokenizer
+from components.tokenization.quality import psnr_db
 
 TOKENIZER, OUT = Path("data/models/image_tokenizer"), Path("data/codes")
 
@@ -22,18 +23,17 @@ def run(params: Params) -> None:
     """Encode the images of the train splits and of the articles' figures, in batches."""
     limit_threads(params.compute.threads)
     settings = params.tokenize_images
-    model = load_tokenizer(TOKENIZER)
+    device = pick_device(params.compute.device)
+    model = load_tokenizer(TOKENIZER).to(device)
     records = training_images(params.pretrained_on)
-    generator = None
-    if settings.codes == "gumbel":
-        generator = torch.Generator().manual_seed(params.seed)
 
     def encode() -> Iterator[ImageCodes]:
         with show_progress("tokenize_images", len(records)) as advance:
             for begin in range(0, len(records), settings.batch):
                 chunk = records[begin : begin + settings.batch]
-                images = middle_batch(chunk, settings.image_px, settings.crop)
-                codes = encode_images(model, images, generator)
+                images = middle_batch(chunk, settings.image_px, settings.crop).to(device)
+                seeds = [image_seed(params.seed, record.id) for record in chunk]
+                codes = encode_images(model, images, seeds if settings.codes == "gumbel" else None)
                 quality = psnr_db(model.decode_codes(codes), images)
                 for record, grid, psnr in zip(chunk, codes, quality, strict=True):
                     yield ImageCodes(record.id, grid.flatten().tolist(), psnr, record.modality)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from components.errors import UserError
 from components.records import Example
 from components.tasks.base import Task
 from components.tokenization.vocabulary import BOS, EOS, PAD, Vocabulary
@@ -35,16 +36,34 @@ def encode_example(
     vocabulary: Vocabulary,
     max_source_tokens: int,
     max_target_tokens: int,
+    *,
+    long_text: str = "cut",
 ) -> EncodedExample:
-    """Ids of an example, cut to the limits (eos always stays); ``num_cut`` counts lost tokens."""
+    """Ids of an example, cut to the limits (eos always stays); ``num_cut`` counts lost tokens.
+
+    With ``long_text`` ``refuse``, UserError names an example that is over them. A question before
+    the answer is cut as the source is: it is part of it.
+    """
     text, target = vocabulary.encode(example.source), vocabulary.encode(example.target)
     source = [BOS, *text[: max_source_tokens - 2], EOS]
     cut = len(text) + 2 - len(source) + max(len(target) - max_target_tokens + 1, 0)
     target = target[: max_target_tokens - 1]
-    prefix = decoder_prefix(example.prefix, source, task, vocabulary)
+    if cut and long_text == "refuse":
+        raise _refuse(example, len(text) + 2, max_source_tokens, cut)
+    prefix = decoder_prefix(example.prefix, source, task, vocabulary)[:max_source_tokens]
     if not ends_with_eos(task):
         return EncodedExample(source, prefix, target, cut)
     return EncodedExample(source, prefix, [*target, EOS], cut)
+
+
+def _refuse(example: Example, num_source: int, max_source: int, cut: int) -> UserError:
+    return UserError(
+        f"example {example.id} of {example.dataset} is {cut} tokens over the limits",
+        why=f"its source has {num_source} tokens, max_source_tokens is {max_source}; "
+        f"the rest is its target's. From {example.origin}",
+        next_command="raise max_source_tokens or max_target_tokens in params.yaml, "
+        "or set long_text to cut",
+    )
 
 
 def decoder_prefix(prefix: str, source: list[int], task: Task, vocabulary: Vocabulary) -> list[int]:

@@ -1,16 +1,18 @@
-"""Images to codes and back: the fitted tokenizer, how it is fitted, and how good it is.
+"""Images to codes and back: the tokenizer, how it is fitted, and its files.
 
-Shape letters: B images, H and W pixels, h and w cells.
+Shape letters: B images, K codes, H and W pixels, h and w cells; N latents of width D.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -21,27 +23,33 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 KL_WEIGHT = 5e-4  # as taming's Gumbel configuration
 START_TEMPERATURE, END_TEMPERATURE = 1.0, 0.1
 PLAIN_SHARE = 0.8  # of the steps, before there are codes
-KMEANS_ROUNDS, MAX_PLACING_IMAGES = 12, 512
+KMEANS_ROUNDS, MAX_PLACING_IMAGES, MAX_PLACING_LATENTS = 12, 512, 1 << 15
 SHARPNESS = 4.0  # mean lead in logits of a latent's nearest code over the second
+MAX_REASON = 500  # characters of a reader's complaint
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Numbers of a fit."""
+    """Numbers of a fit, and where it runs."""
 
     steps: int
     batch: int
     learning_rate: float
     seed: int
+    device: str = "cpu"
 
 
 def fit_tokenizer(
-    images_B3HW: Tensor,
+    draw: Callable[[Sequence[int]], Tensor],
+    num_images: int,
     config: VqganConfig,
     fit: Fit,
     on_step: Callable[[int, float], None],
 ) -> tuple[Vqgan, list[float]]:
-    """Fit a tokenizer on images in [-1, 1]; returns it and the loss of each step.
+    """Fit a tokenizer; returns it, on the fit's device, and the loss of each step.
+
+    ``draw`` gives images (B, 3, H, W) in [-1, 1] by their numbers below ``num_images``, so that
+    they need not all be in memory.
 
     First as an autoencoder; then the codebook is set to the centres of its latents, so that every
     code is in use from the start, and what follows goes through Gumbel-softmax codes with falling
@@ -50,13 +58,13 @@ def fit_tokenizer(
     the width that is fitted here they are left out.
     """
     torch.manual_seed(fit.seed)
-    model = Vqgan(config)
+    model = Vqgan(config).to(fit.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=fit.learning_rate, betas=(0.9, 0.99))
     losses = []
     num_plain = int(fit.steps * PLAIN_SHARE)
     model.train()
     for step in range(1, fit.steps + 1):
-        images = images_B3HW[torch.randint(images_B3HW.shape[0], (fit.batch,))]
+        images = draw(torch.randint(num_images, (fit.batch,)).tolist()).to(fit.device)
         done = step / fit.steps
         rate = fit.learning_rate * min(1.0, step / 20) * (1 - done * 0.9)
         for group in optimizer.param_groups:
@@ -69,8 +77,22 @@ def fit_tokenizer(
         losses.append(float(loss.detach()))
         on_step(step, losses[-1])
         if step == num_plain:
-            place_codes(model, images_B3HW[:MAX_PLACING_IMAGES])
+            place_codes(model, _draw_latents(model, draw, num_images, fit))
     return model.eval(), losses
+
+
+@torch.no_grad()
+def _draw_latents(
+    model: Vqgan, draw: Callable[[Sequence[int]], Tensor], num_images: int, fit: Fit
+) -> Tensor:
+    """Latents (N, latent) of the first images, a random part of them where there are many."""
+    numbers = range(min(num_images, MAX_PLACING_IMAGES))
+    chunks = [numbers[i : i + fit.batch] for i in range(0, len(numbers), fit.batch)]
+    latents = [model.encode_latents(draw(chunk).to(fit.device)) for chunk in chunks]
+    latents_ND = torch.cat([x.permute(0, 2, 3, 1).flatten(0, 2) for x in latents])
+    if len(latents_ND) <= MAX_PLACING_LATENTS:
+        return latents_ND
+    return latents_ND[torch.randperm(len(latents_ND))[:MAX_PLACING_LATENTS]]
 
 
 def _plain_loss(model: Vqgan, images: Tensor) -> Tensor:
@@ -87,13 +109,12 @@ def _code_loss(model: Vqgan, images: Tensor, done: float) -> Tensor:
 
 
 @torch.no_grad()
-def place_codes(model: Vqgan, images_B3HW: Tensor) -> None:
-    """Set the codebook to k-means centres of the latents, and the logits to closeness to them.
+def place_codes(model: Vqgan, latents_ND: Tensor) -> None:
+    """Set the codebook to k-means centres of latents, and the logits to closeness to them.
 
     The logit of a code is 2 c.z - c.c, the part of -|z - c|^2 that differs between codes, sharpened
     until a latent's own centre clearly wins.
     """
-    latents_ND = model.encode_latents(images_B3HW).permute(0, 2, 3, 1).flatten(0, 2)
     centres_KD = find_centres(latents_ND, model.config.num_codes)
     distances = torch.cdist(latents_ND, centres_KD).square()
     nearest = distances.topk(min(2, len(centres_KD)), largest=False).values
@@ -122,25 +143,31 @@ def find_centres(points_ND: Tensor, num: int) -> Tensor:
 
 
 @torch.no_grad()
-def encode_images(
-    model: Vqgan, images_B3HW: Tensor, generator: torch.Generator | None = None
-) -> Tensor:
-    """Codes (B, h, w): the likeliest, or with a generator a sample as the reference draws it.
+def encode_images(model: Vqgan, images_B3HW: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
+    """Codes (B, h, w): the likeliest, or with a seed for each image a sample of the distribution.
 
-    The reference adds Gumbel noise even at inference, so that its codes differ from run to run;
-    here that is an option with a seed.
+    The reference adds Gumbel noise even at inference, so that its codes differ from run to run.
+    Here that is an option, and an image's noise follows from its own seed alone: the codes do not
+    depend on which images are encoded with it, or when.
     """
-    logits = model.code_logits(images_B3HW)
-    if generator is not None:
-        uniform = torch.rand(logits.shape, generator=generator).clamp_min(1e-20)
-        logits = logits - (-uniform.log()).log()
-    return logits.argmax(1)
+    logits_BKhw = model.code_logits(images_B3HW)
+    if seeds is not None:
+        shape = logits_BKhw.shape[1:]
+        noise_BKhw = torch.stack([draw_gumbel(shape, seed) for seed in seeds])
+        logits_BKhw = logits_BKhw + noise_BKhw.to(logits_BKhw.device)
+    return logits_BKhw.argmax(1)
 
 
-def psnr_db(restored_B3HW: Tensor, images_B3HW: Tensor) -> list[float]:
-    """Peak signal-to-noise ratio of each image in decibels, for values in [-1, 1]."""
-    errors = (restored_B3HW - images_B3HW).square().mean((1, 2, 3)).clamp_min(1e-10)
-    return [float(value) for value in 10 * torch.log10(4.0 / errors)]
+def draw_gumbel(shape: Sequence[int], seed: int) -> Tensor:
+    """Standard Gumbel noise from a seed, drawn on the CPU: the same on every device."""
+    generator = torch.Generator().manual_seed(seed)
+    return -torch.empty(*shape).exponential_(generator=generator).log()
+
+
+def image_seed(seed: int, image_id: str) -> int:
+    """The seed of one image's noise, in [0, 2^63): a hash of the run's seed and the image's id."""
+    digest = hashlib.sha256(f"{seed} {image_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def save_tokenizer(model: Vqgan, folder: Path) -> None:
@@ -151,11 +178,39 @@ def save_tokenizer(model: Vqgan, folder: Path) -> None:
     (folder / CONFIG).write_text(model.config.to_json())
 
 
+def take_tokenizer(folder: Path, num_codes: int) -> Vqgan:
+    """The tokenizer of a given folder; UserError where there is none, or one of other codes."""
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(
+            f"fit_image_tokenizer.start_from names {folder}, which holds no image tokenizer",
+            why="the released one is last.ckpt of taming-transformers' VQ-GAN for OpenImages: "
+            "f8, 8,192 codes, Gumbel quantizer",
+            next_command=f"biomedgpt import last.ckpt --to {folder}, or set start_from to '' in "
+            "params.yaml to fit one here",
+        )
+    model = load_tokenizer(folder)
+    if model.config.num_codes != num_codes:
+        raise UserError(
+            f"the image tokenizer in {folder} has {model.config.num_codes} codes",
+            why=f"build_vocabulary.num_codes is {num_codes}: each code needs its place there",
+            next_command=f"set build_vocabulary.num_codes to {model.config.num_codes}",
+        )
+    return model
+
+
 def load_tokenizer(folder: Path) -> Vqgan:
-    """Read what ``save_tokenizer`` wrote; names and shapes must match exactly."""
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise UserError(f"{path} is missing", next_command="dvc repro fit_image_tokenizer")
-    model = Vqgan(VqganConfig.from_json((folder / CONFIG).read_text()))
-    model.load_state_dict(load_file(path))
+    """Read what ``save_tokenizer`` wrote, names and shapes exactly; else UserError."""
+    for name in (WEIGHTS, CONFIG):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder / name} is missing", next_command="dvc repro fit_image_tokenizer"
+            )
+    try:
+        model = Vqgan(VqganConfig.from_json((folder / CONFIG).read_text()))
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise UserError(
+            f"{folder} holds no image tokenizer that can be read",
+            why=f"{type(error).__name__}: {error}"[:MAX_REASON],
+        ) from None
     return model.eval()

@@ -39,6 +39,18 @@ def load_bpe(path: Path) -> Tokenizer:
     return Tokenizer.from_file(str(path))
 
 
+def mend_text(text: str) -> str:
+    """The text with whole surrogate pairs as the character they stand for, halves as U+FFFD.
+
+    JSON's escapes can spell halves; they have no bytes.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def _byte_level(model: BPE) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)

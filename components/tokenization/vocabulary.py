@@ -16,7 +16,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from components.errors import UserError
-from components.tokenization.text import load_bpe, read_bpe, train_bpe
+from components.tokenization.text import load_bpe, mend_text, read_bpe, train_bpe
 
 BOS, PAD, EOS, UNK = 0, 1, 2, 3
 NUM_SPECIALS = 4
@@ -60,12 +60,16 @@ class Vocabulary:
         return self.mask_id + 1 + self.num_codes + index
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, without bos and eos; case and spaces are kept. Only text ids come out."""
-        return [self._ids.get(i, UNK) for i in self.bpe.encode(text).ids]
+        """Ids of a text, without bos and eos; case and spaces are kept. Only text ids come out.
+
+        Half a surrogate pair, which is no text, reads as U+FFFD.
+        """
+        return [self._ids.get(i, UNK) for i in self.bpe.encode(mend_text(text)).ids]
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """``encode`` of several texts."""
-        return [[self._ids.get(i, UNK) for i in e.ids] for e in self.bpe.encode_batch(list(texts))]
+        encodings = self.bpe.encode_batch([mend_text(text) for text in texts])
+        return [[self._ids.get(i, UNK) for i in encoding.ids] for encoding in encodings]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of ids; bos, pad and eos vanish, codes and bins read ``<code_5>``, ``<bin_7>``."""

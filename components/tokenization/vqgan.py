@@ -225,7 +225,14 @@ class Vqgan(nn.Module):
         return images
 
     def decode_codes(self, codes_Bhw: Tensor) -> Tensor:
-        """Codes (B, h, w) -> images (B, 3, 8h, 8w) in [-1, 1]."""
+        """Codes (B, h, w) -> images (B, 3, 8h, 8w) in [-1, 1].
+
+        ValueError, with the code and the number of codes, where one is out of range.
+        """
+        lowest, highest = (int(bound) for bound in codes_Bhw.aminmax())
+        if lowest < 0 or highest >= self.config.num_codes:
+            wrong = lowest if lowest < 0 else highest
+            raise ValueError(f"image code {wrong} is not in [0, {self.config.num_codes})")
         latents = self.quantize.embed(codes_Bhw).permute(0, 3, 1, 2)
         return self.decode_latents(latents).clamp(-1, 1)
 

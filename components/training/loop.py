@@ -46,6 +46,7 @@ class LoopSettings:
     objective: Objective = field(default_factory=Objective)
     autocast: torch.dtype | None = None
     freeze_embeddings: bool = False
+    freeze_trunk: bool = False
 
 
 @dataclass
@@ -63,6 +64,8 @@ class Run:
     def __init__(self, model: nn.Module, settings: LoopSettings, identity: Mapping[str, Any]):
         if settings.freeze_embeddings:
             model.encoder.embed_tokens.weight.requires_grad_(False)  # type: ignore[union-attr]
+        if settings.freeze_trunk:
+            model.encoder.embed_images.requires_grad_(False)  # type: ignore[union-attr]
         self.model, self.settings, self.identity = model, settings, dict(identity)
         self.optimizer = Adam(model.named_parameters(), weight_decay=settings.weight_decay)
         self.average = Average(model, settings.ema_decay) if settings.ema_decay > 0 else None
@@ -115,6 +118,8 @@ def train(
             run.restore(found)
             start = found.step
     model.train()
+    if settings.freeze_trunk:
+        model.encoder.embed_images.eval()  # type: ignore[union-attr]
     for step in range(start + 1, settings.steps + 1):
         report = _advance(run, source, step)
         if on_step is not None:

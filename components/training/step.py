@@ -14,7 +14,7 @@ from components.training.distributed import (
     sum_gradients,
     sum_values,
 )
-from components.training.objective import Batch, Objective, batch_loss, num_targets
+from components.training.objective import Batch, Objective, batch_loss, loss_size
 from components.training.optimizer import Adam
 
 # An effective batch: parts whose losses are averaged one by one and then added (pretraining has
@@ -58,7 +58,7 @@ def train_step(
 ) -> StepReport:
     """Forward and backward over all parts, clip, update. ``step`` counts from 1.
 
-    Each part's loss is divided by its number of target tokens over all micro-batches, so that
+    Each part's loss is divided by its size (target tokens) over all micro-batches, so that
     cutting a batch into smaller ones changes nothing but rounding (and batch-norm statistics).
     """
     optimizer.clear_gradients()
@@ -66,7 +66,7 @@ def train_step(
     device = next(model.parameters()).device
     totals, sums, micro = [], [], 0
     for part in parts:
-        total = sum(num_targets(batch) for batch in part)
+        total = max(sum(loss_size(batch, objective, step) for batch in part), 1)
         loss_sum = nll_sum = 0.0
         for batch in part:
             micro += 1

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from components.acquire.place import place_local
-from components.cards import Card
+from components.cards import SOURCE_TASKS, Card
 from components.config import FinetuneParams, IngestPubmedParams, PrepareParams, load_params
 from components.evaluation.metrics import METRICS
 from components.examples import build_examples
@@ -32,12 +32,15 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "data/cards").glob("*.yaml"))
 CORPORA = {"pubmed": "medline", "pmc_oa": "jats"}
 INSTRUCTIONS = {"biomed_vital": "biomed_vital"}
-TASK_NAMES = [name for name in NAMES if name not in CORPORA]
+VOCABULARIES = {"bpe": "bpe"}
+TASK_NAMES = [name for name in NAMES if name not in {**CORPORA, **VOCABULARIES}]
+MADE = [name for name in NAMES if name not in VOCABULARIES]  # a vocabulary is learnt, not made up
 EVIDENCE = re.compile(r"\[[FMD](: [^\]]+)?\] \S")  # [F: source], [D: source] or [M]
 CANDIDATES = {"candidates": {"fixed", "train"}, "options": {"options", "fixed"}, "text": {"none"}}
 MODALITIES = {"", "xray", "ct", "mr", "histology", "fundus", "gross", "photo"}
 
 each_card = pytest.mark.parametrize("name", NAMES)
+each_made = pytest.mark.parametrize("name", MADE)
 each_task = pytest.mark.parametrize("name", TASK_NAMES)
 Make = Callable[[str], Path]
 
@@ -72,14 +75,15 @@ def summarize(row: RawRow) -> tuple[object, ...]:
 @each_card
 def test_task_reader_and_metrics_exist(card: Card) -> None:
     assert set(card.metrics) <= set(METRICS)
-    assert bool(card.metrics) == (card.task not in ("corpus", "instruct"))
-    if card.task == "corpus":
-        assert (card.reader, card.benchmark, card.candidates) == (CORPORA[card.name], False, "none")
+    assert bool(card.metrics) == (card.task not in SOURCE_TASKS)
+    if card.task in ("corpus", "vocabulary"):
+        reader = {**CORPORA, **VOCABULARIES}[card.name]
+        assert (card.reader, card.benchmark, card.candidates) == (reader, False, "none")
     elif card.task == "instruct":
         assert (card.reader, card.benchmark) == (INSTRUCTIONS[card.name], False)
     else:
         assert card.reader in READERS
-    if card.task != "corpus":
+    if card.name in TASK_NAMES:
         assert card.candidates in CANDIDATES[TASKS[card.task].answer]
         assert (card.candidates == "fixed") == bool(card.answers)
 
@@ -98,11 +102,22 @@ def test_facts_are_told_whole(card: Card) -> None:
 def test_params_name_cards_and_every_card_can_be_made() -> None:
     params = load_params(ROOT / "params.yaml")
     assert set(params.datasets) <= set(TASK_NAMES) - set(INSTRUCTIONS)
-    assert set(params.sources) <= set(CORPORA) | set(INSTRUCTIONS)
-    assert sorted(MAKERS) == NAMES
+    assert set(params.sources) <= {*CORPORA, *INSTRUCTIONS, *VOCABULARIES}
+    assert sorted(MAKERS) == MADE
 
 
 @each_card
+def test_listed_files_are_pinned_and_match_a_role(card: Card, tmp_path: Path) -> None:
+    for file in card.source.downloads:
+        assert len(file.sha256) == 64
+        (tmp_path / file.path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file.path).touch()
+    if card.source.downloads:
+        found = {path for role in card.files for path in card.find(tmp_path, role)}
+        assert found == {tmp_path / file.path for file in card.source.downloads}
+
+
+@each_made
 def test_sample_files_fill_every_role_under_any_folder_name(
     card: Card, make: Make, tmp_path: Path
 ) -> None:

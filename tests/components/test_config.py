@@ -10,9 +10,11 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from components.config import Params, load_params, load_yaml, validate
+from components.config import MAX_POSITIONS, Params, load_params
 from components.errors import UserError
+from components.model.config import SIZES, model_config
 from components.profiles.overlay import read_profile
+from components.schema import load_yaml, validate
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -65,6 +67,18 @@ def test_the_repository_s_own_file_is_valid(repository: Path) -> None:
         ),
         (lambda v: v["finetune"].update(dropout=1.0), "finetune.dropout: Input should be less"),
         (lambda v: v.update(sizes="debug"), "sizes: Input should be a valid list, not 'debug'"),
+        (
+            lambda v: v["build_vocabulary"].update(text="files"),
+            "sources must name ['bpe']: stages of dvc.yaml read them",
+        ),
+        (
+            lambda v: v["finetune"].update(max_source_tokens=1025),
+            "finetune.max_source_tokens: Input should be less than or equal to 1024, not 1025",
+        ),
+        (
+            lambda v: v["finetune"].update(long_text="skip"),
+            "finetune.long_text: Input should be 'cut' or 'refuse', not 'skip'",
+        ),
         (lambda v: v.update(audit=None), "audit: Input should be a valid dictionary"),
     ],
 )
@@ -96,6 +110,10 @@ def test_a_run_takes_the_stage_then_the_card_then_the_size() -> None:
     with pytest.raises(UserError, match="settings of size micro") as caught:
         stage.for_run("micro", {"step": 4})
     assert "step: unknown key; did you mean steps?" in caught.value.why
+
+
+def test_the_token_limit_is_that_of_every_size() -> None:
+    assert {model_config(size).max_positions for size in SIZES} == {MAX_POSITIONS}
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 import yaml
 
 from components.cards import load_card
-from components.config import Params, load_params, validate
+from components.config import RELEASED_BPE, Params, load_params
 from components.errors import UserError
 from components.model.config import SIZES
 from components.profiles import overlay
 from components.profiles.overlay import merge, read_profile, render_params, write_params
+from components.schema import validate
 
 PROFILES = sorted(path.stem for path in overlay.FOLDER.glob("*.yaml") if path.stem != "defaults")
 
@@ -34,6 +35,15 @@ def test_every_profile_hides_what_its_codes_describe(name: str) -> None:
     params = validate(Params, read_profile(name), name)
     if params.tokenize_images.crop == "centre":
         assert params.pretrain.image_px == 2 * params.tokenize_images.image_px
+
+
+@pytest.mark.parametrize("name", ["base", "large", "xlarge"])
+def test_a_large_profile_has_the_released_id_space_and_image_tokenizer(name: str) -> None:
+    params = validate(Params, read_profile(name), name)
+    words = params.build_vocabulary
+    assert (words.text, words.num_codes, words.num_bins) == ("files", 8192, 1000)
+    assert RELEASED_BPE in params.sources
+    assert params.fit_image_tokenizer.start_from
 
 
 @pytest.mark.parametrize("name", PROFILES)

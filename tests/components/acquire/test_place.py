@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from functools import partial
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from components.acquire import place
 from components.acquire.download import download
 from components.acquire.place import place_download, place_local, place_sample
-from components.cards import ACCESS_NOTES, Card, Files, load_card
+from components.cards import ACCESS_NOTES, Card, Download, Files, load_card
 from components.errors import UserError
 from components.sample.settings import SampleSettings
 from tests.components.acquire.conftest import Answer, Site
@@ -181,3 +183,56 @@ def test_only_open_plain_files_are_fetched(tmp_path: Path, url: str, access: str
 def test_plain_http_is_not_spoken_to_the_world(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="only https"):
         place_download(make_card("http://example.invalid/a.json.gz"), tmp_path)
+
+
+def list_files(site: Site, *bodies: bytes, sums: list[str]) -> Card:
+    """A card whose files are listed one by one, in two folders."""
+    downloads = [
+        Download(url=site.serve(f"/v1/{i}", Answer(body)), path=f"data/{i}.json.gz", sha256=sha256)
+        for i, (body, sha256) in enumerate(zip(bodies, sums, strict=True))
+    ]
+    card = make_card(access="open")
+    return card.model_copy(
+        update={"source": card.source.model_copy(update={"downloads": downloads})}
+    )
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.usefixtures("loopback")
+def test_listed_files_are_fetched_by_their_sums(site: Site, tmp_path: Path) -> None:
+    card = list_files(site, b"one", b"two", sums=[sha256(b"one"), sha256(b"two")])
+    placed = place_download(card, tmp_path)
+    assert placed == [tmp_path / f"data/{i}.json.gz" for i in (0, 1)]
+    assert [path.read_bytes() for path in placed] == [b"one", b"two"]
+
+
+@pytest.mark.usefixtures("loopback")
+def test_a_download_with_another_sum_names_both(site: Site, tmp_path: Path) -> None:
+    card = list_files(site, b"one", sums=[sha256(b"two")])
+    with pytest.raises(UserError) as caught:
+        place_download(card, tmp_path)
+    assert f"its sha256 is {sha256(b'one')}, not {sha256(b'two')}" in caught.value.why
+    assert names(tmp_path) == []
+
+
+def test_local_files_are_held_to_the_listed_sums(site: Site, tmp_path: Path) -> None:
+    card = list_files(site, b"one", sums=[sha256(b"one")])
+    put(tmp_path / "user/toy/data/0.json.gz", "one")
+    put(tmp_path / "user/toy/data/extra.json.gz", "not listed")
+    place_local(card, tmp_path / "user", tmp_path / "raw")
+    assert names(tmp_path / "raw") == ["data/0.json.gz", "data/extra.json.gz"]
+    wrong = put(tmp_path / "user/toy/data/0.json.gz", "two")
+    with pytest.raises(UserError, match=f"{wrong} is not the file that data/cards/toy") as caught:
+        place_local(card, tmp_path / "user", tmp_path / "again")
+    assert f"its sha256 is {sha256(b'two')}, not {sha256(b'one')}" in caught.value.why
+    assert caught.value.next_command == "ask for it"
+    assert names(tmp_path / "again") == []
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../up", "a/../../b"])
+def test_a_listed_file_stays_in_its_folder(path: str) -> None:
+    with pytest.raises(ValidationError, match="leads out of the raw folder"):
+        Download(url="https://example.org/a", path=path, sha256="0" * 64)

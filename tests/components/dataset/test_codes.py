@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from components.dataset.codes import middle_batch, training_images
+from components.dataset.codes import hold_out, middle_batch, training_images
 from components.dataset.images import ImageStore, hide_middle
 from components.records import Example, ImageRecord, write_records
 
@@ -37,3 +39,15 @@ def test_the_middle_is_what_pretraining_hides(images: list[ImageRecord], store: 
     hidden = whole - hide_middle(whole, 8)
     assert torch.equal(hidden[..., 4:12, 4:12], middle)
     assert middle_batch(images[:2], 16, "whole").equal(whole)
+
+
+@given(st.integers(0, 3000), st.integers(1, 40), st.integers(0, 99))
+@settings(deadline=None, max_examples=30)
+def test_nothing_is_both_fitted_and_held_out(num: int, max_fitted: int, seed: int) -> None:
+    records = [ImageRecord(str(i), b"", "PNG", 1, 1, "", "") for i in range(num)]
+    fitted, held = hold_out(records, max_fitted, seed)
+    names = [record.id for record in fitted + held]
+    assert len(set(names)) == len(names)
+    assert len(held) == min(max(num // 10, min(num, 1)), 256)
+    assert len(fitted) == min(max_fitted, num - len(held))
+    assert (fitted, held) == hold_out(records, max_fitted, seed)

@@ -110,6 +110,31 @@ def test_examples_that_were_cut_are_counted(
     assert ExampleFeed(examples, vocabulary, None, tight).num_cut == len(examples)
 
 
+def test_examples_that_are_too_long_are_refused_where_that_is_set(
+    examples: list[Example], vocabulary: Vocabulary
+) -> None:
+    strict = Limits(8, 3, 200, 200, 5, "cpu", "refuse")
+    assert ExampleFeed(examples, vocabulary, None, strict).num_cut == 0
+    with pytest.raises(UserError, match="example 0 of set"):
+        ExampleFeed(examples, vocabulary, None, Limits(8, 3, 200, 2, 5, "cpu", "refuse"))
+
+
+def test_pairs_that_are_too_long_are_counted_or_refused(
+    material: PretrainMaterial, vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    def make_feed(longest: int, long_text: str) -> PretrainFeed:
+        tight = Limits(8, 3, longest, 200, 5, "cpu", long_text)
+        return PretrainFeed(material, vocabulary, store, tight, Mixing(SHARES, 0.3, 8))
+
+    lengths = [len(vocabulary.encode(pair.source)) + 2 for pair in material.pairs]
+    longest = max(lengths)
+    assert make_feed(longest - 1, "cut").num_cut == lengths.count(longest)
+    with pytest.raises(UserError, match="tokens over the limits"):
+        make_feed(longest - 1, "refuse")
+    parts = make_feed(longest, "refuse").parts(1)  # its own prompts around a pair are cut
+    assert max(batch.source_BS.shape[1] for batch in parts[0]) == longest
+
+
 def test_shares_of_the_mixture(
     material: PretrainMaterial, vocabulary: Vocabulary, store: ImageStore
 ) -> None:

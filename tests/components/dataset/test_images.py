@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from components.dataset import images as module
-from components.dataset.images import ImageStore, blank_images, hide_middle, normalise
+from components.dataset.images import (
+    ImageStore,
+    blank_images,
+    hide_middle,
+    normalise,
+    resize_square,
+)
 from components.errors import UserError
-from components.records import ImageRecord
+from components.records import ImageRecord, write_records
 
 
 def test_a_batch_is_square_and_between_minus_one_and_one(
@@ -71,3 +79,23 @@ def test_memory_is_bounded(
     again = [store.pixels(image.id) for image in images]
     assert len(store.decoded) == 2
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_an_image_that_cannot_be_decoded_is_named(
+    tmp_path: Path, images: list[ImageRecord]
+) -> None:
+    whole = images[0]
+    cut = ImageRecord("cut", whole.bytes[:-40], "PNG", 12, 10, "", "image#0")
+    write_records(tmp_path / "images.parquet", ImageRecord, [cut])
+    with pytest.raises(UserError, match="image cut cannot be read") as caught:
+        ImageStore([tmp_path / "images.parquet"], 16).batch(["cut"])
+    assert caught.value.why.startswith("broken-image")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (37, 5)])
+def test_any_mode_and_shape_becomes_a_square_of_rgb(mode: str, size: tuple[int, int]) -> None:
+    buffer = io.BytesIO()
+    Image.new(mode, size).save(buffer, "PNG")
+    pixels = resize_square(buffer.getvalue(), 16, "a")
+    assert (pixels.shape, pixels.dtype) == ((16, 16, 3), np.uint8)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.cards import Card
-from components.config import EvaluateParams, Params, validate
+from components.config import EvaluateParams, Params
 from components.errors import UserError
 from components.evaluation.baselines import fit_baseline
 from components.evaluation.examine import (
@@ -22,6 +22,7 @@ from components.evaluation.predict import Answerer, candidate_sets
 from components.evaluation.summary import BLANK, FULL, summarize
 from components.profiles.overlay import read_profile
 from components.records import Example, ImageRecord, Prediction
+from components.schema import validate
 from tests.components.evaluation.conftest import ask, choose, infer, make_example
 
 LoadCard = Callable[[str], Card]

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from components.cards import Card
-from components.config import Params, validate
+from components.config import Params
 from components.dataset.collate import pad
 from components.dataset.images import ImageStore
+from components.errors import UserError
 from components.evaluation.predict import (
     Answer,
     Answerer,
@@ -28,6 +29,7 @@ from components.lineage import write_manifest
 from components.model.weights import save_model
 from components.profiles.overlay import read_profile
 from components.records import Example, ImageRecord, write_records
+from components.schema import validate
 from components.tasks.encoding import encode_example
 from components.tasks.registry import TASKS
 from tests.components.evaluation.conftest import (
@@ -201,6 +203,20 @@ def test_progress_is_told_up_to_the_last(answerer: Answerer) -> None:
     assert told == [4, 8, 9]
 
 
+def test_long_questions_are_cut_and_counted_or_refused(
+    answerer: Answerer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    examples = choose()
+    long = replace(examples[0], source=examples[0].source * 50)
+    sets = [example.candidates for example in examples]
+    answers_of(answerer, [long, *examples[1:]], sets)
+    assert f"1 of {len(examples)} questions were cut" in capsys.readouterr().out
+    strict = replace(answerer, long_text="refuse")
+    answers_of(strict, [replace(e, target=e.target * 200) for e in examples], sets)
+    with pytest.raises(UserError, match="tokens over the limits"):
+        answers_of(strict, [long, *examples[1:]], sets)
+
+
 def test_a_saved_model_is_asked_as_it_was_trained(answerer: Answerer, tmp_path: Path) -> None:
     folder, words = tmp_path / "model", tmp_path / "vocabulary"
     save_model(answerer.model, folder)
@@ -209,7 +225,7 @@ def test_a_saved_model_is_asked_as_it_was_trained(answerer: Answerer, tmp_path: 
         folder,
         stage="finetune",
         identity={},
-        settings={"image_px": IMAGE_PX, "max_source_tokens": MAX_SOURCE_TOKENS},
+        settings={"image_px": IMAGE_PX, "max_source_tokens": MAX_SOURCE_TOKENS, "long_text": "cut"},
         inputs=[],
         counts={"in": 1, "out": 1},
     )

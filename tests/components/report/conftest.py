@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from components.cards import Card, Files, Published, Source
-from components.config import Params, validate
+from components.config import Params
 from components.evaluation.intervals import Interval
 from components.evaluation.metrics import METRICS
 from components.profiles.overlay import read_profile
@@ -25,6 +25,7 @@ from components.report.inputs import (
     ScaleGain,
     Scores,
 )
+from components.schema import validate
 
 SETS: dict[str, tuple[str, str, str, str, str]] = {
     "vqa_rad": ("VQA-RAD", "vqa", "train", "vqa_accuracy", "CC0 1.0"),
@@ -248,6 +249,19 @@ def make_reconstructions() -> bytes:
     return encode(strip, "PNG")
 
 
+def make_tokenizer() -> dict[str, Any]:
+    rows = {
+        name: {"images": images, "psnr_db": psnr, "ssim": ssim, "cells": 16 * images,
+               "codes_used": used, "share": used / 256, "perplexity": used / 2.5}
+        for name, images, psnr, ssim, used in (
+            ("all", 112, 19.834, 0.6412, 213), ("histology", 30, 18.2, 0.5, 90),
+            ("xray", 82, 21.417, 0.7134, 160),
+        )
+    }  # fmt: skip
+    return {"all": rows.pop("all"), "by_modality": rows, "num_codes": 256, "image_px": 32,
+            "crop": "centre", "images_fitted": 1003, "losses": [1.0, 0.5]}  # fmt: skip
+
+
 def make_audit() -> dict[str, Any]:
     return {
         "settings": {"ngram_words": 8, "image_hash_bits": 4},
@@ -305,8 +319,7 @@ def inputs(params: Params) -> ReportInputs:
         ],
         samples=make_samples(sizes[-1]),
         logs=logs,
-        tokenizer={"psnr_db": {"xray": 21.417, "histology": 18.2}, "codes_used": 213,
-                   "num_codes": 256, "perplexity": 88.1},
+        tokenizer=make_tokenizer(),
         reconstructions_png=make_reconstructions(),
         corpus=Corpus(
             articles_by_year={

@@ -161,3 +161,13 @@ def test_scores_without_bounds_are_shown_as_such(inputs: ReportInputs) -> None:
 
 def test_repeats_byte_for_byte(inputs: ReportInputs, page: str) -> None:
     assert build_report(inputs) == page
+
+
+def test_the_image_tokenizer_is_shown_by_modality(inputs: ReportInputs, page: str) -> None:
+    text = words(page)
+    assert "histology 30 18.2 0.500 90 35.2 % 36.0" in text
+    assert "xray 82 21.4 0.713 160 62.5 % 64.0" in text
+    assert "all 112 19.8 0.641 213 83.2 % 85.2" in text
+    single = {k: v for k, v in inputs.tokenizer.items() if k != "by_modality"}
+    only = single | {"by_modality": {"xray": inputs.tokenizer["by_modality"]["xray"]}}
+    assert "all 112" not in words(build_report(replace(inputs, tokenizer=only)))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.errors import UserError
 from components.records import Example
 from components.tasks.encoding import EncodedExample, encode_example
 from components.tasks.registry import TASKS
@@ -70,3 +71,29 @@ def test_limits_hold_and_lost_tokens_are_counted(
     assert encoded.source[1:-1] == whole_source[: len(encoded.source) - 2]
     assert len(encoded.prev) == len(encoded.labels) or not encoded.target
     assert [token for token in encoded.labels if token != PAD] == encoded.target
+
+
+def test_a_question_before_the_answer_is_cut_like_the_source(vocabulary: Vocabulary) -> None:
+    long = " is it?" * 50
+    encoded = encode(example("vqa", long, " yes", prefix=long), vocabulary, source=20)
+    assert len(encoded.source) == 20
+    assert len(encoded.prefix) <= 20
+    assert encoded.prefix == vocabulary.encode(long)[: len(encoded.prefix)]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words"),
+    [
+        (" a" * 50, " yes", "its source has 52 tokens, max_source_tokens is 20"),
+        (" a", " yes" * 50, "its source has 3 tokens, max_source_tokens is 20"),
+    ],
+)
+def test_what_is_too_long_is_refused_where_that_is_set(
+    vocabulary: Vocabulary, source: str, target: str, words: str
+) -> None:
+    item, task = example("caption", source, target), TASKS["caption"]
+    encode_example(item, task, vocabulary, 64, 210, long_text="refuse")
+    with pytest.raises(UserError, match=r"example 1 of set is \d+ tokens over") as caught:
+        encode_example(item, task, vocabulary, 20, 16, long_text="refuse")
+    assert words in caught.value.why
+    assert "long_text" in caught.value.next_command

@@ -20,6 +20,10 @@ from components.tokenization.vocabulary import (
 )
 
 TEXTS = ["the left lung", "the right lung", " the image", "le poumon gauche: 37 \u00b0C"] * 4
+SYMBOLS = ["<mask>", "<s>", "</s>", "<pad>", "<unk>", "<code_0>", "<code_8191>", "<bin_999>",
+           "<|endoftext|>", "madeupword0000", "\u0120", "\u0100", " ", "  ", "\n\t", "\r",
+           "\0", "\ufeff", "\ufffd", "e\u0301", "\U0001f9ec", "\u200d", "'s", "1234"]  # fmt: skip
+ANY_TEXT = st.text() | st.lists(st.sampled_from(SYMBOLS) | st.text(max_size=3)).map("".join)
 SMALL = train_vocabulary(TEXTS, num_merges=20, num_codes=8, num_bins=5)
 
 
@@ -48,7 +52,7 @@ def test_codes_and_bins_have_bounds(index: int) -> None:
         SMALL.bin_id(index)
 
 
-@given(st.text())
+@given(ANY_TEXT)
 @settings(deadline=None, max_examples=300)
 def test_any_text_comes_back(text: str) -> None:
     ids = SMALL.encode(text)
@@ -78,6 +82,35 @@ def test_text_that_looks_like_a_symbol_stays_text() -> None:
     text = "<mask> <s> </s> <code_3> <|endoftext|>"
     assert SMALL.decode(SMALL.encode(text)) == text
     assert max(SMALL.encode(text)) < SMALL.mask_id
+
+
+@given(st.text(st.characters(categories=["Cs", "Ll", "Zs"]), max_size=8))
+@settings(deadline=None)
+def test_half_a_surrogate_pair_reads_as_a_replacement(text: str) -> None:
+    ids = SMALL.encode(text)
+    mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    assert SMALL.decode(ids) == mended
+    assert SMALL.encode_many([text]) == [ids]
+
+
+def test_half_a_surrogate_pair_beside_text() -> None:
+    assert SMALL.decode(SMALL.encode("a\ud800b\udc80")) == "a\ufffdb\ufffd"
+    assert SMALL.decode(SMALL.encode("\ud83e\uddec")) == "\U0001f9ec"
+
+
+@given(st.binary(max_size=12))
+@settings(deadline=None)
+def test_bytes_that_are_no_text_read_as_the_reference_reads_them(content: bytes) -> None:
+    alphabet = bytes_to_symbols()
+    ids = [4 + SMALL.bpe.token_to_id(alphabet[byte]) for byte in content]
+    assert SMALL.decode(ids) == content.decode("utf-8", errors="replace")
+
+
+def bytes_to_symbols() -> list[str]:
+    """The symbol of each byte: printable ones stand for themselves, the rest from U+0100 on."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    spare = iter(range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(spare)) for byte in range(256)]
 
 
 def test_words_begin_at_a_space() -> None:
@@ -139,10 +172,22 @@ def test_released_ids(released: Vocabulary, text: str, ids: list[int] | None) ->
         assert encoded == ids
 
 
-def test_released_text_comes_back(released: Vocabulary) -> None:
-    @given(st.text())
-    @settings(deadline=None)
+def test_released_text_comes_back_and_is_only_text(released: Vocabulary) -> None:
+    @given(ANY_TEXT)
+    @settings(deadline=None, max_examples=200)
     def comes_back(text: str) -> None:
-        assert released.decode(released.encode(text)) == text
+        ids = released.encode(text)
+        assert released.decode(ids) == text
+        assert all(4 <= token < 50_260 for token in ids)
 
     comes_back()
+
+
+def test_every_released_bpe_id_has_one_place(released: Vocabulary) -> None:
+    assert sorted(bpe for bpe in released.order if bpe >= 0) == list(range(50_257))
+
+
+@pytest.mark.parametrize("piece", ["a", " ", "\n", "lung cancer ", "\u00e9"])
+def test_very_long_text_comes_back(released: Vocabulary, piece: str) -> None:
+    text = piece * (100_000 // len(piece))
+    assert released.decode(released.encode(text)) == text

@@ -18,13 +18,16 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from components.config import Params, validate
+from components.adapters import PROJECTIONS, WEIGHTS
+from components.config import Params
 from components.feeds import finetune_worker
 from components.lineage import read_manifest
+from components.model.weights import load_model
 from components.profiles.overlay import read_profile
 from components.records import Example, ImageRecord, write_records
-from components.runs import LOG, RunPlan, dispatch, plan_run
-from components.tokenization.vocabulary import train_vocabulary
+from components.runs import LOG, RunPlan, dispatch, plan_run, start_model
+from components.schema import validate
+from components.tokenization.vocabulary import Vocabulary, train_vocabulary
 from components.training.launch import launch
 
 EXAMPLES = Path("data/examples/toy")
@@ -167,3 +170,23 @@ def test_a_worker_s_own_words_reach_the_person(
     missing = EXAMPLES / "examples.parquet"
     assert f"error: {missing} is missing" in done.stderr.splitlines(), done.stderr
     assert not (Path(plan.out) / "manifest.json").exists()
+
+
+def test_adapters_leave_an_ordinary_model_and_their_own_file(plan: RunPlan) -> None:
+    tuned = replace(plan, settings={**plan.settings, "lora_rank": 2})
+    start = start_model(plan, Vocabulary.load(Path(plan.vocabulary))).state_dict()
+    finetune_worker(asdict(tuned))
+    model = load_model(Path(plan.out)).state_dict()
+    assert model.keys() == start.keys()
+    changed = {name for name, value in model.items() if not torch.equal(value, start[name])}
+    assert changed and {name.split(".")[-2] for name in changed} <= set(PROJECTIONS)
+    assert set(load_file(Path(plan.out) / WEIGHTS)) and not any("lora" in name for name in model)
+
+
+def test_a_frozen_trunk_keeps_weights_and_statistics(plan: RunPlan) -> None:
+    start = start_model(plan, Vocabulary.load(Path(plan.vocabulary))).state_dict()
+    finetune_worker(asdict(replace(plan, settings={**plan.settings, "freeze_trunk": True})))
+    model = load_model(Path(plan.out)).state_dict()
+    trunk = {name for name in start if name.startswith("encoder.embed_images.")}
+    assert all(torch.equal(model[name], start[name]) for name in trunk)
+    assert not torch.equal(model["encoder.image_proj.weight"], start["encoder.image_proj.weight"])

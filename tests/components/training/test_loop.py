@@ -21,6 +21,7 @@ class TinyBatch:
     prev_BT: Tensor
     labels_BT: Tensor
     weight_B: Tensor
+    allowed_BTV: None = None
     images_B3HW: Tensor | None = None
     image_mask_B: Tensor | None = None
     code_mask_B: Tensor | None = None

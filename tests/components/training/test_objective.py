@@ -7,42 +7,127 @@ import math
 import pytest
 import torch
 
-from components.training.objective import drop_worst, range_mask, token_losses
+import components.training.losses as losses_module
+from components.dataset.collate import Batch
+from components.model.config import model_config
+from components.model.model import UnifiedModel
+from components.training.losses import (
+    disagreement,
+    drop_worst,
+    log_probabilities,
+    range_mask,
+    smoothed_losses,
+)
+from components.training.objective import Objective, batch_loss, loss_size
 from components.training.schedule import polynomial_decay
 
 
 def test_plain_loss_is_cross_entropy() -> None:
     logits, labels = torch.randn(7, 11), torch.randint(0, 11, (7,))
-    loss, nll = token_losses(logits, labels)
+    loss, nll = smoothed_losses(log_probabilities(logits), labels)
     torch.testing.assert_close(loss.mean(), torch.nn.functional.cross_entropy(logits, labels))
     torch.testing.assert_close(loss, nll)
 
 
 def test_uniform_logits_give_log_vocabulary_whatever_the_smoothing() -> None:
-    loss, _ = token_losses(torch.zeros(3, 16), torch.tensor([0, 5, 9]), label_smoothing=0.3)
+    log_probs = log_probabilities(torch.zeros(3, 16))
+    loss, _ = smoothed_losses(log_probs, torch.tensor([0, 5, 9]), 0.3)
     torch.testing.assert_close(loss, torch.full((3,), math.log(16)))
 
 
 def test_disallowed_tokens_take_no_probability_and_no_smoothing() -> None:
     logits, labels = torch.randn(4, 12), torch.tensor([4, 5, 4, 5])
     allowed = range_mask((4, 6), 12, logits.device)
-    loss, _ = token_losses(logits, labels, label_smoothing=0.1, allowed_NV=allowed)
+    loss, _ = smoothed_losses(log_probabilities(logits, None, allowed), labels, 0.1, allowed)
     kept = torch.cat([logits[:, :4], logits[:, 4:6]], 1)
-    expected, _ = token_losses(kept, labels, label_smoothing=0.1)
+    expected, _ = smoothed_losses(log_probabilities(kept), labels, 0.1)
     torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_weights_multiply_log_probabilities() -> None:
     logits, labels = torch.randn(5, 9), torch.randint(0, 9, (5,))
-    plain, _ = token_losses(logits, labels)
-    doubled, _ = token_losses(logits, labels, weight_N=torch.full((5,), 2.0))
+    plain, _ = smoothed_losses(log_probabilities(logits), labels)
+    doubled, _ = smoothed_losses(log_probabilities(logits, torch.full((5,), 2.0)), labels)
     torch.testing.assert_close(doubled, 2 * plain)
 
 
 def test_drop_worst_keeps_the_smallest_losses() -> None:
     losses = torch.tensor([5.0, 1.0, 4.0, 2.0, 3.0])
-    kept, _ = drop_worst(losses, losses, 0.4)
-    assert sorted(kept.tolist()) == [1.0, 2.0, 3.0]
+    assert sorted(losses[drop_worst(losses, 0.4)].tolist()) == [1.0, 2.0, 3.0]
+
+
+def test_passes_that_agree_cost_nothing_and_others_do() -> None:
+    log_probs = torch.randn(4, 9).log_softmax(-1)
+    assert float(disagreement(torch.cat([log_probs, log_probs])).abs().max()) < 1e-6
+    assert (disagreement(torch.cat([log_probs, log_probs.flip(1)])) > 0).all()
+
+
+def tiny_batch(**changes: torch.Tensor) -> tuple[UnifiedModel, Batch]:
+    torch.manual_seed(0)
+    model = UnifiedModel(model_config("debug", 300, dropout=0.0, drop_path=0.0))
+    values = {
+        "source_BS": torch.randint(4, 300, (3, 6)),
+        "prev_BT": torch.randint(4, 300, (3, 5)),
+        "labels_BT": torch.tensor([[9, 8, 7, 6, 2], [9, 8, 2, 1, 1], [5, 2, 1, 1, 1]]),
+        "weight_B": torch.ones(3),
+        "images_B3HW": None, "image_mask_B": None, "code_mask_B": None,
+    }  # fmt: skip
+    return model, Batch(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rdrop", [0.0, 0.7])
+def test_chunks_change_neither_loss_nor_gradients(
+    rdrop: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = Objective(label_smoothing=0.1, rdrop=rdrop, drop_worst=0.2, token_range=(4, 200))
+    gradients = []
+    for size in (1000, 2):
+        monkeypatch.setattr(losses_module, "CHUNK_TOKENS", size)
+        model, batch = tiny_batch(weight_B=torch.tensor([1.0, 2.0, 0.5]))
+        sums = batch_loss(model, batch, objective, step=1)
+        sums.loss.backward()
+        grad = model.encoder.embed_tokens.weight.grad
+        assert grad is not None
+        gradients.append((float(sums.loss.detach()), grad))
+    assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-6)
+    torch.testing.assert_close(gradients[0][1], gradients[1][1], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("objective", "size"),
+    [
+        (Objective(), 10),
+        (Objective(ignore_eos=True), 7),
+        (Objective(ignore_prefix=2), 4),
+        (Objective(drop_worst=0.25), 7),
+        (Objective(drop_worst=0.25, drop_worst_after=1), 10),
+        (Objective(per_sample=True), 3),
+        (Objective(rdrop=1.0), 20),
+    ],
+)
+def test_sizes_are_what_the_sums_are_over(objective: Objective, size: int) -> None:
+    model, batch = tiny_batch()
+    assert batch_loss(model, batch, objective, step=1).size == size
+    assert loss_size(batch, objective, step=1) == size
+
+
+def test_what_is_ignored_has_no_part_in_the_sum() -> None:
+    model, batch = tiny_batch()
+    whole = float(batch_loss(model, batch, Objective()).loss.detach())
+    no_eos = float(batch_loss(model, batch, Objective(ignore_eos=True)).loss.detach())
+    only_eos = batch.labels_BT.where(batch.labels_BT == 2, 1)
+    _, rest = tiny_batch(labels_BT=only_eos)
+    assert whole - no_eos == pytest.approx(
+        float(batch_loss(model, rest, Objective()).loss.detach()), 1e-5
+    )
+
+
+def test_a_position_without_choice_costs_nothing() -> None:
+    only = torch.zeros(3, 5, 300, dtype=torch.bool)
+    _, batch = tiny_batch()
+    only.scatter_(2, batch.labels_BT[..., None], True)
+    model, batch = tiny_batch(allowed_BTV=only)
+    assert float(batch_loss(model, batch, Objective()).loss.detach()) == 0.0
 
 
 @pytest.mark.parametrize(

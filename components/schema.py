@@ -1,0 +1,68 @@
+"""Settings of any kind, typed at the door: strict sections, and errors that name the key."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from components.errors import UserError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """Base of every section: strict types, no unknown keys, immutable."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+def load_yaml(path: Path) -> Any:
+    """Parse a YAML file safely; UserError when it is missing or not YAML."""
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing", next_command="biomedgpt use demo") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML", why=str(error)) from None
+
+
+def validate(model: type[M], values: Any, where: str) -> M:
+    """Check values against a model; UserError lists each bad key, its value and what is allowed."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [_explain(model, item) for item in error.errors()]
+        raise UserError(
+            f"{where}: {len(lines)} bad settings", why="\n        ".join(lines)
+        ) from None
+
+
+def _explain(model: type[BaseModel], item: Any) -> str:
+    path = [str(part) for part in item["loc"]]
+    if not path:  # a rule about several keys
+        return str(item["msg"]).removeprefix("Value error, ")
+    key, found = ".".join(path), item.get("input")
+    if item["type"] == "extra_forbidden":
+        allowed = sorted(_section_keys(model, path[:-1]))
+        close = difflib.get_close_matches(path[-1], allowed, n=1)
+        hint = f"; did you mean {close[0]}?" if close else "."
+        return f"{key}: unknown key{hint} Allowed here: {', '.join(allowed)}"
+    if item["type"] == "missing":
+        return f"{key}: missing"
+    note = ""
+    if isinstance(found, str) and item["type"].startswith("float"):
+        note = " (YAML reads 1e-4 as text: write 1.0e-4)"
+    return f"{key}: {item['msg']}, not {found!r}{note}"
+
+
+def _section_keys(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,125 @@
+"""From images to codes: what is fitted, what is measured, and what the manifests record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from components.dataset.codes import training_images
+from components.errors import UserError
+from components.lineage import read_manifest
+from components.records import ImageCodes, ImageRecord, read_records, write_records
+from components.stages import fit_image_tokenizer, tokenize_images
+from components.tokenization.image import load_tokenizer, save_tokenizer
+from components.tokenization.vqgan import Vqgan, VqganConfig
+from tests.components.stages.conftest import NUM_IMAGES, Configure
+
+MODEL, CODES = Path("data/models/image_tokenizer"), Path("data/codes")
+FEW = VqganConfig(channels=4, latent=4, num_codes=8, num_blocks=1, num_groups=2)
+
+pytestmark = pytest.mark.usefixtures("workplace")
+
+
+def read_summary() -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((MODEL / "summary.json").read_text())
+    return summary
+
+
+def read_codes() -> dict[str, list[int]]:
+    return {row.image_id: row.codes for row in read_records(CODES / "codes.parquet", ImageCodes)}
+
+
+def test_a_fit_is_measured_on_images_that_it_has_not_seen(configure: Configure) -> None:
+    fit_image_tokenizer.run(configure())
+    summary = read_summary()
+    assert summary["images_fitted"] == NUM_IMAGES - 2
+    assert summary["all"]["images"] == 2
+    assert len(summary["losses"]) == 3
+    assert set(summary["by_modality"]) <= {"ct", "xray"}
+    for row in (summary["all"], *summary["by_modality"].values()):
+        assert -1 <= row["ssim"] <= 1
+        assert 1 <= row["codes_used"] <= min(8, row["cells"])
+        assert row["share"] == pytest.approx(row["codes_used"] / 8)
+        assert 1 <= row["perplexity"] <= row["codes_used"] + 1e-3
+    manifest = read_manifest(MODEL)
+    assert manifest["settings"]["seed"] == 7
+    assert manifest["settings"]["crop"] == "centre"
+    assert manifest["settings"]["start_from"] == ""
+    assert set(manifest["files"]) >= {"model.safetensors", "config.json", "reconstructions.png"}
+
+
+def test_a_given_tokenizer_is_copied_and_only_measured(
+    configure: Configure, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    save_tokenizer(Vqgan(FEW), tmp_path / "given")
+    fit_image_tokenizer.run(configure(fit_image_tokenizer={"start_from": "given"}))
+    for name in ("model.safetensors", "config.json"):
+        assert (MODEL / name).read_bytes() == (tmp_path / "given" / name).read_bytes()
+    summary = read_summary()
+    assert (summary["images_fitted"], summary["losses"]) == (0, [])
+    assert summary["all"]["images"] == 2
+    assert "given" in read_manifest(MODEL)["inputs"]
+
+
+def test_a_given_tokenizer_of_other_codes_is_refused(configure: Configure, tmp_path: Path) -> None:
+    save_tokenizer(Vqgan(FEW), tmp_path / "given")
+    params = configure(
+        fit_image_tokenizer={"start_from": "given"}, build_vocabulary={"num_codes": 9}
+    )
+    with pytest.raises(UserError, match="has 8 codes"):
+        fit_image_tokenizer.run(params)
+    assert not MODEL.exists()
+
+
+def test_without_images_to_hold_out_there_is_no_fit(configure: Configure) -> None:
+    records = training_images(["vqa_rad"])
+    write_records(Path("data/examples/vqa_rad/images.parquet"), ImageRecord, records[:1])
+    with pytest.raises(UserError, match="too few images") as caught:
+        fit_image_tokenizer.run(configure())
+    assert caught.value.why.endswith("have 1")
+
+
+@pytest.mark.parametrize("codes", ["argmax", "gumbel"])
+def test_the_manifest_of_codes_records_how_they_were_made(configure: Configure, codes: str) -> None:
+    torch.manual_seed(1)
+    save_tokenizer(Vqgan(FEW), MODEL)
+    tokenize_images.run(configure(tokenize_images={"codes": codes, "crop": "whole"}, seed=11))
+    manifest = read_manifest(CODES)
+    assert manifest["settings"] == {
+        "codes": codes, "crop": "whole", "image_px": 16, "batch": 4, "seed": 11,
+    }  # fmt: skip
+    assert manifest["counts"] == {"in": NUM_IMAGES, "out": NUM_IMAGES, "quarantined": 0}
+    assert {len(row) for row in read_codes().values()} == {4}
+    assert all(0 <= code < 8 for row in read_codes().values() for code in row)
+
+
+def test_sampled_codes_follow_the_seed_and_the_image_only(configure: Configure) -> None:
+    torch.manual_seed(1)
+    save_tokenizer(Vqgan(FEW), MODEL)
+
+    def tokenize(seed: int = 7, **settings: Any) -> dict[str, list[int]]:
+        tokenize_images.run(configure(tokenize_images=settings, seed=seed))
+        return read_codes()
+
+    sampled = tokenize(codes="gumbel")
+    assert tokenize(codes="gumbel", batch=1) == sampled
+    assert tokenize(codes="gumbel", batch=23) == sampled
+    records = training_images(["vqa_rad"])
+    write_records(Path("data/examples/vqa_rad/images.parquet"), ImageRecord, records[:4:-1])
+    fewer = tokenize(codes="gumbel")
+    assert len(fewer) == NUM_IMAGES - 5
+    assert all(sampled[name] == row for name, row in fewer.items())
+    assert tokenize(seed=8, codes="gumbel") != fewer
+    assert tokenize(codes="argmax") != fewer
+
+
+def test_a_fitted_tokenizer_can_be_loaded_and_used(configure: Configure) -> None:
+    fit_image_tokenizer.run(configure())
+    assert load_tokenizer(MODEL).config.num_codes == 8
+    tokenize_images.run(configure())
+    assert len(read_codes()) == NUM_IMAGES

@@ -1,0 +1,67 @@
+"""Where a run starts: from a checkpoint that fits this project's vocabulary and codes, or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from components.config import Params
+from components.errors import UserError
+from components.model.config import model_config
+from components.model.model import UnifiedModel
+from components.model.weights import save_model
+from components.profiles.overlay import read_profile
+from components.runs import RunPlan, plan_run, start_model
+from components.schema import validate
+from components.tokenization.vocabulary import Vocabulary, train_vocabulary
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return train_vocabulary([" is there a rib? answer"] * 3, 20, num_codes=4, num_bins=4)
+
+
+@pytest.fixture
+def plan(tmp_path: Path, vocabulary: Vocabulary) -> RunPlan:
+    """A run from a checkpoint of the right size, whose codes are of 32 px."""
+    config = model_config("debug", vocabulary.size, code_image_size=32)
+    save_model(UnifiedModel(config), tmp_path / "imported")
+    params = validate(Params, read_profile("demo"), "demo")
+    made = plan_run(
+        params,
+        "pretrain",
+        "debug",
+        params.pretrain.for_run("debug"),
+        start_from=tmp_path / "imported",
+        inputs=[],
+        out=tmp_path / "out",
+    )
+    return replace(made, code_px=32)
+
+
+def test_a_checkpoint_that_fits_starts_with_the_run_s_dropout(
+    plan: RunPlan, vocabulary: Vocabulary
+) -> None:
+    config = start_model(plan, vocabulary).config
+    assert config.dropout == plan.settings["dropout"]
+    assert config.code_image_size == 32
+
+
+def test_another_vocabulary_is_refused_with_both_sizes(
+    plan: RunPlan, vocabulary: Vocabulary
+) -> None:
+    larger = replace(vocabulary, num_bins=9)
+    with pytest.raises(UserError) as caught:
+        start_model(plan, larger)
+    assert caught.value.what == (
+        f"{plan.start_from} has {vocabulary.size} tokens, data/vocabulary has {larger.size}"
+    )
+    assert "build_vocabulary" in caught.value.next_command
+
+
+def test_codes_of_another_size_are_refused(plan: RunPlan, vocabulary: Vocabulary) -> None:
+    with pytest.raises(UserError, match="image codes of 32 px") as caught:
+        start_model(replace(plan, code_px=64), vocabulary)
+    assert "tokenize_images.image_px to 32" in caught.value.next_command
