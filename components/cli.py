@@ -1,4 +1,4 @@
-"""The library's commands: choose a profile, check the machine, find the report.
+"""The library's commands: profiles, the machine, the report, checkpoints of others.
 
 ``biomedgpt run`` and ``plan`` are added in flows/cli.py, since the library knows of no flows.
 """
@@ -28,6 +28,19 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     doctor.set_defaults(call=check_machine)
     report = commands.add_parser("report", help="print where the report is")
     report.set_defaults(call=find_report)
+    take = commands.add_parser("import", help="read a released checkpoint, safely, into a folder")
+    take.add_argument("file", type=Path, help="of fairseq, the Hugging Face port or taming")
+    take.add_argument("--to", metavar="DIR", type=Path, required=True, help="a new folder")
+    take.add_argument("--ema", action="store_true", help="take the averaged weights")
+    take.add_argument(
+        "--accept", metavar="NAME", action="append", default=[], help="a mismatch that may be"
+    )
+    take.set_defaults(call=import_file)
+    give = commands.add_parser("export", help="write a model's folder under the names of others")
+    give.add_argument("folder", type=Path, help="a folder with a model")
+    give.add_argument("--to", metavar="FILE", type=Path, required=True, help="a new file")
+    give.add_argument("--names", choices=["fairseq", "huggingface"], required=True)
+    give.set_defaults(call=export_folder)
 
 
 def run_command(parser: argparse.ArgumentParser, words: list[str] | None = None) -> int:
@@ -115,4 +128,28 @@ def find_report(_arguments: argparse.Namespace) -> int:
             f"{REPORT} is not there", why="no run has ended yet", next_command="biomedgpt run"
         )
     show(str(REPORT.resolve()))
+    return 0
+
+
+def import_file(arguments: argparse.Namespace) -> int:
+    """Import a checkpoint and print the report of its names."""
+    from components.checkpoints.importing import REPORT as KEY_REPORT
+    from components.checkpoints.importing import import_checkpoint
+    from components.checkpoints.report import describe
+
+    report = import_checkpoint(
+        arguments.file, arguments.to, averaged=arguments.ema, accept=arguments.accept
+    )
+    for line in describe(report):
+        show(line)
+    show(f"{'report':<15} {arguments.to / KEY_REPORT}")
+    return 0
+
+
+def export_folder(arguments: argparse.Namespace) -> int:
+    """Export a model and print the files."""
+    from components.checkpoints.exporting import export_checkpoint
+
+    for path in export_checkpoint(arguments.folder, arguments.to, arguments.names):
+        show(str(path))
     return 0

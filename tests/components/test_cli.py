@@ -16,6 +16,13 @@ FROZEN = {
     "use": {"profile": "positional", "--raw": "optional"},
     "doctor": {},
     "report": {},
+    "import": {
+        "file": "positional",
+        "--to": "optional",
+        "--ema": "optional",
+        "--accept": "optional",
+    },
+    "export": {"folder": "positional", "--to": "optional", "--names": "optional"},
     "run": {},
     "plan": {},
 }

@@ -1,0 +1,95 @@
+"""Export: our own checkpoint to the files that others read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from components.checkpoints.names import fairseq_tensors, huggingface_tensors
+from components.checkpoints.settings import fairseq_settings, huggingface_settings
+from components.errors import UserError
+from components.model.config import ModelConfig
+from components.model.weights import CONFIG, load_model
+
+NAMES = ("fairseq", "huggingface")
+
+
+def export_checkpoint(folder: Path, path: Path, names: str) -> list[Path]:
+    """Write a saved model under other names; return the files.
+
+    ``fairseq``: one file of torch.save. ``huggingface``: .bin or .safetensors, and the port's
+    config.json beside it. UserError where a file is there already, or the port has no such model.
+    """
+    written = [path, *([path.parent / CONFIG] if names == "huggingface" else [])]
+    for target in written:
+        if target.exists():
+            raise UserError(f"{target} is there already", next_command="name another after --to")
+    model = load_model(folder)
+    weights, config = model.state_dict(), model.config
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if names == "fairseq":
+        write_whole(path, partial(torch.save, fairseq_checkpoint(weights, config)))
+    else:
+        check_port(config)
+        write_whole(path, partial(write_flat, huggingface_tensors(weights, config), path.suffix))
+        text = json.dumps(huggingface_settings(config), indent=1, sort_keys=True)
+        written[1].write_text(text + "\n")
+    return written
+
+
+def check_port(config: ModelConfig) -> None:
+    """UserError for a model that the Hugging Face port would compute otherwise."""
+    if not config.disable_entangle:
+        raise UserError(
+            "the Hugging Face port cannot hold this model",
+            why="it was trained with positions added to the decoder's input (disable_entangle "
+            "false), which the port never does",
+            next_command="--names fairseq",
+        )
+
+
+def fairseq_checkpoint(weights: dict[str, Tensor], config: ModelConfig) -> dict[str, Any]:
+    """What fairseq's loader looks for, all of it plain data. It has not been trained on."""
+    return {
+        "args": None,
+        "cfg": {
+            "model": fairseq_settings(config),
+            "task": {"orig_patch_image_size": config.original_image_size},
+        },
+        "model": fairseq_tensors(weights, config),
+        "criterion": None,
+        "optimizer_history": [
+            {
+                "criterion_name": "",
+                "optimizer_name": "",
+                "lr_scheduler_state": {"best": None},
+                "num_updates": 0,
+            }
+        ],
+        "task_state": {},
+        "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
+        "last_optimizer_state": None,
+    }
+
+
+def write_flat(tensors: dict[str, Tensor], suffix: str, path: Path) -> None:
+    """Write tensors by name, in the format of a suffix; safetensors hold no shared storage."""
+    if suffix == ".safetensors":
+        apart = {name: value.clone() for name, value in tensors.items()}
+        save_file(apart, path, metadata={"format": "pt"})
+    else:
+        torch.save(tensors, path)
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Have a file written that appears under its name when it is whole."""
+    unfinished = path.with_name(path.name + ".partial")
+    write(unfinished)
+    unfinished.replace(path)

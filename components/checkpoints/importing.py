@@ -1,0 +1,112 @@
+"""Import: a public checkpoint to our own format, with a report of every name."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from components.checkpoints.faults import judge
+from components.checkpoints.matching import (
+    Match,
+    detect_kind,
+    match_model,
+    match_tokenizer,
+    rename,
+)
+from components.checkpoints.report import Report, make_report
+from components.checkpoints.source import Limits, Source, read_source
+from components.errors import UserError
+from components.model.config import ModelConfig
+from components.model.model import UnifiedModel
+from components.model.weights import CONFIG, blank_model, save_model
+from components.tokenization.image import save_tokenizer
+from components.tokenization.vqgan import Vqgan
+
+REPORT = "import.json"
+
+
+def import_checkpoint(
+    path: Path,
+    folder: Path,
+    *,
+    averaged: bool = False,
+    accept: Collection[str] = (),
+    limits: Limits | None = None,
+) -> Report:
+    """Write the model or image tokenizer of a file into a new folder; return the key report.
+
+    The folder appears when it is whole. ``accept`` names the faults that may be: tensors, or
+    groups of ``TOLERANCES``. UserError for a file that cannot be read, does not match, or wants
+    to run code.
+    """
+    check_absent(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        read_source(path, folder.parent, averaged=averaged, limits=limits) as source,
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=".importing-") as place,
+    ):
+        kind = detect_kind(source.tensors)
+        match = match_source(source, kind, settings_of(path, source, kind), accept)
+        judge(match.faults, accept, str(path))
+        report = make_report(path, source, kind, match)
+        made = Path(place) / "made"
+        write_match(match, made)
+        (made / REPORT).write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+        made.rename(folder)
+    return report
+
+
+def check_absent(path: Path) -> None:
+    """UserError where there is something already."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path} is there already", next_command="name another one after --to")
+
+
+def settings_of(path: Path, source: Source, kind: str) -> Mapping[str, Any]:
+    """The settings in the file; for the port, those of the config.json beside it, if there is one.
+
+    The port adds no positions to the decoder's input, whatever its config says of untangling.
+    """
+    if kind != "huggingface":
+        return source.settings
+    beside = path.parent / CONFIG
+    if not beside.is_file():
+        return {"disable_entangle": True}
+    try:
+        settings = json.loads(beside.read_text())
+    except ValueError as error:
+        raise UserError(f"{beside} is not JSON", why=str(error)) from None
+    if not isinstance(settings, dict) or "d_model" not in settings:
+        raise UserError(
+            f"{beside} lies beside the checkpoint, and is not its config",
+            next_command="move the checkpoint to a folder of its own",
+        )
+    return {**settings, "disable_entangle": True}
+
+
+def match_source(
+    source: Source, kind: str, settings: Mapping[str, Any], accept: Collection[str]
+) -> Match:
+    """Hold a source against our model or image tokenizer."""
+    if kind == "taming":
+        return match_tokenizer(source.tensors)
+    return match_model(rename(source.tensors, kind), settings, accept)
+
+
+def write_match(match: Match, folder: Path) -> None:
+    """Write a match as our own checkpoint, in float32. What it does not give is drawn, seed 0."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if isinstance(match.config, ModelConfig):
+            model = (UnifiedModel if match.fresh else blank_model)(match.config)
+            model.load_state_dict(match.tensors, strict=False)
+            save_model(model, folder)
+        else:
+            tokenizer = Vqgan(match.config)
+            tokenizer.load_state_dict(match.tensors, strict=False)
+            save_tokenizer(tokenizer, folder)
