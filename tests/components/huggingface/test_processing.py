@@ -1,0 +1,219 @@
+"""Text and images become what the pipeline makes of them; bad ones are named."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from components.dataset.images import normalise, resize_square
+from components.errors import UserError
+from components.huggingface.images import BiomedGptImageProcessor
+from components.huggingface.processing import BiomedGptProcessor
+from components.huggingface.tokenizer import BiomedGptTokenizer
+from components.lineage import write_manifest
+from components.tasks.encoding import EncodedExample
+from components.tokenization.vocabulary import BOS, EOS, PAD, Vocabulary, train_vocabulary
+
+PX = 24
+MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(vocabulary: Vocabulary, tmp_path_factory: pytest.TempPathFactory) -> object:
+    folder = tmp_path_factory.mktemp("vocabulary")
+    vocabulary.save(folder)
+    return BiomedGptTokenizer.from_pretrained(folder, model_max_length=12)
+
+
+@pytest.fixture(scope="module")
+def processor(tokenizer: BiomedGptTokenizer) -> BiomedGptProcessor:
+    return BiomedGptProcessor(BiomedGptImageProcessor(image_px=PX), tokenizer)
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (31, 20)) -> Image.Image:
+    values = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(values)
+    if mode == "I;16":
+        return Image.fromarray(values[..., 0].astype(np.uint16) * 200)
+    return image.convert("RGBA").convert("LA") if mode == "LA" else image.convert(mode)
+
+
+def as_file(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def expected(content: bytes) -> torch.Tensor:
+    return normalise(torch.from_numpy(resize_square(content, PX, "x").copy())[None])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_pixels_are_those_of_training_whatever_the_mode(mode: str) -> None:
+    image = picture(mode)
+    kind = "PNG" if mode in ("1", "L", "LA", "P", "RGB", "RGBA") else "TIFF"
+    values = BiomedGptImageProcessor(image_px=PX)(image)["pixel_values"]
+    assert torch.equal(values, expected(as_file(image, kind)))
+
+
+def test_files_bytes_pictures_and_arrays_are_alike(tmp_path: Path) -> None:
+    image = picture()
+    path = tmp_path / "scan.png"
+    path.write_bytes(as_file(image, "PNG"))
+    given = [str(path), path, path.read_bytes(), image, np.asarray(image)]
+    values = BiomedGptImageProcessor(image_px=PX)(given)["pixel_values"]
+    assert torch.equal(values, expected(path.read_bytes()).expand(5, -1, -1, -1))
+
+
+def test_a_source_without_an_image_is_grey_and_hidden() -> None:
+    features = BiomedGptImageProcessor(image_px=PX)([picture(), None])
+    assert features["image_mask"].tolist() == [True, False]
+    assert not features["pixel_values"][1].any()
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b"", "empty-image"),
+        (b"no image", "unknown-image-format"),
+        (picture(size=(90, 90)), "too-many-pixels"),
+        (as_file(picture(size=(90, 90)), "PNG"), "too-many-pixels"),
+        (np.zeros((4, 4, 3)), "unknown-array"),
+        ("no/such/file.png", "No such file"),
+    ],
+    ids=["empty", "text", "large picture", "large file", "float array", "absent"],
+)
+def test_an_image_that_cannot_be_used_is_named(bad: object, why: str) -> None:
+    images = BiomedGptImageProcessor(image_px=PX, max_pixels=5000)
+    with pytest.raises(UserError, match="image 1 of the batch") as error:
+        images([picture(), bad])
+    assert why in str(error.value)
+
+
+def test_text_is_written_and_encoded_as_the_tasks_do(
+    processor: BiomedGptProcessor, vocabulary: Vocabulary
+) -> None:
+    inputs = processor(text=["Is it a CT? ", "left"])
+    question = [BOS, *vocabulary.encode(" is it a ct?"), EOS]
+    answer = [BOS, *vocabulary.encode(" left"), EOS]
+    padded = answer + [PAD] * (len(question) - len(answer))
+    assert inputs["input_ids"].tolist() == [question, padded]
+    assert inputs["attention_mask"].tolist() == [
+        [int(i != PAD) for i in row] for row in (question, padded)
+    ]
+
+
+def test_text_as_given_is_left_alone(processor: BiomedGptProcessor, vocabulary: Vocabulary) -> None:
+    inputs = processor(text="Left", as_given=True)
+    assert inputs["input_ids"].tolist() == [[BOS, *vocabulary.encode("Left"), EOS]]
+
+
+def test_a_long_source_is_cut_and_keeps_its_end(processor: BiomedGptProcessor) -> None:
+    ids = processor(text="yes no " * 20)["input_ids"][0].tolist()
+    assert len(ids) == 12
+    assert ids[-1] == EOS
+
+
+def test_targets_are_those_of_an_encoded_example(
+    processor: BiomedGptProcessor, vocabulary: Vocabulary
+) -> None:
+    questions, answers = ["Is it a CT?", "side?"], ["yes", "left no"]
+    inputs = processor(text=questions, prompt=questions, text_target=answers)
+    for row, (question, answer) in enumerate(zip(questions, answers, strict=True)):
+        prefix, target = vocabulary.encode(f" {question.lower()}"), vocabulary.encode(f" {answer}")
+        example = EncodedExample([], prefix, [*target, EOS], 0)
+        length = len(example.prev)
+        assert inputs["decoder_input_ids"][row, :length].tolist() == example.prev
+        labels = [-100 if label == PAD else label for label in example.labels]
+        assert inputs["labels"][row, :length].tolist() == labels
+        assert set(inputs["labels"][row, length:].tolist()) <= {-100}
+
+
+def test_prompts_of_different_lengths_are_refused(processor: BiomedGptProcessor) -> None:
+    with pytest.raises(UserError, match="different lengths"):
+        processor(text=["yes", "no"], prompt=["yes", "is it a ct of the chest?"])
+
+
+def test_as_many_images_as_texts_are_needed(processor: BiomedGptProcessor) -> None:
+    with pytest.raises(UserError, match="2 images for 1 texts"):
+        processor(images=[picture(), picture()], text="yes")
+
+
+BYTES = train_vocabulary(["yes no </s> <code_5>"] * 3, num_merges=40, num_codes=16, num_bins=8)
+
+
+@pytest.fixture(scope="module")
+def spelling(tmp_path_factory: pytest.TempPathFactory) -> BiomedGptTokenizer:
+    folder = tmp_path_factory.mktemp("spelling")
+    BYTES.save(folder)
+    return BiomedGptTokenizer.from_pretrained(folder)
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_any_text_comes_back(spelling: BiomedGptTokenizer, text: str) -> None:
+    ids = spelling(text)["input_ids"]
+    assert ids == [BOS, *BYTES.encode(text), EOS]
+    assert spelling.decode(ids, skip_special_tokens=True) == text
+
+
+@pytest.mark.parametrize("text", ["</s>", "<code_5>", "<mask>", "a <pad> <bin_3><s>"])
+def test_special_ids_never_come_out_of_text(spelling: BiomedGptTokenizer, text: str) -> None:
+    ids = spelling(text, add_special_tokens=False)["input_ids"]
+    assert all(4 <= i < BYTES.mask_id for i in ids)
+
+
+def test_ids_and_their_names(spelling: BiomedGptTokenizer) -> None:
+    assert len(spelling) == spelling.vocab_size == BYTES.size
+    assert spelling.convert_tokens_to_ids(["<code_5>", "<bin_3>", "<mask>"]) == [
+        BYTES.code_id(5),
+        BYTES.bin_id(3),
+        BYTES.mask_id,
+    ]
+    assert spelling.decode([BOS, *BYTES.encode("yes"), BYTES.code_id(5), EOS, PAD]) == (
+        "<s>yes<code_5></s><pad>"
+    )
+
+
+def test_saving_and_reading_give_the_same(processor: BiomedGptProcessor, tmp_path: Path) -> None:
+    processor.save_pretrained(tmp_path)
+    again = BiomedGptTokenizer.from_pretrained(tmp_path)
+    assert again.vocabulary.order == processor.tokenizer.vocabulary.order
+    assert again.model_max_length == 12
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json"}
+
+
+def trained_folder(folder: Path, vocabulary: Path) -> Path:
+    settings = {"image_px": PX, "max_source_tokens": 9}
+    counts = {"in": 0, "out": 0}
+    write_manifest(
+        folder, stage="finetune", identity={}, settings=settings, inputs=[vocabulary], counts=counts
+    )
+    return folder
+
+
+def test_a_trained_folder_says_how_it_is_to_be_asked(
+    vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    vocabulary.save(tmp_path / "vocabulary")
+    model = trained_folder(tmp_path / "model", tmp_path / "vocabulary")
+    processor = BiomedGptProcessor.from_folder(model, tmp_path / "vocabulary")
+    inputs = processor(images=picture(), text="yes no " * 20)
+    assert inputs["pixel_values"].shape == (1, 3, PX, PX)
+    assert inputs["input_ids"].shape == (1, 9)
+
+
+def test_another_vocabulary_than_the_models_is_refused(
+    vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    vocabulary.save(tmp_path / "vocabulary")
+    model = trained_folder(tmp_path / "model", tmp_path / "vocabulary")
+    BYTES.save(tmp_path / "vocabulary")
+    with pytest.raises(UserError, match="another vocabulary"):
+        BiomedGptProcessor.from_folder(model, tmp_path / "vocabulary")
