@@ -133,8 +133,18 @@ class Encoder(nn.Module):
             x_BND = layer(x_BND, bias)
         return Encoded(self.layer_norm(x_BND), padding, positions)
 
+    def embed_ids(self, ids_BT: Tensor) -> Tensor:
+        """Rows of the token matrix, (B, T, D).
+
+        On a CPU their gradient is sparse, and is added to the dense one of the output projection:
+        a dense one of its own would be a second and third matrix of the vocabulary's size.
+        """
+        table = self.embed_tokens
+        sparse = ids_BT.device.type == "cpu" and not torch.compiler.is_compiling()
+        return F.embedding(ids_BT, table.weight, table.padding_idx, sparse=sparse)
+
     def _embed_text(self, source_BS: Tensor) -> Tensor:
-        x_BSD = self.embed_tokens(source_BS) + self.type_embedding.weight[TEXT]
+        x_BSD = self.embed_ids(source_BS) + self.type_embedding.weight[TEXT]
         embedded: Tensor = self.dropout(self.layernorm_embedding(x_BSD))
         return embedded
 

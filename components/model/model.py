@@ -75,7 +75,7 @@ class UnifiedModel(nn.Module):
         if code_mask_B is None:
             self._check_length(prev_RT, "target")
         check_ids(prev_RT, self.config.vocabulary_size, "target")
-        embedded_RTD = self.encoder.embed_tokens(prev_RT)
+        embedded_RTD = self.encoder.embed_ids(prev_RT)
         features: Tensor = self.decoder(embedded_RTD, prev_RT, encoded, code_mask_B, cache)
         return features
 
