@@ -117,8 +117,8 @@ def test_one_article_is_revised_one_retracted_and_one_lacks_a_picture(
     retracted = [stem for stem, record in records.items() if record["is_retracted"]]
     assert retracted == ["PMC90000007.1"]
     corpus = build(tmp_path / "no citations", pmc)
-    bare = {figure.pmcid for figure in corpus.figures if not figure.image_id}
-    assert bare == {"PMC90000005"}
+    bare = [reject.origin for reject in corpus.rejects if reject.reason == "no-image"]
+    assert len(bare) == 1 and "#PMC90000005.1/" in bare[0]
     versions = {a.pmcid: a.version for a in corpus.articles if a.kind == "fulltext"}
     assert versions["PMC90000002"] == 2 and "PMC90000007" not in versions
     assert all(figure.mentions and figure.caption for figure in corpus.figures)
