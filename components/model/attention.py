@@ -46,19 +46,26 @@ class Attention(nn.Module):
         if rows != sources:
             q_BHTd = _fold(q_BHTd, rows // sources)
             bias = bias.repeat(1, 1, rows // sources, 1)
-        out = F.scaled_dot_product_attention(
-            q_BHTd,
-            keys,
-            values,
-            attn_mask=bias.to(q_BHTd.dtype),
-            dropout_p=self.dropout if self.training else 0.0,
-            scale=self.scaling,
-        )
+        out = self._weigh(q_BHTd, keys, values, bias.to(q_BHTd.dtype))
         if rows != sources:
             out = _unfold(out, rows // sources)
         out = out * self.c_attn[:, None, None]
         merged: Tensor = self.out_proj(out.transpose(1, 2).flatten(2))
         return merged
+
+    def _weigh(self, q_BHTd: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+        """Values weighed by softmax(scaling * q k + bias), (B, H, T, d).
+
+        Torch's fused kernels for CPUs give a bias no gradient; its fallback goes over the scores
+        five times more often than these lines.
+        """
+        dropout = self.dropout if self.training else 0.0
+        if bias.requires_grad and q_BHTd.device.type == "cpu":
+            scores = (q_BHTd * self.scaling) @ keys.transpose(-1, -2)
+            return F.dropout(scores.add_(bias).softmax(-1), dropout, self.training) @ values
+        return F.scaled_dot_product_attention(
+            q_BHTd, keys, values, attn_mask=bias, dropout_p=dropout, scale=self.scaling
+        )
 
     def _heads(self, x_BND: Tensor) -> Tensor:
         b, n, _ = x_BND.shape

@@ -12,7 +12,6 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from components.errors import UserError
@@ -20,6 +19,7 @@ from components.model.config import ModelConfig
 from components.model.decoder import Cache, Decoder
 from components.model.encoder import Encoded, Encoder
 from components.model.ids import check_ids
+from components.model.projection import project_rows
 
 
 class UnifiedModel(nn.Module):
@@ -85,9 +85,19 @@ class UnifiedModel(nn.Module):
         """A cache for decoding step by step, up to ``max_length`` positions."""
         return self.decoder.start(encoded, max_length, code_mask_B)
 
+    def token_matrix(self) -> Tensor:
+        """The tied token matrix (V, D), to project with; call it before ``encode``.
+
+        Autograd works from the last operation to the first: the gradient of a view that was made
+        first comes last, and takes those of the looked-up rows into itself. Made later, it would
+        be copied for each of them.
+        """
+        weight = self.encoder.embed_tokens.weight
+        return weight.view_as(weight)
+
     def project(self, features: Tensor) -> Tensor:
         """Features (..., D) to logits (..., V), with the tied token matrix."""
-        return F.linear(features, self.encoder.embed_tokens.weight)
+        return project_rows(features, self.encoder.embed_tokens.weight)
 
     def forward(
         self,

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.overrides import TorchFunctionMode
 
-from components.errors import UserError
+from components.errors import UserError, damaged
 from components.model.config import ModelConfig
 from components.model.model import UnifiedModel
 
@@ -29,14 +30,17 @@ def save_model(model: UnifiedModel, folder: Path) -> None:
 def load_model(folder: Path, **changes: Any) -> UnifiedModel:
     """Read a model saved by ``save_model``; ``changes`` override config values such as dropout.
 
-    Raises UserError when a file is missing or names and shapes do not match exactly.
+    Raises UserError when a file is missing or damaged, or names and shapes do not match exactly.
     """
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing", next_command="dvc repro")
     config = ModelConfig.from_json((folder / CONFIG).read_text(), **changes)
     model = blank_model(config)
-    tensors = load_file(folder / WEIGHTS)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise damaged(folder / WEIGHTS, str(error)) from None
     check_names(model, tensors, folder / WEIGHTS)
     model.load_state_dict(tensors)
     return model

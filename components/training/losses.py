@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 NUM_SPECIALS = 4
@@ -47,8 +47,8 @@ class TokenLosses:
         return TokenLosses(self.loss_CM[:, indices], self.nll_CM[:, indices], agreement)
 
 
-def chunked_losses(model: nn.Module, features_CMD: Tensor, targets: Targets) -> TokenLosses:
-    """The losses of features, through ``model.project``, CHUNK_TOKENS rows of logits at a time.
+def chunked_losses(matrix_VD: Tensor, features_CMD: Tensor, targets: Targets) -> TokenLosses:
+    """The losses of features, through the token matrix, CHUNK_TOKENS rows of logits at a time.
 
     Where there is more than one chunk, the backward pass computes each chunk's logits again
     instead of keeping all of them.
@@ -56,11 +56,11 @@ def chunked_losses(model: nn.Module, features_CMD: Tensor, targets: Targets) -> 
     num_passes, num = features_CMD.shape[:2]
     size = max(CHUNK_TOKENS // num_passes, 1)
     if num <= size:
-        return _chunk_losses(model, features_CMD, targets, slice(None))
+        return _chunk_losses(matrix_VD, features_CMD, targets, slice(None))
     chunks = [
         checkpoint(
             _chunk_losses,
-            model,
+            matrix_VD,
             features_CMD[:, begin : begin + size],
             targets,
             slice(begin, begin + size),
@@ -78,10 +78,10 @@ def chunked_losses(model: nn.Module, features_CMD: Tensor, targets: Targets) -> 
 
 
 def _chunk_losses(
-    model: nn.Module, features_CMD: Tensor, targets: Targets, rows: slice
+    matrix_VD: Tensor, features_CMD: Tensor, targets: Targets, rows: slice
 ) -> TokenLosses:
     num_passes = features_CMD.shape[0]
-    logits_NV: Tensor = model.project(features_CMD.flatten(0, 1))  # type: ignore[operator]
+    logits_NV = F.linear(features_CMD.flatten(0, 1), matrix_VD)
     weight = None if targets.weight_M is None else targets.weight_M[rows].repeat(num_passes)
     allowed = None
     if targets.allowed_MV is not None:

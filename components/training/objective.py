@@ -106,8 +106,9 @@ def batch_loss(
         label_smoothing=objective.label_smoothing,
         token_range=objective.token_range,
     )
+    matrix_VD = model.token_matrix()  # type: ignore[operator]  # before the pass: see there
     features_CBTD = _run(model, batch, objective, generator)
-    losses = chunked_losses(model, features_CBTD[:, counts_BT], targets)
+    losses = chunked_losses(matrix_VD, features_CBTD[:, counts_BT], targets)
     if _drops(objective, step):  # decided on the first pass
         losses = losses.keep(drop_worst(losses.loss_CM[0], objective.drop_worst))
     loss = losses.loss_CM.sum()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from components.errors import UserError
 from components.model.config import SIZES, ModelConfig, model_config
 from components.model.model import UnifiedModel
+from components.model.projection import project_rows
 from components.model.weights import WEIGHTS, load_model, save_model
 
 PUBLIC = {"small": "tiny", "medium": "medium", "base": "base", "large": "large", "xlarge": "huge"}
@@ -147,3 +148,25 @@ def test_initialisation_follows_the_reference(std: float) -> None:
     table = model.encoder.token_rel_pos_table_list[0].weight
     assert float(table.detach().std()) == pytest.approx(std, rel=0.2)
     assert float(model.encoder.layers[0].self_attn.c_attn.detach().sum()) == 4
+
+
+@pytest.mark.parametrize("shape", [(1,), (5,), (2, 3), (16,), (17,)])
+@torch.no_grad()
+def test_a_projection_of_few_rows_is_the_same_product(shape: tuple[int, ...]) -> None:
+    matrix, features = torch.randn(300, 24), torch.randn(*shape, 24)
+    found = project_rows(features, matrix)
+    torch.testing.assert_close(found, features @ matrix.T, atol=1e-5, rtol=1e-5)
+
+
+def test_looked_up_tokens_and_the_projection_share_one_gradient() -> None:
+    model, source = tiny(), torch.tensor([[5, 6, 5]])
+    matrix = model.token_matrix()
+    features = model.decode(torch.tensor([[0, 7]]), model.encode(source))
+    (features @ matrix.T).square().mean().backward()
+    shared = model.encoder.embed_tokens.weight.grad
+    other = tiny()
+    other.encoder.embed_ids = other.encoder.embed_tokens.forward  # type: ignore[method-assign]
+    other(source, torch.tensor([[0, 7]])).square().mean().backward()
+    wanted = other.encoder.embed_tokens.weight.grad
+    assert shared is not None and wanted is not None and not shared.is_sparse
+    torch.testing.assert_close(shared, wanted, atol=1e-6, rtol=1e-5)

@@ -44,8 +44,8 @@ class TinyModel(nn.Module):
     def decode(self, prev_BT: Tensor, encoded_BD: Tensor, _: object) -> Tensor:
         return self.dropout(self.encoder.embed_tokens(prev_BT) + encoded_BD[:, None])
 
-    def project(self, features: Tensor) -> Tensor:
-        return features @ self.encoder.embed_tokens.weight.T
+    def token_matrix(self) -> Tensor:
+        return self.encoder.embed_tokens.weight
 
 
 class TinySource:
