@@ -87,5 +87,5 @@ def _unfold(out: Tensor, n: int) -> Tensor:
 
 
 def gelu(x: Tensor) -> Tensor:
-    """Exact GELU, computed in float32 as the reference does."""
-    return F.gelu(x.float()).type_as(x)
+    """Exact GELU, computed in float32 or better, as the reference does."""
+    return F.gelu(x.to(torch.promote_types(x.dtype, torch.float32))).type_as(x)

@@ -99,12 +99,12 @@ def _chunk_losses(
 def log_probabilities(
     logits_NV: Tensor, weight_N: Tensor | None = None, allowed_NV: Tensor | None = None
 ) -> Tensor:
-    """Log-probabilities (N, V) in float32, -inf where a token is not allowed, times the weights.
+    """Log-probabilities (N, V) times the weights, in float32 or better; -inf where not allowed.
 
     ``allowed_NV`` (bool, broadcastable) removes tokens before the softmax, as the reference does
     for answer tries and code ranges.
     """
-    logits_NV = logits_NV.float()
+    logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
     if allowed_NV is not None:
         logits_NV = logits_NV.masked_fill(~allowed_NV, -torch.inf)
     log_probs_NV = logits_NV.log_softmax(-1)
