@@ -57,8 +57,9 @@ demo: install
 	@$(BIN)/biomedgpt use demo
 	@$(BIN)/biomedgpt run
 
-real: install
+real:
 	@test -n '$(RAW)' || { echo 'error: name your folder: make real RAW=/path/to/raw/files'; exit 2; }
+	@$(MAKE) install
 	@$(BIN)/biomedgpt use real --raw '$(RAW)'
 	@$(BIN)/biomedgpt run
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -54,7 +56,7 @@ class Source(Section):
     how_to_get: str
     citation: str
     downloads: list[Download] = Field(
-        default_factory=list, description="its files one by one, where url is not itself a file"
+        description="its files one by one, where url is not itself a file"
     )
 
 
@@ -75,7 +77,10 @@ class Published(Section):
 
 
 class Card(Section):
-    """A data set of a known kind of task, or what else is brought: text, instructions, a BPE."""
+    """A data set of a known kind of task, or what else is brought: text, instructions, a BPE.
+
+    What DVC follows has no default: it must stand in the file, though empty.
+    """
 
     name: str
     title: str
@@ -88,24 +93,34 @@ class Card(Section):
     folders: list[str] = Field(min_length=1, description="names it may have under acquire.root")
     files: dict[str, Files]
     reader: str
-    options: dict[str, str] = Field(default_factory=dict, description="what the reader is told")
+    options: dict[str, str] = Field(description="what the reader is told")
     official_splits: list[Literal["train", "validation", "test"]]
     answers: dict[str, str] = Field(
-        default_factory=dict, description="raw label to answer text; the answer set, if fixed"
+        description="raw label to answer text; the answer set, if fixed"
     )
     candidates: Literal["fixed", "train", "options", "none"]
-    modality: str = ""
+    modality: str
     metrics: list[str]
-    recipe: dict[str, float | int | bool] = Field(default_factory=dict)
+    recipe: dict[str, float | int | bool]
     published: list[Published] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _check_candidates(self) -> Card:
+    def _check_answers(self) -> Card:
+        if self.task not in SOURCE_TASKS and not self.metrics:
+            raise ValueError("metrics is empty: name at least one, the first is the headline")
         if self.candidates == "fixed" and not self.answers:
             raise ValueError(
                 "candidates is fixed: answers must name them, raw label to answer text"
             )
         return self
+
+    def facts(self, *keys: str) -> dict[str, Any]:
+        """What the card says under these keys (``source.url`` steps inside), for a manifest.
+
+        The rest of a card may be corrected, and nothing that was made of these is stale.
+        """
+        values = self.model_dump()
+        return {key: reduce(getitem, key.split("."), values) for key in keys}
 
     def find(self, root: Path, role: str) -> list[Path]:
         """Files of a role under the raw folder, sorted; the first pattern that matches counts.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.errors import UserError
+from components.errors import UserError, refusals_told
 
 REPORT = Path("data/report/index.html")
 USER_ERROR = 2
@@ -48,7 +48,8 @@ def run_command(parser: argparse.ArgumentParser, words: list[str] | None = None)
     arguments = parser.parse_args(words)
     call: Callable[[argparse.Namespace], int] = arguments.call
     try:
-        return call(arguments)
+        with refusals_told():
+            return call(arguments)
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         return USER_ERROR
@@ -63,6 +64,7 @@ def use_profile(arguments: argparse.Namespace) -> int:
     """Rewrite params.yaml."""
     from components.profiles.overlay import write_params
 
+    check_project()
     params = write_params(arguments.profile, raw=arguments.raw)
     show(f"params.yaml now holds the profile {params.profile}")
     show(f"  sizes     {', '.join(params.sizes)}")
@@ -76,6 +78,7 @@ def check_machine(_arguments: argparse.Namespace) -> int:
     """Print one line per check; status 1 when one of them stops the pipeline."""
     from components.doctor import examine
 
+    check_project()
     findings = examine(Path.cwd())
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
@@ -85,44 +88,29 @@ def check_machine(_arguments: argparse.Namespace) -> int:
     return int(any(finding.level == "FAIL" for finding in findings))
 
 
+def check_project() -> None:
+    """UserError outside the project's root, before a command makes or misses a file there."""
+    if Path("dvc.yaml").is_file() or Path(".dvc").is_dir():
+        return
+    above = next((folder for folder in Path.cwd().parents if (folder / "dvc.yaml").is_file()), None)
+    raise UserError(
+        "this folder is not the project's root",
+        why=f"{Path.cwd()} holds no dvc.yaml",
+        next_command=f"cd {above}" if above else "change to the folder that you cloned",
+    )
+
+
 def check_settings() -> None:
-    """UserError for a mistake in params.yaml, in a card that it names, or in a size's name.
+    """UserError for a mistake in params.yaml, in a card that it names, or in a size's name."""
+    from components.checks import examine_settings
 
-    DVC tells of a key that is missing, but not of one that nobody reads.
-    """
-    from components.cards import SOURCE_TASKS, load_card
-    from components.config import load_params
-    from components.evaluation.metrics import find_metric
-    from components.model.config import model_config
-    from components.readers.registry import check_reader
-
-    params = load_params()
-    for name in params.sources:
-        load_card(name)
-    for name in params.datasets:
-        card = load_card(name)
-        if card.task in SOURCE_TASKS:
-            raise UserError(
-                f"datasets in params.yaml names {name}, which is no data set of a task",
-                why=f"data/cards/{name}.yaml is a source ({card.task})",
-                next_command="name it under sources instead",
-            )
-        check_reader(card)
-        for metric in card.metrics:
-            find_metric(metric)
-    for section in (params.pretrain, params.finetune, params.instruct):
-        for size in section.overrides:
-            model_config(size)
-    for size in params.sizes:
-        model_config(size)
-        for name in params.datasets:
-            params.finetune.for_run(size, load_card(name).recipe)
-        params.pretrain.for_run(size)
-        params.instruct.for_run(size)
+    check_project()
+    examine_settings()
 
 
 def find_report(_arguments: argparse.Namespace) -> int:
     """Print the report's path."""
+    check_project()
     if not REPORT.is_file():
         raise UserError(
             f"{REPORT} is not there", why="no run has ended yet", next_command="biomedgpt run"

@@ -13,7 +13,11 @@ from components.schema import Section, load_yaml, validate
 STAGE_SOURCES = ("pubmed", "pmc_oa", "biomed_vital")
 RELEASED_BPE = "bpe"  # the source that is read where build_vocabulary.text is files
 PARAMS_FILE = Path("params.yaml")
-MAX_POSITIONS = 1024  # of every size (components/model/config.py)
+# Of every size (components/model/config.py): tokens, and cells along a side of the image's grid.
+MAX_POSITIONS, MAX_CELLS = 1024, 42
+CELL_PX, CODE_PX = 16, 8  # side of a cell, and of what one image code stands for
+MAX_CODES_SIDE = 31  # its square, with bos before it, fits the positions
+MAX_SEED = 2**31 - 1  # what every generator of random numbers takes
 
 
 class ComputeParams(Section):
@@ -71,7 +75,10 @@ class PrepareParams(Section):
 class FitImageTokenizerParams(Section):
     """The VQ-GAN's width, and how it is fitted; or where a finished one lies."""
 
-    start_from: str = Field(description="a folder with a tokenizer, or empty: one is fitted")
+    start_from: str = Field(
+        description="a folder with a tokenizer, or empty: one is fitted. DVC follows the name "
+        "alone: give a folder whose content changed another name"
+    )
     channels: int = Field(ge=4, multiple_of=4)
     latent: int = Field(ge=1)
     image_px: int = Field(ge=8, multiple_of=8)
@@ -84,7 +91,7 @@ class FitImageTokenizerParams(Section):
 class TokenizeImagesParams(Section):
     """Which part of an image becomes codes, and how they are picked."""
 
-    image_px: int = Field(ge=8, multiple_of=8)
+    image_px: int = Field(ge=8, multiple_of=8, le=MAX_CODES_SIDE * CODE_PX)
     crop: Literal["centre", "whole"]
     codes: Literal["argmax", "gumbel"]
     batch: int = Field(ge=1)
@@ -119,7 +126,7 @@ class TrainingParams(Section):
     dropout: float = Field(ge=0, lt=1)
     drop_path: float = Field(ge=0, lt=1)
     ema_decay: float = Field(ge=0, lt=1, description="0 turns the average off")
-    image_px: int = Field(ge=16)
+    image_px: int = Field(ge=16, le=MAX_CELLS * CELL_PX)
     max_source_tokens: int = Field(ge=16, le=MAX_POSITIONS)
     max_target_tokens: int = Field(ge=2, le=MAX_POSITIONS)
     log_every: int = Field(ge=1)
@@ -151,7 +158,10 @@ class MixtureParams(Section):
 class PretrainParams(TrainingParams):
     """Pretraining: the mixture of streams, and where it starts from."""
 
-    start_from: str = Field(description="a folder with a checkpoint, or empty: from scratch")
+    start_from: str = Field(
+        description="a folder with a checkpoint, or empty: from scratch. DVC follows the name "
+        "alone: give a folder whose content changed another name"
+    )
     mixture: MixtureParams
     sampled_patches: int = Field(ge=0, description="0 keeps all")
     mask_ratio: float = Field(gt=0, lt=1)
@@ -172,7 +182,7 @@ class EvaluateParams(Section):
     beam: int = Field(ge=1)
     length_penalty: float = Field(ge=0)
     no_repeat_ngram: int = Field(ge=0, description="0 allows repetition")
-    max_target_tokens: int = Field(ge=2)
+    max_target_tokens: int = Field(ge=2, le=MAX_POSITIONS - 1)  # bos stands before them
     conditions: list[Literal["full", "blank"]]
     bootstrap: int = Field(ge=100)
     confidence: float = Field(gt=0, lt=1)
@@ -191,7 +201,7 @@ class Params(Section):
     """
 
     profile: str
-    seed: int
+    seed: int = Field(ge=0, le=MAX_SEED)
     sizes: list[str]
     datasets: list[str]
     sources: list[str] = Field(description="raw sources beyond the data sets")

@@ -17,6 +17,7 @@ from components.errors import UserError
 MIN_DISK_GB = 10
 MIN_MEMORY_GB = 6
 GB = 1e9
+Level = Literal["OK", "WARN", "FAIL"]
 OTHERS = 0o077  # permission bits of everybody but the owner
 
 
@@ -24,7 +25,7 @@ OTHERS = 0o077  # permission bits of everybody but the owner
 class Finding:
     """One line: how serious, about what, in which words, and how to mend it."""
 
-    level: Literal["OK", "WARN", "FAIL"]
+    level: Level
     subject: str
     words: str
     mend: str = ""
@@ -35,7 +36,7 @@ def examine(root: Path) -> list[Finding]:
     return [
         check_python(sys.version_info[:2]),
         check_torch(),
-        check_gpu(),
+        check_gpu(read_device(root / "params.yaml")),
         check_disk(shutil.disk_usage(root).free),
         check_memory(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
         check_writable(root),
@@ -63,17 +64,28 @@ def check_torch() -> Finding:
         return Finding("FAIL", "torch", "not installed", "make install")
 
 
-def check_gpu() -> Finding:
-    """An NVIDIA GPU that torch can use; the demo needs none."""
+def read_device(path: Path) -> str:
+    """What params.yaml says under compute.device; ``auto`` where it cannot be read."""
+    try:
+        return load_params(path).compute.device
+    except UserError:
+        return "auto"
+
+
+def check_gpu(wanted: str) -> Finding:
+    """An NVIDIA GPU that torch can use; the demo needs none, ``compute.device: cuda`` does."""
     import torch
 
     if torch.cuda.is_available():
         memory_gb = torch.cuda.get_device_properties(0).total_memory / GB
         return Finding("OK", "gpu", f"{torch.cuda.get_device_name(0)}, {memory_gb:.0f} GB")
     if shutil.which("nvidia-smi"):
-        return Finding(
-            "WARN", "gpu", "there is one, but torch was built without CUDA", "make clean install"
-        )
+        words = "there is one, but torch was built without CUDA"
+        level: Level = "FAIL" if wanted == "cuda" else "WARN"
+        return Finding(level, "gpu", words, "make clean install")
+    if wanted == "cuda":
+        words = "none, and compute.device in params.yaml is cuda"
+        return Finding("FAIL", "gpu", words, "set compute.device to auto in params.yaml")
     return Finding("OK", "gpu", "none; training runs on the CPU, for the smallest sizes only")
 
 

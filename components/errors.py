@@ -1,5 +1,20 @@
 """The one error that a person is meant to read."""
 
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# What a machine refuses, and no code can mend: rights, a full disk, a file where a folder must be
+# or the other way round.
+REFUSALS = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
+    | {errno.EISDIR}
+)
+
 
 class UserError(Exception):
     """What happened, where, why, and the next command, in words that need no traceback.
@@ -16,3 +31,34 @@ class UserError(Exception):
         if next_command:
             lines.append(f"  next: {next_command}")
         super().__init__("\n".join(lines))
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """Turn what the machine refuses (REFUSALS) into a UserError with the path and the reason."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        raise UserError(
+            f"{error.filename or 'a file'} cannot be read or written",
+            why=error.strerror or str(error),
+            next_command="biomedgpt doctor, which looks at rights and free space",
+        ) from error
+
+
+def damaged(path: Path, why: str) -> UserError:
+    """The error for a file of a product that is there and is not whole.
+
+    It names the stage that made the file, which the manifest beside it tells.
+    """
+    try:
+        manifest = json.loads(path.with_name("manifest.json").read_bytes())
+        identity = manifest["identity"]
+        parts = [identity[key] for key in ("size", "dataset", "source") if key in identity]
+        stage = "@".join([manifest["stage"], *filter(None, ["-".join(parts)])])
+        command = f"dvc repro --force --single-item {stage}"
+    except (OSError, ValueError, KeyError, TypeError):  # no product of a stage, or damaged as well
+        command = "make or fetch it again"
+    return UserError(f"{path} is damaged", why=why, next_command=command)

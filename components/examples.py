@@ -10,7 +10,8 @@ from pathlib import Path
 
 from components.cards import Card
 from components.config import PrepareParams
-from components.lineage import check_share
+from components.errors import UserError
+from components.lineage import QUARANTINE, check_share
 from components.readers.images import BadImage, check_image
 from components.records import (
     SPLITS,
@@ -44,6 +45,24 @@ class Prepared:
     def check(self, folder: Path, limit: float, what: str) -> None:
         """UserError when the share of faulty records is above ``limit``; they lie in ``folder``."""
         check_share(folder, self.num_in - self.num_over_limit, self.faults(), limit, what)
+
+    def check_splits(self, folder: Path, needed: tuple[str, ...], what: str) -> None:
+        """UserError where a split that is needed has no example; the rejects lie in ``folder``."""
+        counts = Counter(example.split for example in self.examples)
+        empty = [split for split in needed if not counts[split]]
+        if not empty:
+            return
+        write_records(folder / QUARANTINE, Reject, self.rejects)
+        reasons = Counter(reject.reason for reject in self.rejects).most_common(3)
+        given = ", ".join(f"{counts[split]} {split}" for split in SPLITS)
+        raise UserError(
+            f"{what}: no {' and no '.join(empty)} example",
+            why=f"{self.num_in} records in: {given}, {len(self.rejects)} left out"
+            + "".join(f"; {reason} ({num})" for reason, num in reasons)
+            + (f". All: {folder / QUARANTINE}" if reasons else ""),
+            next_command="look at the raw files of that split, or, where it is derived, raise "
+            "prepare.derived_test in params.yaml or bring more records",
+        )
 
     @property
     def num_over_limit(self) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +20,9 @@ from rich.progress import (
 )
 
 PLAIN_EVERY_S = 5.0
+EVERY_S = "BIOMEDGPT_PROGRESS_EVERY_S"  # environment: a flow that draws bars asks for more lines
+
+T = TypeVar("T")
 
 
 class Advance(Protocol):
@@ -35,17 +39,27 @@ def say(text: str) -> None:
 
 @contextmanager
 def show_progress(label: str, total: int) -> Iterator[Advance]:
-    """Yield a function to call as work gets done; prints how long it took at the end."""
+    """Yield a function to call as work gets done; prints how long it took at the end.
+
+    Speed is measured from the first call on: a run that goes on from a checkpoint begins late.
+    """
     started = time.monotonic()
     console = Console(file=sys.stdout)
     if console.is_terminal:
         with _bar(console) as progress:
-            task = progress.add_task(label, total=total, note="")
-            yield lambda done, note="": progress.update(task, completed=done, note=note)
+            yield _moving_bar(progress, label, total)
     else:
-        yield _plain_lines(console, label, total, started)
+        yield _plain_lines(console, label, total)
     took = f"{label}: done in {time.monotonic() - started:.1f} s"
     console.print(took, highlight=False, markup=False)
+
+
+def follow(label: str, items: Sequence[T]) -> Iterator[T]:
+    """The items one by one, with the progress of whoever takes them."""
+    with show_progress(label, len(items)) as advance:
+        for done, item in enumerate(items, 1):
+            yield item
+            advance(done)
 
 
 def _bar(console: Console) -> Progress:
@@ -60,17 +74,40 @@ def _bar(console: Console) -> Progress:
     )
 
 
-def _plain_lines(console: Console, label: str, total: int, started: float) -> Advance:
-    last = started
+def _moving_bar(progress: Progress, label: str, total: int) -> Advance:
+    task = progress.add_task(label, total=total, note="")
+    begun = False
 
     def advance(done: int, note: str = "") -> None:
-        nonlocal last
+        nonlocal begun
+        if not begun:
+            progress.reset(task, completed=done)
+        begun = True
+        progress.update(task, completed=done, note=note)
+
+    return advance
+
+
+def _plain_lines(console: Console, label: str, total: int) -> Advance:
+    every_s = float(os.environ.get(EVERY_S, PLAIN_EVERY_S))
+    last = time.monotonic()
+    first: tuple[int, float] | None = None
+
+    def advance(done: int, note: str = "") -> None:
+        nonlocal last, first
         now = time.monotonic()
-        if now - last >= PLAIN_EVERY_S:
+        first = first or (done, now)
+        if now - last >= every_s:
             last = now
-            left_s = (now - started) / max(done, 1) * (total - done)
-            text = f"{label}: {done}/{total}, {left_s:.0f} s left {note}".rstrip()
-            console.print(text, highlight=False, soft_wrap=True, markup=False)
+            text = f"{label}: {done}/{total}, {_tell_left(*first, done, now, total)} {note}"
+            console.print(text.rstrip(), highlight=False, soft_wrap=True, markup=False)
             sys.stdout.flush()
 
     return advance
+
+
+def _tell_left(before: int, since: float, done: int, now: float, total: int) -> str:
+    """``24 s left``, or that nobody knows yet."""
+    if done <= before:
+        return "time left unknown"
+    return f"{(now - since) / (done - before) * (total - done):.0f} s left"

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.errors import UserError
+from components.errors import UserError, damaged
 
 T = TypeVar("T")
 SPLITS = ("train", "validation", "test")
@@ -236,7 +236,7 @@ def _batches(records: Iterable[T], size: int) -> Iterator[list[T]]:
 def read_records(path: Path, kind: type[T]) -> Iterator[T]:
     """Yield the records of a Parquet file, batch by batch.
 
-    Raises UserError when the file is missing or lacks a column of the written schema.
+    Raises UserError when the file is missing, damaged, or lacks a column of the written schema.
     """
     if not path.is_file():
         raise UserError(
@@ -245,13 +245,20 @@ def read_records(path: Path, kind: type[T]) -> Iterator[T]:
             next_command="dvc repro",
         )
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    with pq.ParquetFile(path) as file:
-        absent = [name for name in names if name not in file.schema_arrow.names]
-        if absent:
-            raise UserError(f"{path} lacks the columns {absent}", next_command="dvc repro --force")
-        for batch in file.iter_batches(batch_size=1024, columns=names):
-            for row in batch.to_pylist():
-                yield kind(**row)
+    try:
+        with pq.ParquetFile(path) as file:
+            absent = [name for name in names if name not in file.schema_arrow.names]
+            if absent:
+                raise UserError(
+                    f"{path} lacks the columns {absent}", next_command="dvc repro --force"
+                )
+            for batch in file.iter_batches(batch_size=1024, columns=names):
+                for row in batch.to_pylist():
+                    yield kind(**row)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the machine's fault; of a broken page Arrow tells by OSError without a number
+        raise damaged(path, str(error)) from None
 
 
 def count_records(path: Path) -> int:

@@ -17,6 +17,7 @@ import torch
 
 from components.adapters import AdapterSettings, add_adapters, merge_adapters, save_adapters
 from components.config import Params, TrainingParams
+from components.devices import pick_device
 from components.errors import UserError
 from components.lineage import hash_code, hash_product, write_manifest
 from components.model.config import ModelConfig, model_config
@@ -65,9 +66,9 @@ def plan_run(
     dataset: str = "",
 ) -> RunPlan:
     """Fill a plan from params.yaml; ``device: auto`` is settled here."""
-    device = params.compute.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device: str = params.compute.device
+    if device == "auto" or not params.compute.workers:  # a cluster's workers may have another
+        device = pick_device(device)
     name = "-".join(part for part in (stage, size, dataset) if part)
     return RunPlan(
         stage=stage,

@@ -15,18 +15,40 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """Base of every section: strict types, no unknown keys, immutable."""
+    """Base of every section: strict types, finite numbers, no unknown keys, immutable."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping, where PyYAML keeps the last one silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in lines:
+                words = f"the key {key.value!r} stands twice, first in line {lines[key.value]}"
+                raise yaml.MarkedYAMLError(problem=words, problem_mark=key.start_mark)
+            lines[key.value] = key.start_mark.line + 1
+        return super().construct_mapping(node, deep)
 
 
 def load_yaml(path: Path) -> Any:
-    """Parse a YAML file safely; UserError when it is missing or not YAML."""
+    """Parse a YAML file safely; UserError when it is missing, not UTF-8, or not YAML.
+
+    A key that stands twice is no YAML either: the error names it and its lines.
+    """
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 (a SafeLoader)
     except FileNotFoundError:
         raise UserError(f"{path} is missing", next_command="biomedgpt use demo") from None
-    except yaml.YAMLError as error:
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8", why=str(error), next_command="save it as UTF-8 in your editor"
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none, too
         raise UserError(f"{path} is not YAML", why=str(error)) from None
 
 
@@ -36,9 +58,8 @@ def validate(model: type[M], values: Any, where: str) -> M:
         return model.model_validate(values)
     except ValidationError as error:
         lines = [_explain(model, item) for item in error.errors()]
-        raise UserError(
-            f"{where}: {len(lines)} bad settings", why="\n        ".join(lines)
-        ) from None
+        what = "1 bad setting" if len(lines) == 1 else f"{len(lines)} bad settings"
+        raise UserError(f"{where}: {what}", why="\n        ".join(lines)) from None
 
 
 def _explain(model: type[BaseModel], item: Any) -> str:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.config import load_params
+from flows.display import Bars, show_bars
 from flows.graph import make_plan
 from flows.process import stop_commands
 from flows.stage import run_stage
@@ -46,7 +47,8 @@ def run_stages(blocks: Collection[str], upstream: dict[str, list[str]] | None) -
         logging.getLogger(name).addFilter(_is_news)
     listen_to_interrupts(True)
     started = time.monotonic()
-    results = run_in_order(upstream, load_params().compute.parallel_stages)
+    with show_bars() as bars:
+        results = run_in_order(upstream, load_params().compute.parallel_stages, bars)
     show_results(results, time.monotonic() - started)
     failed = [result for result in results if result.status == "failed"]
     if failed:
@@ -55,8 +57,8 @@ def run_stages(blocks: Collection[str], upstream: dict[str, list[str]] | None) -
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Drop Prefect's closing lines: each stage's line, with its seconds, says it already."""
-    return not record.getMessage().startswith("Finished in state")
+    """Drop Prefect's closing lines: each stage's line, and its error at the end, say it already."""
+    return not record.getMessage().startswith(("Finished in state", "Task run failed with"))
 
 
 def listen_to_interrupts(listen: bool) -> None:
@@ -68,7 +70,7 @@ def listen_to_interrupts(listen: bool) -> None:
     signal.pthread_sigmask(how, {signal.SIGINT})
 
 
-def run_in_order(upstream: dict[str, list[str]], num_parallel: int) -> list[Result]:
+def run_in_order(upstream: dict[str, list[str]], num_parallel: int, bars: Bars) -> list[Result]:
     """Run each stage when those before it are done. What builds on a failed stage is skipped."""
     logger = get_run_logger()
     sorter = TopologicalSorter(upstream)
@@ -80,6 +82,7 @@ def run_in_order(upstream: dict[str, list[str]], num_parallel: int) -> list[Resu
         waiting += sorter.get_ready()
         while waiting and len(running) < num_parallel:
             stage = waiting.pop(0)
+            bars.begin(stage)
             running[run_stage.submit(stage)] = (stage, time.monotonic())
         if not running:
             break
@@ -89,6 +92,7 @@ def run_in_order(upstream: dict[str, list[str]], num_parallel: int) -> list[Resu
             _stop_stages(running)
             raise
         stage, begun = running.pop(future)
+        bars.end(stage)
         result = _read_result(stage, future, time.monotonic() - begun)
         results.append(result)
         logger.info(

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 GRACE_S = 10.0
+NUM_KEPT = 10_000  # lines; training says for weeks how far it is
 POLL_S = 0.05
 
 _running: set[subprocess.Popen[str]] = set()
@@ -19,7 +21,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Finished:
-    """How a command ended: its exit status, its lines, and whether its time was up."""
+    """How a command ended: its exit status, its last lines, and whether its time was up."""
 
     status: int
     lines: list[str]
@@ -55,7 +57,7 @@ def run_command(
     timer = threading.Timer(time_limit_s, end)
     timer.daemon = True
     timer.start()
-    lines: list[str] = []
+    lines: deque[str] = deque(maxlen=NUM_KEPT)
     try:
         for line in process.stdout or ():
             lines.append(line.rstrip())
@@ -65,7 +67,7 @@ def run_command(
         timer.cancel()
         with _lock:
             _running.discard(process)
-    return Finished(status, lines, timed_out.is_set())
+    return Finished(status, list(lines), timed_out.is_set())
 
 
 def stop_commands() -> int:

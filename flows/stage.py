@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,11 @@ from prefect.states import Completed, Failed
 
 from flows.process import Finished, run_command
 
-LOCK_HELD = "Unable to acquire lock"
+# DVC's two locks: on the project, for a moment, and on each file that a running stage uses.
+LOCK_HELD, FILE_HELD = "Unable to acquire lock", "is busy, it is being blocked by"
+HOLDER = "  (PID "  # how DVC begins the line that names whoever holds a file
+LOCK_WORDS = (LOCK_HELD, FILE_HELD, HOLDER, "If there are no processes with such PIDs")
+WAIT_S, LONGEST_WAIT_S = 2.0, 8.0  # Ctrl-C is heard after a wait, not within it
 TIME_LIMIT_S = 21 * 24 * 3600.0  # the largest size trains for weeks
 NUM_LAST_LINES = 20
 USER_ERROR = "error in stage "  # how a door begins what a person is meant to read
@@ -41,6 +46,14 @@ def is_news(line: str) -> bool:
     return bool(line) and not line.startswith(CHATTER) and CLEARED not in line
 
 
+def find_holder(lines: Sequence[str]) -> str:
+    """Who holds the lock that DVC failed on; empty where it failed on none."""
+    if not any(LOCK_HELD in line or FILE_HELD in line for line in lines):
+        return ""
+    named = [line.strip() for line in lines if line.startswith(HOLDER)]
+    return "; ".join(named) or "another DVC command"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a stage; ``words`` are its own last lines when it failed."""
@@ -52,20 +65,47 @@ class Outcome:
 def reproduce(
     stage: str, tell: Callable[[str], None], time_limit_s: float = TIME_LIMIT_S
 ) -> Outcome:
-    """Run ``dvc repro`` for one stage alone, and say what became of it."""
+    """Run ``dvc repro`` for one stage alone, and say what became of it.
+
+    Waits, as long as the stage may take, while another DVC command holds a file of the stage:
+    what that command makes meanwhile is then up to date.
+    """
+    deadline, pause_s = time.monotonic() + time_limit_s, WAIT_S
+    told = ran = False
+
+    def hear(line: str) -> None:
+        nonlocal ran
+        ran = ran or line.startswith("Running stage ")
+        if is_news(line) and not any(words in line for words in LOCK_WORDS):
+            tell(line)
+
+    while True:
+        finished = _ask_dvc(stage, hear, time_limit_s)
+        holder = find_holder(finished.lines) if finished.status > 0 else ""
+        if not holder or time.monotonic() + pause_s > deadline:
+            break
+        if not told:
+            tell(f"waits for {holder}")
+        told = True
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_WAIT_S)
+    if holder:
+        return Outcome("failed", f"stopped: for {time_limit_s:.0f} s in the way was {holder}")
+    if finished.status != 0:
+        return Outcome("failed", explain_failure(finished, time_limit_s))
+    return Outcome("ran" if ran else "cached")
+
+
+def _ask_dvc(stage: str, hear: Callable[[str], None], time_limit_s: float) -> Finished:
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     # `python` in dvc.yaml is this very interpreter, whether or not its environment is activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    finished = run_command(
+    return run_command(
         command,
-        lambda line: tell(line) if is_news(line) else None,
+        hear,
         time_limit_s=time_limit_s,
         environment={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
     )
-    if finished.status != 0:
-        return Outcome("failed", explain_failure(finished, time_limit_s))
-    ran = any(line.startswith("Running stage ") for line in finished.lines)
-    return Outcome("ran" if ran else "cached")
 
 
 def explain_failure(finished: Finished, time_limit_s: float) -> str:
@@ -82,19 +122,7 @@ def explain_failure(finished: Finished, time_limit_s: float) -> str:
     return "\n".join(words)
 
 
-def lock_was_held(_task: Any, _task_run: Any, state: State[Any]) -> bool:
-    """Whether a stage failed on DVC's lock alone: the one failure worth a second try."""
-    return LOCK_HELD in (state.message or "")
-
-
-@task(
-    name="stage",
-    task_run_name="{stage}",
-    cache_policy=NO_CACHE,
-    retries=5,
-    retry_delay_seconds=3,
-    retry_condition_fn=lock_was_held,
-)
+@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE)
 def run_stage(stage: str, time_limit_s: float = TIME_LIMIT_S) -> State[Any]:
     """One stage as a Prefect task run that carries the stage's name and streams its lines."""
     outcome = reproduce(stage, get_run_logger().info, time_limit_s)

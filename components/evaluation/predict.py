@@ -17,6 +17,7 @@ from components.cards import Card
 from components.config import Params
 from components.dataset.collate import pad
 from components.dataset.images import ImageStore, blank_images
+from components.devices import pick_device
 from components.evaluation.summary import BLANK
 from components.generation.beam import search
 from components.generation.candidates import score_candidates
@@ -58,9 +59,7 @@ class Answerer:
 def load_answerer(folder: Path, vocabulary: Path, params: Params) -> Answerer:
     """A finished training product, asked at the resolution and length that it was trained at."""
     trained, settings = read_manifest(folder)["settings"], params.evaluate
-    device = params.compute.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = pick_device(params.compute.device)
     return Answerer(
         model=load_model(folder).to(device).eval(),
         vocabulary=Vocabulary.load(vocabulary),

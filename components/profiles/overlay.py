@@ -30,9 +30,10 @@ def write_params(profile: str, *, raw: str | None = None, target: Path = PARAMS_
     values = read_profile(profile)
     if raw is not None:
         folder = Path(raw).expanduser()
-        if not folder.is_dir():
+        if not raw.strip() or not folder.is_dir():  # an empty path is the current folder
             raise UserError(
-                f"{raw} is not a folder", next_command=f"biomedgpt use {profile} --raw FOLDER"
+                f"--raw {raw!r} is not a folder",
+                next_command=f"biomedgpt use {profile} --raw FOLDER",
             )
         local = {"root": str(folder.resolve()), "state": describe_folder(folder)}
         changes = {"acquire": {"mode": "local", **local}}

@@ -13,6 +13,7 @@ from components.pubmed.markup import Element, plain_text
 from components.records import Reject
 
 YEAR = re.compile(r"\b(1[5-9]|20)\d{2}\b")
+NUMBER = re.compile(r"[0-9]{1,9}")  # what a 32-bit column holds
 RETRACTED_TITLE = re.compile(r"^\W*(RETRACTED\b|(?i:retracted( article| paper)?\s*[:\]]))")
 RETRACTED_TYPES = frozenset({"Retracted Publication"})
 NOTICE_TYPES = frozenset({"Retraction of Publication", "Retraction Notice"})
@@ -62,7 +63,7 @@ def read_pmid(element: Element | None) -> tuple[str, int]:
     if element is None:
         return "", 1
     version = element.get("Version") or "1"
-    return (element.text or "").strip(), int(version) if version.isdigit() else 1
+    return (element.text or "").strip(), int(version) if NUMBER.fullmatch(version) else 1
 
 
 def parse_citation(element: Element, name: str) -> Citation | Reject:
@@ -75,8 +76,8 @@ def parse_citation(element: Element, name: str) -> Citation | Reject:
     medline = element if inner is None else inner
     pmid, version = read_pmid(medline.find("PMID"))
     article = medline.find("Article")
-    if not pmid.isdigit() or article is None:
-        detail = "no PMID" if not pmid.isdigit() else f"PMID {pmid} has no Article"
+    if not NUMBER.fullmatch(pmid) or article is None:
+        detail = f"PMID {pmid} has no Article" if NUMBER.fullmatch(pmid) else "no PMID"
         return Reject(f"{name}#{pmid or 'unknown'}", "broken-citation", detail)
     types = [plain_text(node) for node in article.iterfind("PublicationTypeList/PublicationType")]
     title = plain_text(article.find("ArticleTitle"))

@@ -15,13 +15,14 @@ from pathlib import Path
 from components.config import IngestPubmedParams
 from components.errors import UserError
 from components.lineage import hash_bytes, hash_file
+from components.progress import follow
 from components.pubmed.citation import Citation
 from components.pubmed.figures import attach_image
+from components.pubmed.licences import CITATION_LICENCE
 from components.pubmed.medline import Deletion, read_citations
 from components.pubmed.pmc import FullText, read_article
 from components.records import Article, Figure, ImageRecord, Reject
 
-CITATION_LICENCE = "NLM terms"
 NUMBERED = re.compile(r"(\d{2})n(\d+)")
 # Reasons that are rules about what becomes text, not faults of the record: the stage's limit on
 # quarantined records does not count them.
@@ -132,7 +133,7 @@ def find_article_files(root: Path) -> list[Path]:
 def collect_citations(files: list[Path], root: Path, corpus: Corpus) -> dict[str, Citation]:
     """The citation that holds for each PMID; what is superseded, deleted or broken is rejected."""
     current: dict[tuple[str, int], Citation] = {}
-    for path in files:
+    for path in follow("ingest_pubmed citation files", files):
         for item in read_citations(path, path.relative_to(root).as_posix()):
             if isinstance(item, Deletion):
                 corpus.num_deletions += 1
@@ -160,7 +161,7 @@ def collect_citations(files: list[Path], root: Path, corpus: Corpus) -> dict[str
 def collect_fulltexts(files: list[Path], root: Path, corpus: Corpus) -> list[FullText]:
     """The highest version of each article; its figures count as read, whatever becomes of it."""
     newest: dict[str, FullText] = {}
-    for path in files:
+    for path in follow("ingest_pubmed article files", files):
         corpus.num_in += 1
         found = read_article(path, root)
         if isinstance(found, Reject):

@@ -1,4 +1,4 @@
-"""What a JATS article says about its licence, in one short name."""
+"""What an article says about its licence, in one short name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from components.pubmed.markup import Element, plain_text
 
 UNKNOWN = "unknown"
+CITATION_LICENCE = "NLM terms"  # of a citation that states no copyright of its own
+PUBLISHER = "copyright stated by the publisher"
 CC_URL = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/?(\d\.\d)?", re.IGNORECASE)
 CC_WORDS = re.compile(r"creative\s+commons|\bCC[ -]BY\b", re.IGNORECASE)
 CONDITIONS = (
@@ -14,6 +16,12 @@ CONDITIONS = (
     ("-ND", re.compile(r"no-?\s?deriv", re.IGNORECASE)),
     ("-SA", re.compile(r"share-?\s?alike", re.IGNORECASE)),
 )
+
+
+def name_kind(licence: str) -> str:
+    """A licence that has a name, as it is; PUBLISHER for a journal's line of copyright."""
+    named = ("", UNKNOWN, CITATION_LICENCE, "CC0", "public domain")
+    return licence if licence in named or licence.startswith("CC BY") else PUBLISHER
 
 
 def find_licence(meta: Element) -> str:

@@ -23,7 +23,8 @@ from components.pubmed.markup import Element, plain_text
 from components.pubmed.prose import read_blocks
 from components.records import Article, Figure, Reject
 
-VERSIONED = re.compile(r"PMC(\d+)\.(\d+)")
+VERSIONED = re.compile(r"PMC(\d+)\.(\d{1,9})")
+YEAR = re.compile(r"[0-9]{4}")
 RETRACTION_TYPES = frozenset({"retraction", "partial-retraction"})
 RETRACTED_RELATIONS = frozenset({"retracted-article", "retraction-forward"})
 CONCERN_RELATIONS = frozenset({"object-of-concern", "expression-of-concern"})
@@ -63,7 +64,7 @@ def read_article(path: Path, root: Path) -> FullText | Reject:
         metadata = _read_metadata(path, root)
     except etree.XMLSyntaxError as error:
         return Reject(name, "broken-xml", str(error)[:200])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Reject(name, "broken-metadata", str(error)[:200])
     if article is None:
         return Reject(name, "not-an-article", "no JATS article element")
@@ -133,7 +134,7 @@ def _identify(path: Path, front: Element, metadata: dict[str, Any]) -> tuple[str
     number = str(metadata.get("pmcid") or "") or _read_id(front, "pmcid") or _read_id(front, "pmc")
     digits = re.search(r"\d+", number) or (re.search(r"\d+", found.group(1)) if found else None)
     version = metadata.get("version")
-    if not isinstance(version, int):
+    if isinstance(version, bool) or not isinstance(version, int):
         version = int(found.group(2)) if found else 1
     return (f"PMC{digits.group()}" if digits else ""), version
 
@@ -146,8 +147,17 @@ def _read_metadata(path: Path, root: Path) -> dict[str, Any]:
             values = json.loads(candidate.read_bytes())
             if not isinstance(values, dict):
                 raise ValueError(f"{candidate.name} is not a JSON object")
+            _check_metadata(values)
             return values
     return {}
+
+
+def _check_metadata(values: dict[str, Any]) -> None:
+    """ValueError for what no column can hold: half a character, or a version beyond 32 bits."""
+    json.dumps(values, ensure_ascii=False).encode()
+    version = values.get("version")
+    if isinstance(version, int) and not 0 <= version < 2**31:
+        raise ValueError(f"version is {version}")
 
 
 def _read_id(front: Element, kind: str) -> str:
@@ -168,7 +178,7 @@ def _read_journal(article: Element) -> str:
 def _read_year(front: Element) -> int:
     """The earliest year among the publication dates."""
     years = (plain_text(node) for node in front.iterfind("pub-date/year"))
-    return min((int(year) for year in years if year.isdigit()), default=0)
+    return min((int(year) for year in years if YEAR.fullmatch(year)), default=0)
 
 
 def _read_language(article: Element) -> str:

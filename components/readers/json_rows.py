@@ -29,6 +29,8 @@ def read_json_records(path: Path, name: str) -> Iterator[Found]:
     holds one object per line. Raises UserError when the file holds no object at all.
     """
     content = path.read_bytes()
+    if b"\0" in content[:4]:  # no JSON in UTF-8 begins so, any in UTF-16 does
+        raise unreadable(path, "it is in UTF-16 or UTF-32; save it as UTF-8")
     if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
         yield from _read_list(path, content, name)
     else:

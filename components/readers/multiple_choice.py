@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from components.cards import Card
+from components.readers.columns import ExpectedColumns
 from components.readers.files import find_split_files
 from components.readers.json_rows import read_json_records
-from components.readers.values import BadValue, as_text
+from components.readers.values import BadValue, as_text, pick
 from components.records import RawRow, Reject
 
 COLUMNS = ("opa", "opb", "opc", "opd")
@@ -23,15 +24,20 @@ def read_multiple_choice_rows(card: Card, root: Path) -> Iterator[RawRow | Rejec
     """Yield a row per question: its options in order, and the text of the right one.
 
     Explanations are not read: they give the answer away. ``options.category`` names the column
-    of the subject. A question without a label, with an empty option, or with a label that names
-    no option is a Reject.
+    of the subject, and MedMCQA's own files must have it: UserError where none of a file's records
+    does. A question without a label, with an empty option, or with a label that names no option is
+    a Reject.
     """
+    category = card.options.get("category", "")
     for file in find_split_files(card, root):
+        expected = ExpectedColumns({"category": category} if category else {})
         for number, record in read_json_records(file.path, file.name):
             origin = f"{file.name}#{number}"
             if isinstance(record, Reject):
                 yield record
                 continue
+            if not _is_normalised(record):
+                expected.see(record)
             try:
                 fields = _read_fields(record)
             except BadValue as bad:
@@ -42,13 +48,18 @@ def read_multiple_choice_rows(card: Card, root: Path) -> Iterator[RawRow | Rejec
                 split=file.split,
                 fields=fields,
                 origin=origin,
-                category=str(record.get(card.options.get("category", "")) or "").strip(),
+                category=str(pick(record, category) or "").strip(),
             )
+        expected.check(file.path, card.name)
+
+
+def _is_normalised(record: Mapping[str, Any]) -> bool:
+    return "options" in record
 
 
 def _read_fields(record: Mapping[str, Any]) -> dict[str, str | list[str]]:
     question = as_text(record.get("question"), "question")
-    options, answer = _read_normalised(record) if "options" in record else _read_medmcqa(record)
+    options, answer = _read_normalised(record) if _is_normalised(record) else _read_medmcqa(record)
     return {"question": question, "context": "", "options": options, "answer": answer}
 
 

@@ -37,7 +37,7 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
 OPTIONS: dict[str, frozenset[str]] = {
     "table": frozenset(
-        {"id", "image", "image_folder", "image_suffix", "keep", "category", "group", "modality"}
+        {"image", "image_folder", "image_suffix", "keep", "category", "group", "modality"}
     ),
     "npz": frozenset(),
     "openi_xml": frozenset({"sections"}),

@@ -16,6 +16,7 @@ from typing import Any
 
 from components.cards import Card
 from components.lineage import hash_bytes, hash_file
+from components.readers.columns import ExpectedColumns
 from components.readers.files import SplitFile, find_split_files, locate
 from components.readers.json_rows import Found, read_json_records, unreadable
 from components.readers.parquet_rows import read_parquet_records
@@ -45,6 +46,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "summarize": ("text", "summary"),
 }
 BY_CONTENT = "image-content"
+NAMING = ("image", "category", "group", "modality")  # options that name a column
 
 
 @dataclass
@@ -59,6 +61,12 @@ class Columns:
         """An option of the card, or ""."""
         return self.card.options.get(name, "")
 
+    def named(self) -> dict[str, str]:
+        """The columns that the card names, by option."""
+        columns = {name: self.option(name) for name in (*NAMING, *FIELDS[self.card.task])}
+        columns["keep"] = self.option("keep").partition("=")[0]
+        return {name: column for name, column in columns.items() if column not in ("", BY_CONTENT)}
+
     def value(self, record: Mapping[str, Any], name: str) -> Any:
         """The value of the column that an option names, or None."""
         column = self.option(name)
@@ -68,18 +76,23 @@ class Columns:
 def read_table_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """Yield a row per record of the card's files, or a Reject that names file and record.
 
-    Raises UserError where a file is missing, unreadable, or of an unknown format.
+    Raises UserError where a file is missing, unreadable, or of an unknown format, or where none of
+    its records has a column that the card names.
     """
     columns = Columns(card, root)
     for file in find_split_files(card, root):
         read = FORMATS.get(file.path.suffix.lower())
         if read is None:
             raise unreadable(file.path, f"known formats are {', '.join(FORMATS)}")
+        expected = ExpectedColumns(columns.named())
         for number, record in read(file.path, file.name):
             if isinstance(record, Reject):
                 yield record
-            elif _is_kept(columns, record):
+                continue
+            expected.see(record)
+            if _is_kept(columns, record):
                 yield _read_record(columns, file, number, record)
+        expected.check(file.path, card.name)
 
 
 def _is_kept(columns: Columns, record: Mapping[str, Any]) -> bool:

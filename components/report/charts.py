@@ -19,6 +19,9 @@ from components.report.axes import (
 )
 from components.report.inputs import ReportInputs
 
+MAX_BARS = 12
+UNSTATED = "not stated"
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -48,6 +51,21 @@ class Bars:
     bars: list[tuple[float, float, str, list[tuple[float, float, str]]]]
     y_ticks: list[tuple[float, str]]
     kinds: list[str]
+
+
+def rank_bars(counts: dict[str, int]) -> list[tuple[str, int]]:
+    """The most frequent first, MAX_BARS at most, the last of them for all the rest.
+
+    Nothing where every row says nothing: a single bar "not stated" tells nobody anything.
+    """
+    if not any(counts):
+        return []
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    named = [(name or UNSTATED, count) for name, count in ranked]
+    if len(named) <= MAX_BARS:
+        return named
+    rest = named[MAX_BARS - 1 :]
+    return [*named[: MAX_BARS - 1], (f"and {len(rest)} more", sum(count for _, count in rest))]
 
 
 def plot_losses(inputs: ReportInputs) -> dict[str, list[Panel]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from components.cards import Card
 from components.config import Params
 from components.evaluation.summary import compare_sizes
 from components.lineage import MANIFEST, QUARANTINE, hash_file
+from components.pubmed.licences import name_kind
 from components.records import Prediction, Reject, read_records
 from components.report.inputs import (
     Corpus,
@@ -163,7 +165,7 @@ def count_corpus(folder: Path) -> Corpus | None:
     states = articles.select(pl.col("retracted").sum(), pl.col("concern").sum()).collect()
     return Corpus(
         articles_by_year=by_year,
-        licences=_count(articles, "licence"),
+        licences=_group_licences(_count(articles, "licence")),
         num_retracted=states.item(0, 0) or 0,
         num_concern=states.item(0, 1) or 0,
         **_count_figures(folder / "figures.parquet"),
@@ -177,8 +179,16 @@ def _count_figures(path: Path) -> dict[str, Any]:
     return {
         "num_figures": figures.select(pl.len()).collect().item(),
         "figure_modalities": _count(figures, "modality"),
-        "figure_licences": _count(figures, "licence"),
+        "figure_licences": _group_licences(_count(figures, "licence")),
     }
+
+
+def _group_licences(counts: dict[str, int]) -> dict[str, int]:
+    """Counts by kind of licence, the most frequent first."""
+    grouped: Counter[str] = Counter()
+    for licence, count in counts.items():
+        grouped[name_kind(licence)] += count
+    return dict(grouped.most_common())
 
 
 def _count(table: pl.LazyFrame, column: str) -> dict[str, int]:

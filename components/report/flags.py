@@ -13,6 +13,7 @@ from components.report.pipeline import count_by_rule
 from components.report.scores import ScoreRow
 
 FEW_GROUPS = 30
+LOW_PSNR_DB, LOW_CODE_SHARE = 20.0, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,18 @@ class Flag:
     section: str
 
 
-def find_flags(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> list[Flag]:
-    """Every worry, the grave ones first."""
+def find_flags(
+    inputs: ReportInputs, scores: Sequence[ScoreRow], zero_shot: Sequence[ScoreRow]
+) -> list[Flag]:
+    """Every worry, the grave ones first: of fine-tuned and zero-shot scores, and of the data."""
     main = [row for row in scores if row.is_main]
     found = [
-        *_flag_scores(main),
+        *_flag_scores(main, "", "scores"),
+        *_flag_scores([row for row in zero_shot if row.is_main], "zero-shot", "zero-shot"),
         *_flag_coverage(inputs, main),
         *_flag_audit(inputs),
         *_flag_quarantine(inputs),
+        *_flag_tokenizer(inputs),
         *_flag_streams(inputs),
         *_flag_splits(inputs),
         *_flag_scale(inputs),
@@ -49,18 +54,23 @@ def _name(rows: Iterable[ScoreRow], keep: Callable[[ScoreRow], bool]) -> str:
     return "; ".join(f"{title} ({', '.join(names)})" for title, names in sizes.items())
 
 
-def _flag_scores(main: list[ScoreRow]) -> list[Flag]:
+def _flag_scores(main: list[ScoreRow], kind: str, section: str) -> list[Flag]:
     flags = []
     if names := _name(main, lambda row: not row.of["beats_baseline"]):
-        title = "Not above the baseline that never sees the image"
-        flags.append(Flag("red", title, names, "scores"))
+        words = "not above the baseline that never sees the image"
+        flags.append(Flag("red", _title(kind, words), names, section))
     if names := _name(main, lambda row: row.sees_images and not row.of["falls_when_blank"]):
-        title = "The image does not help: the score stays when it is blank"
-        flags.append(Flag("red", title, names, "scores"))
+        words = "the image does not help: the score stays when it is blank"
+        flags.append(Flag("red", _title(kind, words), names, section))
     if names := _name(main, lambda row: row.of["groups"] < FEW_GROUPS):
-        title = f"Fewer than {FEW_GROUPS} independent test groups: intervals are rough"
-        flags.append(Flag("note", title, names, "scores"))
+        words = f"fewer than {FEW_GROUPS} independent test groups: intervals are rough"
+        flags.append(Flag("note", _title(kind, words), names, section))
     return flags
+
+
+def _title(kind: str, words: str) -> str:
+    title = f"{kind}: {words}" if kind else words
+    return title[0].upper() + title[1:]
 
 
 def _flag_coverage(inputs: ReportInputs, main: list[ScoreRow]) -> list[Flag]:
@@ -126,6 +136,22 @@ def _flag_quarantine(inputs: ReportInputs) -> list[Flag]:
     rest = f"; and {len(lines) - 6} more" if len(lines) > 6 else ""
     detail = "; ".join(text for _, text in lines[:6]) + rest
     return [Flag("note", "Records set aside as unusable", detail, "quarantine")]
+
+
+def _flag_tokenizer(inputs: ReportInputs) -> list[Flag]:
+    held_out = inputs.tokenizer.get("all")
+    if not held_out:
+        return []
+    words = []
+    if held_out["psnr_db"] < LOW_PSNR_DB:
+        words.append(f"PSNR {held_out['psnr_db']:.1f} dB, under {LOW_PSNR_DB:g} dB")
+    if held_out["share"] < LOW_CODE_SHARE:
+        used, of = held_out["codes_used"], inputs.tokenizer["num_codes"]
+        words.append(f"{print_count(used)} of {print_count(of)} codes used, under a half")
+    if not words:
+        return []
+    detail = f"On images held out of the fit: {'; '.join(words)}."
+    return [Flag("note", "Detail is lost in image codes", detail, "tokenizer")]
 
 
 def _flag_streams(inputs: ReportInputs) -> list[Flag]:

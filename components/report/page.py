@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from components import __version__
 from components.report.axes import size_strength
-from components.report.charts import plot_losses, plot_years
+from components.report.charts import plot_losses, plot_years, rank_bars
 from components.report.figures import plot_forest, plot_scaling
 from components.report.flags import derived_splits, find_flags
 from components.report.inputs import ReportInputs
@@ -76,13 +76,14 @@ def build_report(inputs: ReportInputs) -> str:
 
 def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
     scores = list_scores(inputs, inputs.metrics)
+    zero_shot = list_scores(inputs, inputs.zero_shot)
     forests = [plot_forest(inputs, scores, unit) for unit in ("%", "x100")]
     return {
-        "verdict": write_verdict(inputs, scores),
+        "verdict": write_verdict(inputs, scores, zero_shot),
         "facts": list_facts(inputs, scores),
-        "flags": find_flags(inputs, scores),
+        "flags": find_flags(inputs, scores, zero_shot),
         "scores": scores,
-        "zero_shot": list_scores(inputs, inputs.zero_shot),
+        "zero_shot": zero_shot,
         "definitions": list_definitions(inputs),
         "forests": [plot for plot in forests if plot],
         "slopes": plot_scaling(inputs, scores),
@@ -129,6 +130,7 @@ def _make_environment(inputs: ReportInputs) -> Environment:
     }
     environment.globals |= {
         "range": print_range,
+        "rank": rank_bars,
         "share": print_share,
         "strength": lambda size: size_strength(inputs.params, size),
         "label_every": lambda num_bars: -(-num_bars // 12),

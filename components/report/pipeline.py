@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from textwrap import wrap
 from typing import Any
 
-BOX_WIDTH, BOX_HEIGHT = 154, 72
-GAP_X, GAP_Y, MARGIN = 24, 22, 2
+BOX_WIDTH, BOX_HEIGHT = 132, 88
+GAP_X, GAP_Y, MARGIN = 42, 22, 2
+NAME_CHARS = 14  # of a stage's name on one line of its box
 TRAINING = ("pretrain", "finetune", "instruct")  # their manifests count steps, not records
 
 
@@ -27,6 +29,16 @@ class Box:
     num_by_rule: int
     x: int
     y: int
+
+    @property
+    def name_lines(self) -> list[str]:
+        """The stage's name, as wide as its box."""
+        return wrap(self.stage.replace("_", " "), NAME_CHARS)
+
+    @property
+    def middle(self) -> float:
+        """Where curves begin and end."""
+        return self.y + BOX_HEIGHT / 2
 
     @property
     def trains(self) -> bool:
@@ -78,7 +90,7 @@ def draw_pipeline(manifests: Mapping[str, Mapping[str, Any]]) -> Picture | None:
             y = top + place * (BOX_HEIGHT + GAP_Y)
             boxes[stage] = _make_box(stage, manifests, x, y)
     curves = [
-        _draw_curve(boxes[parent], boxes[stage])
+        _draw_curve(boxes[parent], boxes[stage], boxes.values())
         for stage in boxes
         for parent in sorted(_direct_parents(stage, parents))
     ]
@@ -154,8 +166,30 @@ def _make_box(stage: str, manifests: Mapping[str, Mapping[str, Any]], x: int, y:
     )
 
 
-def _draw_curve(start: Box, end: Box) -> str:
-    x1, y1 = start.x + BOX_WIDTH, start.y + BOX_HEIGHT / 2
-    x2, y2 = end.x, end.y + BOX_HEIGHT / 2
-    bend = max((x2 - x1) / 2, GAP_X / 2)
-    return f"M{x1},{y1:g}C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {x2},{y2:g}"
+def _draw_curve(start: Box, end: Box, boxes: Iterable[Box]) -> str:
+    """From box to box; over the columns between them along a lane where no box is in the way."""
+    x1, x2 = start.x + BOX_WIDTH, end.x
+    lane = _find_lane(start, end, [box for box in boxes if start.x < box.x < end.x])
+    enter, leave = x1 + GAP_X, x2 - GAP_X
+    first = "" if lane == start.middle else _bend(x1, start.middle, enter, lane)
+    return f"M{x1},{start.middle:g}{first}H{leave}{_bend(leave, lane, x2, end.middle)}"
+
+
+def _find_lane(start: Box, end: Box, between: list[Box]) -> float:
+    edges = [
+        edge
+        for box in between
+        for edge in (box.y - GAP_Y / 2, box.y + BOX_HEIGHT + GAP_Y / 2)
+        if edge > 0
+    ]
+    free = [
+        lane
+        for lane in (start.middle, end.middle, *sorted(edges))
+        if all(abs(lane - box.middle) > BOX_HEIGHT / 2 for box in between)
+    ]
+    return min(free, key=lambda lane: abs(lane - start.middle), default=start.middle)
+
+
+def _bend(x1: float, y1: float, x2: float, y2: float) -> str:
+    half = (x1 + x2) / 2
+    return f"C{half:g},{y1:g} {half:g},{y2:g} {x2:g},{y2:g}"

@@ -19,17 +19,20 @@ class Verdict:
     detail: str
 
 
-def write_verdict(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> Verdict:
+def write_verdict(
+    inputs: ReportInputs, scores: Sequence[ScoreRow], zero_shot: Sequence[ScoreRow]
+) -> Verdict:
     """What the numbers allow to be said, and no more."""
     main = [row for row in scores if row.is_main]
     params = inputs.params
     ran = f"{_join(params.sizes)} on {_plural(len(params.datasets), 'data set')}"
     if not main:
         return Verdict("Nothing has been scored yet", f"Asked for: {ran}.")
-    num_above = sum(row.of["beats_baseline"] for row in main)
+    num_above = _count_above(main)
     seeing = [row for row in main if row.sees_images]
     num_falls = sum(row.of["falls_when_blank"] for row in seeing)
-    headline = f"{num_above} of {_plural(len(main), 'score')} beat a baseline that sees no image"
+    headline = f"{num_above} of {_plural(len(main), 'fine-tuned score')} beat a baseline"
+    headline += " that sees no image"
     if seeing:
         headline += f", and the image helps in {num_falls} of {len(seeing)}"
     made = "synthetic data" if inputs.synthetic else "real data"
@@ -41,7 +44,13 @@ def write_verdict(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> Verdict:
     if gains:
         num_better = sum(gain.gain.above_zero for gain in gains)
         detail += f" The step to {largest} is a significant gain on {num_better} of {len(gains)}."
+    if unseen := [row for row in zero_shot if row.is_main]:
+        detail += f" Zero-shot: {_count_above(unseen)} of {len(unseen)} above the baseline."
     return Verdict(headline, detail)
+
+
+def _count_above(rows: Sequence[ScoreRow]) -> int:
+    return sum(row.of["beats_baseline"] for row in rows)
 
 
 def list_facts(inputs: ReportInputs, scores: Sequence[ScoreRow]) -> list[tuple[str, str]]:

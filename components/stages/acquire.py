@@ -11,6 +11,8 @@ from components.lineage import write_manifest
 from components.sample.settings import SampleSettings
 from components.stages.door import enter
 
+FACTS = ("folders", "files", "source.url", "source.downloads")
+
 
 def run(params: Params, source: str) -> None:
     """Make, copy or download the raw files, and write down what came."""
@@ -34,10 +36,9 @@ def run(params: Params, source: str) -> None:
         folder,
         stage="acquire",
         identity={"source": source},
-        settings=settings.model_dump(),
-        inputs=[Path("data/cards") / f"{source}.yaml"],
+        settings={**settings.model_dump(), "card": card.facts(*FACTS)},
+        inputs=[],
         counts={"in": len(files), "out": len(files)},
-        notes={"licence": card.source.licence, "access": card.source.access},
     )
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from components.config import load_params
-from components.errors import UserError
+from components.errors import UserError, refusals_told
 
 IDENTITIES = ("source", "dataset", "size")
 
@@ -21,8 +21,10 @@ def enter(stage: str, run: Callable[..., None], *identity: str) -> None:
     for name in identity:
         parser.add_argument(f"--{name}", required=True)
     arguments = vars(parser.parse_args())
+    print(f"{stage} started", flush=True)
     try:
-        run(load_params(), **arguments)
+        with refusals_told():
+            run(load_params(), **arguments)
     except UserError as error:
         sys.stderr.write(f"error in stage {stage}: {error}\n")
         sys.exit(2)
@@ -33,12 +35,3 @@ def limit_threads(num: int) -> None:
     import torch
 
     torch.set_num_threads(num)
-
-
-def pick_device(wanted: str) -> str:
-    """The device that ``compute.device`` means: ``auto`` is CUDA where there is some."""
-    import torch
-
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -15,6 +15,7 @@ from components.records import Prediction, write_records
 from components.stages.door import enter, limit_threads
 
 VOCABULARY = Path("data/vocabulary")
+FACTS = ("task", "answers", "candidates", "metrics")
 
 
 def run(params: Params, size: str, dataset: str) -> None:
@@ -39,8 +40,8 @@ def run(params: Params, size: str, dataset: str) -> None:
         folder,
         stage="evaluate",
         identity={"size": size, "dataset": dataset},
-        settings={**params.evaluate.model_dump(), "seed": params.seed},
-        inputs=[VOCABULARY, examples, model, Path("data/cards") / f"{dataset}.yaml"],
+        settings={**params.evaluate.model_dump(), "seed": params.seed, "card": card.facts(*FACTS)},
+        inputs=[VOCABULARY, examples, model],
         counts={"in": len(predictions), "out": len(predictions)},
     )
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from components.config import Params
 from components.dataset.codes import hold_out, image_files, middle_batch, training_images
+from components.devices import pick_device
 from components.errors import UserError
 from components.lineage import write_manifest
 from components.progress import show_progress
 from components.records import ImageRecord
-from components.stages.door import enter, limit_threads, pick_device
+from components.stages.door import enter, limit_threads
 from components.tokenization.image import (
     Fit,
     encode_images,

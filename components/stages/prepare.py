@@ -13,6 +13,17 @@ from components.records import SPLITS
 from components.stages.door import enter
 from components.tasks.registry import TASKS
 
+FACTS = (
+    "task",
+    "files",
+    "reader",
+    "options",
+    "official_splits",
+    "answers",
+    "candidates",
+    "modality",
+)
+
 
 def run(params: Params, dataset: str) -> None:
     """Read, render, check and write; fail when too many records are faulty."""
@@ -21,6 +32,7 @@ def run(params: Params, dataset: str) -> None:
     rows = read_rows(card, raw)
     prepared = build_examples(card, TASKS[card.task], rows, params.prepare, params.seed)
     prepared.check(folder, params.prepare.max_quarantined, f"prepare {dataset}")
+    prepared.check_splits(folder, ("train", "test"), f"prepare {dataset}")
     counts = prepared.write(folder)
     print(
         f"{card.title}: {prepared.num_in} records in; "
@@ -31,16 +43,12 @@ def run(params: Params, dataset: str) -> None:
         folder,
         stage="prepare",
         identity={"dataset": dataset},
-        settings={**params.prepare.model_dump(), "seed": params.seed},
-        inputs=[raw, Path("data/cards") / f"{dataset}.yaml"],
+        settings={**params.prepare.model_dump(), "seed": params.seed, "card": card.facts(*FACTS)},
+        inputs=[raw],
         counts=counts,
         rejects=prepared.rejects,
         rules=RULES,
-        notes={
-            "derived_splits": prepared.derived_splits,
-            "licence": card.source.licence,
-            "access": card.source.access,
-        },
+        notes={"derived_splits": prepared.derived_splits},
     )
 
 

@@ -13,6 +13,7 @@ from components.stages.door import enter
 from components.tasks.registry import TASKS
 
 SOURCE, OUT = "biomed_vital", Path("data/instructions")
+FACTS = ("task", "files", "modality")
 
 
 def run(params: Params) -> None:
@@ -23,6 +24,7 @@ def run(params: Params) -> None:
     rows = read_conversations(card, raw, settings.history_turns)
     prepared = build_examples(card, TASKS[card.task], rows, limits, params.seed)
     prepared.check(OUT, settings.max_quarantined, "prepare_biomed_vital")
+    prepared.check_splits(OUT, ("train",), "prepare_biomed_vital")
     counts = prepared.write(OUT)
     num_blind = sum(example.category == NO_IMAGE for example in prepared.examples)
     print(
@@ -34,16 +36,13 @@ def run(params: Params) -> None:
         OUT,
         stage="prepare_biomed_vital",
         identity={},
-        settings={**settings.model_dump(), "limits": limits.model_dump(), "seed": params.seed},
-        inputs=[raw, Path("data/cards") / f"{SOURCE}.yaml"],
+        settings={**settings.model_dump(), "limits": limits.model_dump(), "seed": params.seed}
+        | {"card": card.facts(*FACTS)},
+        inputs=[raw],
         counts={**counts, "without_image": num_blind},
         rejects=prepared.rejects,
         rules=RULES,
-        notes={
-            "derived_splits": prepared.derived_splits,
-            "licence": card.source.licence,
-            "access": card.source.access,
-        },
+        notes={"derived_splits": prepared.derived_splits},
     )
 
 

@@ -9,10 +9,11 @@ import torch
 
 from components.config import Params
 from components.dataset.codes import image_files, middle_batch, training_images
+from components.devices import pick_device
 from components.lineage import write_manifest
 from components.progress import show_progress
 from components.records import ImageCodes, write_records
-from components.stages.door import enter, limit_threads, pick_device
+from components.stages.door import enter, limit_threads
 from components.tokenization.image import encode_images, image_seed, load_tokenizer
 from components.tokenization.quality import psnr_db
 

@@ -10,6 +10,8 @@ import pytest
 
 from components.cli import run_command
 from components.config import load_params
+from components.errors import refusals_told
+from components.stages.door import enter
 from flows.cli import build_parser
 
 FROZEN = {
@@ -28,6 +30,14 @@ FROZEN = {
 }
 
 
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like the project's root."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.yaml").touch()
+    return tmp_path
+
+
 def read_commands(parser: argparse.ArgumentParser) -> dict[str, dict[str, str]]:
     """Every command with its own arguments, but ``--help``."""
     (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
@@ -41,6 +51,14 @@ def read_commands(parser: argparse.ArgumentParser) -> dict[str, dict[str, str]]:
         }
         for name, command in commands.choices.items()
     }
+
+
+def make_failing(path: Path) -> argparse.ArgumentParser:
+    """A parser whose one command makes a folder."""
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    commands.add_parser("touch").set_defaults(call=lambda _: path.mkdir())
+    return parser
 
 
 def test_commands_and_options_are_these_and_no_others() -> None:
@@ -73,6 +91,42 @@ def test_use_writes_the_parameters_and_says_what_is_next(
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == "params.yaml now holds the profile real"
     assert shown[-1] == "next: biomedgpt run"
+
+
+def test_a_machine_s_refusal_is_told_with_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").write_text("a file where the folder must be")
+    assert run_command(make_failing(Path("data/raw")), ["touch"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: data/raw cannot be read or written\n  why:  Not a directory")
+
+
+def test_a_stage_tells_what_the_machine_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_command(build_parser(), ["use", "demo"])
+    (tmp_path / "data").write_text("a file where the folder must be")
+    monkeypatch.setattr("sys.argv", ["acquire", "--source", "vqa_rad"])
+    with pytest.raises(SystemExit) as caught:
+        enter("acquire", lambda _params, source: Path("data", source).mkdir(), "source")
+    assert caught.value.code == 2
+    assert "data/vqa_rad cannot be read or written" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(FileNotFoundError), refusals_told():
+        Path("not/there").read_text()
+
+
+def test_use_refuses_an_empty_folder_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_command(build_parser(), ["use", "demo", "--raw", ""]) == 2
+    assert "--raw '' is not a folder" in capsys.readouterr().err
 
 
 def test_use_leaves_the_old_file_on_an_error(
@@ -112,12 +166,24 @@ def test_doctor_fails_when_the_parameters_do(
     assert "profile demo" in capsys.readouterr().out
 
 
-def test_plan_outside_a_project_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("words", [["use", "demo"], ["doctor"], ["report"], ["plan"], ["run"]])
+def test_outside_the_project_every_command_says_so(
+    words: list[str],
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert run_command(build_parser(), ["plan"]) == 2
-    assert "params.yaml is missing" in capsys.readouterr().err
+    inside = root / "inside"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    assert run_command(build_parser(), words) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: this folder is not the project's root\n")
+    assert told.endswith(f"  next: cd {root}\n")
+    (root / "dvc.yaml").unlink()
+    assert run_command(build_parser(), words) == 2
+    assert "change to the folder that you cloned" in capsys.readouterr().err
+    assert not list(inside.iterdir())
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])
@@ -133,16 +199,23 @@ def test_plan_outside_a_project_says_so(
         ("params.yaml", "pretrain:\n", "pretrain:\n  overrides:\n    tny: {}\n", ["tny", "known"]),
         ("data/cards/meqsum.yaml", "task: summarize", "task: corpus", ["meqsum", "under sources"]),
         ("data/cards/meqsum.yaml", "  all:", "  al:", ["'al'", "or all", "table"]),
-        (
-            "data/cards/mednli.yaml",
-            "candidates: fixed",
-            "candidates: fixed\nanswers: {}",
-            ["fixed"],
-        ),
+        ("data/cards/meqsum.yaml", "candidates: none", "candidates: fixed", ["fixed", "answers"]),
         ("data/cards/meqsum.yaml", "metrics:", "metricz:", ["metricz", "Allowed here"]),
         ("data/cards/meqsum.yaml", "  text:", "  txet:", ["txet", "allowed", "text"]),
         ("data/cards/meqsum.yaml", "- rouge_1", "- rouge_11", ["rouge_11", "known"]),
-        ("data/cards/meqsum.yaml", "metrics:", "recipe:\n  stepz: 3\nmetrics:", ["stepz"]),
+        ("data/cards/meqsum.yaml", "recipe: {}", "recipe:\n  stepz: 3", ["stepz"]),
+        ("data/cards/meqsum.yaml", "recipe: {}\n", "", ["recipe: missing"]),
+        (
+            "data/cards/meqsum.yaml",
+            "task:",
+            "name: other\ntask:",
+            ["'name' stands twice", "line 3"],
+        ),
+        ("data/cards/pubmedqa.yaml", "metrics:\n- accuracy", "metrics: []", ["metrics is empty"]),
+        ("params.yaml", "pretrained_on:\n", "pretrained_on:\n- medmcqa\n", ["which has no images"]),
+        ("params.yaml", "max_source_tokens: 128", "max_source_tokens: 1000", ["finetune", "1048"]),
+        ("params.yaml", "start_from: ''", "start_from: lost", ["start_from", "lost", "import"]),
+        ("params.yaml", "seed: 7", "seed: 7\nseed: 8", ["'seed' stands twice", "line 5"]),
     ],
 )
 def test_a_mistake_stops_every_command_before_anything_runs(

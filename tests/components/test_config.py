@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from components.config import MAX_POSITIONS, Params, load_params
+from components.config import MAX_CELLS, MAX_POSITIONS, Params, load_params
 from components.errors import UserError
 from components.model.config import SIZES, model_config
 from components.profiles.overlay import read_profile
@@ -79,6 +79,33 @@ def test_the_repository_s_own_file_is_valid(repository: Path) -> None:
             lambda v: v["finetune"].update(long_text="skip"),
             "finetune.long_text: Input should be 'cut' or 'refuse', not 'skip'",
         ),
+        *(
+            (lambda v, change=change: v.update(seed=change), words)
+            for change, words in ((-1, "seed: Input should be greater"), (2**31, "seed: Input"))
+        ),
+        *(
+            (
+                lambda v, rate=rate: v["finetune"].update(learning_rate=yaml.safe_load(rate)),
+                "finetune.learning_rate: Input should be a finite number",
+            )
+            for rate in (".inf", ".nan")
+        ),
+        (
+            lambda v: v["evaluate"].update(max_target_tokens=5000),
+            "evaluate.max_target_tokens: Input should be less than or equal to 1023, not 5000",
+        ),
+        *(
+            (
+                lambda v, stage=stage: v[stage].update(image_px=1000),
+                f"{stage}.image_px: Input should be less than or equal to {most}",
+            )
+            for stage, most in (
+                ("pretrain", 672),
+                ("finetune", 672),
+                ("instruct", 672),
+                ("tokenize_images", 248),
+            )
+        ),
         (lambda v: v.update(audit=None), "audit: Input should be a valid dictionary"),
     ],
 )
@@ -116,6 +143,10 @@ def test_the_token_limit_is_that_of_every_size() -> None:
     assert {model_config(size).max_positions for size in SIZES} == {MAX_POSITIONS}
 
 
+def test_the_image_s_grid_is_that_of_every_size() -> None:
+    assert {model_config(size).image_bucket_size for size in SIZES} == {MAX_CELLS}
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"params\.yaml is missing") as caught:
         load_params(tmp_path / "params.yaml")
@@ -125,7 +156,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_yaml(tmp_path / "bad.yaml")
     assert "line 2" in caught.value.why
     (tmp_path / "empty.yaml").write_text("# nothing\n")
-    with pytest.raises(UserError, match=r"empty\.yaml: 1 bad settings") as caught:
+    with pytest.raises(UserError, match=r"empty\.yaml: 1 bad setting\n") as caught:
         load_params(tmp_path / "empty.yaml")
     assert "should be a valid dictionary" in caught.value.why
 
@@ -134,3 +165,26 @@ def test_yaml_makes_no_objects(tmp_path: Path) -> None:
     (tmp_path / "evil.yaml").write_text("a: !!python/object/apply:os.getcwd []\n")
     with pytest.raises(UserError, match="is not YAML"):
         load_yaml(tmp_path / "evil.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "told", "why"),
+    [
+        ("seed: 7\n".encode("utf-16"), "is not UTF-8", "codec can't decode"),
+        (b"a:\n  steps: 1\n  lr: 2\n  steps: 3\n", "is not YAML", "line 4"),
+        (b"a:\n  steps: 1\n  lr: 2\n  steps: 3\n", "is not YAML", "'steps' stands twice"),
+        (b"a: 2024-99-99\n", "is not YAML", "month"),
+    ],
+)
+def test_a_file_that_means_nothing_or_two_things(
+    tmp_path: Path, content: bytes, told: str, why: str
+) -> None:
+    (tmp_path / "bad.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=told) as caught:
+        load_yaml(tmp_path / "bad.yaml")
+    assert why in caught.value.why
+
+
+def test_letters_beyond_ascii_and_a_mark_of_utf_8_are_read(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_bytes("\ufeffname: naïve\n".encode())
+    assert load_yaml(tmp_path / "good.yaml") == {"name": "naïve"}

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from components.doctor import (
     GB,
@@ -22,6 +23,11 @@ from components.doctor import (
     examine,
 )
 from components.profiles.overlay import write_params
+
+
+def has_cuda() -> bool:
+    """Whether torch can use a GPU."""
+    return torch.cuda.is_available()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +93,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_this_machine(tmp_path: Path) -> None:
     write_params("demo", target=tmp_path / "params.yaml")
     assert check_torch().level == "OK"
-    assert check_gpu().subject == "gpu"
+    assert check_gpu("auto").subject == "gpu"
     findings = examine(tmp_path)
     assert [finding.subject for finding in findings] == [
         "python",
@@ -101,3 +107,13 @@ def test_this_machine(tmp_path: Path) -> None:
         "privacy",
     ]
     assert all(finding.mend for finding in findings if finding.level != "OK")
+
+
+@pytest.mark.skipif(has_cuda(), reason="there is a GPU here")
+def test_a_gpu_that_is_asked_for_and_not_there_stops_the_pipeline(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    write_params("demo", target=path)
+    path.write_text(path.read_text().replace("device: auto", "device: cuda"))
+    (finding,) = (finding for finding in examine(tmp_path) if finding.subject == "gpu")
+    assert finding.level == "FAIL"
+    assert finding.mend

@@ -38,13 +38,18 @@ CARD = Card(
         access="open",
         how_to_get="make it",
         citation="none",
+        downloads=[],
     ),
     folders=["toy"],
     files={},
     reader="none",
+    options={},
     official_splits=[],
+    answers={},
     candidates="train",
-    metrics=[],
+    modality="",
+    metrics=["accuracy"],
+    recipe={},
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components import progress
-from components.progress import say, show_progress
+from components.progress import follow, say, show_progress
 
 
 def test_plain_lines_count_and_end(
@@ -13,11 +13,34 @@ def test_plain_lines_count_and_end(
 ) -> None:
     monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.0)
     with show_progress("finetune debug", 4) as advance:
+        advance(1, "loss 2.5")
         advance(2, "loss 1.5")
-    first, last = capsys.readouterr().out.splitlines()
-    assert first.startswith("finetune debug: 2/4, ")
-    assert first.endswith(" s left loss 1.5")
+    first, second, last = capsys.readouterr().out.splitlines()
+    assert first == "finetune debug: 1/4, time left unknown loss 2.5"
+    assert second.startswith("finetune debug: 2/4, ")
+    assert second.endswith(" s left loss 1.5")
     assert last.startswith("finetune debug: done in ")
+
+
+def test_steps_of_an_earlier_process_say_nothing_of_the_speed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 0.0, 3.0, 7.0, 7.0])  # begins, makes the lines, two steps, ends
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with show_progress("finetune debug", 300) as advance:
+        advance(201)
+        advance(203)
+    assert "finetune debug: 203/300, 194 s left" in capsys.readouterr().out  # 2 s a step
+
+
+def test_whoever_takes_items_shows_progress(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.0)
+    assert list(follow("files", "abc")) == ["a", "b", "c"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines[:3]] == [f"files: {i}/3" for i in (1, 2, 3)]
+    assert len(lines) == 4
 
 
 def test_few_lines_for_many_steps(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -89,3 +90,17 @@ def test_a_missing_file_and_a_missing_column_are_named(tmp_path: Path) -> None:
 
 def test_a_row_is_a_plain_dict() -> None:
     assert as_row(REJECTS[0]) == {"origin": "file#0", "reason": "bad", "detail": ""}
+
+
+def test_a_damaged_file_names_the_stage_that_made_it(tmp_path: Path) -> None:
+    path = tmp_path / "examples.parquet"
+    write_records(path, Reject, REJECTS * 1000)
+    whole = path.read_bytes()
+    manifest = {"stage": "prepare", "identity": {"dataset": "slake"}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    for content in (b"", whole[: len(whole) // 2], whole[:50] + bytes(200) + whole[250:]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="is damaged") as caught:
+            list(read_records(path, Reject))
+        assert caught.value.what.startswith(str(path))
+        assert caught.value.next_command.endswith(" prepare@slake")

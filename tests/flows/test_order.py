@@ -86,3 +86,4 @@ def test_stages_run_are_cached_fail_and_hold_back_what_builds_on_them(project: P
     assert not (project / "apart.txt").exists()
     assert not (project / "third.txt").exists()
     assert "Finished in state" not in shown
+    assert "Task run failed" not in shown

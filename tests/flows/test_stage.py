@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
-from prefect.states import Failed
 
 from flows import settings, stage
 from flows.order import _is_news
 from flows.process import Finished
-from flows.stage import explain_failure, is_news, lock_was_held, reproduce
+from flows.stage import explain_failure, is_news, reproduce
 
 CHATTER = [
     "",
@@ -65,11 +65,57 @@ def test_a_time_that_was_up_and_a_signal_are_told() -> None:
     assert explain("reading", status=-9) == ["reading", "stopped by signal 9"]
 
 
-def test_only_a_held_lock_is_worth_a_second_try() -> None:
-    held = "ERROR: Unable to acquire lock. Most likely another DVC process is running"
-    assert lock_was_held(None, None, Failed(message=held))
-    assert not lock_was_held(None, None, Failed(message=FAILED))
-    assert not lock_was_held(None, None, Failed())
+BUSY = """\
+ERROR: failed to reproduce 'b': 'data/b' is busy, it is being blocked by:
+  (PID 12): dvc repro
+
+If there are no processes with such PIDs, you can manually remove 'tmp/rwlock' and try again."""
+LOCKED = "ERROR: Unable to acquire lock. Most likely another DVC process is running"
+
+
+@pytest.fixture
+def fake_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], Path]:
+    """Make a DVC that finds a lock held for the first few calls; returns the log of its calls."""
+
+    def make(words: str, num_held: int) -> Path:
+        (tmp_path / "words").write_text(words)
+        script, calls = tmp_path / "python", tmp_path / "calls"
+        script.write_text(
+            f"#!/bin/sh\ncd {tmp_path}; echo call >> calls\n"
+            f"if [ $(wc -l < calls) -le {num_held} ]; then cat words; exit 255; fi\n"
+            "echo \"Stage 'b' didn't change, skipping\"\n"
+        )
+        script.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(script))
+        monkeypatch.setattr(stage, "WAIT_S", 0.01)
+        return calls
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("words", "holder"), [(BUSY, "(PID 12): dvc repro"), (LOCKED, "another DVC command")]
+)
+def test_a_stage_waits_for_another_command_and_says_so_once(
+    fake_dvc: Callable[[str, int], Path], words: str, holder: str
+) -> None:
+    calls, told = fake_dvc(words, 2), list[str]()
+    assert reproduce("b", told.append).status == "cached"
+    assert told == [f"waits for {holder}"]
+    assert len(calls.read_text().splitlines()) == 3
+
+
+def test_the_wait_ends_with_the_stage_s_time(fake_dvc: Callable[[str, int], Path]) -> None:
+    fake_dvc(BUSY, 10**6)
+    outcome = reproduce("b", lambda _: None, time_limit_s=0.5)
+    assert outcome.status == "failed"
+    assert "(PID 12): dvc repro" in outcome.words
+
+
+def test_another_failure_is_not_tried_again(fake_dvc: Callable[[str, int], Path]) -> None:
+    calls = fake_dvc(FAILED, 1)
+    assert reproduce("b", lambda _: None).status == "failed"
+    assert calls.read_text() == "call\n"
 
 
 @pytest.mark.parametrize(
@@ -112,6 +158,7 @@ def test_prefect_s_closing_lines_are_no_news() -> None:
         return logging.LogRecord("prefect", logging.INFO, "", 0, message, values, None)
 
     assert not _is_news(record("Finished in state %s", "Completed()"))
+    assert not _is_news(record("Task run failed with state: Failed(message='no file')"))
     assert _is_news(record("[1/4] prepare@toy: ran, 0.4 s"))
 
 

@@ -119,6 +119,21 @@ def test_another_metric_stales_what_scores_and_nothing_that_learns(
     assert "4 of " in shown.stdout
 
 
+def test_a_corrected_licence_stales_what_tells_of_it_and_nothing_that_learns(
+    project: Project, first_run: Done
+) -> None:
+    card = project.root / "data/cards/pneumoniamnist.yaml"
+    kept = card.read_text()
+    card.write_text("# corrected\n" + kept.replace("licence: ", "licence: not ", 1))
+    try:
+        shown = project.biomedgpt("plan")
+    finally:
+        card.write_text(kept)
+    assert shown.returncode == 0, shown.stderr
+    stale = name_stages(project.root) & read_rows(shown.stdout).keys()
+    assert stale == {"audit", "evaluate_zero_shot@debug", "report"}
+
+
 def copy_raw(project: Project, target: Path, *sources: str) -> Path:
     """A working folder with parameters, cards and some raw files, free to be damaged."""
     for name in ("data/cards", *(f"data/raw/{source}" for source in sources)):

@@ -24,12 +24,18 @@ PARAMS = AuditParams(ngram_words=5, image_hash_bits=4)
 
 def make_card(name: str, task: str) -> Card:
     source = Source(
-        url="u", version="1", licence="CC0", access="open", how_to_get="h", citation="c"
+        url="u",
+        version="1",
+        licence="CC0",
+        access="open",
+        how_to_get="h",
+        citation="c",
+        downloads=[],
     )
     return Card(
         name=name, title=name, task=task, benchmark=True, source=source, folders=[name],  # type: ignore[arg-type]
         files={"rows": Files(patterns=["*"])}, reader="r", official_splits=[],
-        candidates="none", metrics=[],
+        candidates="none", metrics=["accuracy"], options={}, answers={}, modality="", recipe={},
     )  # fmt: skip
 
 

@@ -21,12 +21,19 @@ PARAMS = EvaluateParams(
 
 def make_card(*metrics: str) -> Card:
     source = Source(
-        url="u", version="1", licence="CC0", access="open", how_to_get="h", citation="c"
+        url="u",
+        version="1",
+        licence="CC0",
+        access="open",
+        how_to_get="h",
+        citation="c",
+        downloads=[],
     )
     return Card(
         name="toy", title="Toy", task="vqa", benchmark=True, source=source, folders=["toy"],
         files={"rows": Files(patterns=["*.json"])}, reader="json_rows", official_splits=["test"],
-        candidates="train", metrics=list(metrics),
+        candidates="train", metrics=list(metrics), options={},
+        answers={}, modality="", recipe={},
     )  # fmt: skip
 
 

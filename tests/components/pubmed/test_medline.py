@@ -136,6 +136,7 @@ def test_notices_name_what_they_are_about(tmp_path: Path) -> None:
         ("<MedlineCitation><Article/></MedlineCitation>", "no PMID"),
         ('<MedlineCitation><PMID Version="1">7</PMID></MedlineCitation>', "PMID 7 has no Article"),
         ("<MedlineCitation><PMID>x</PMID><Article/></MedlineCitation>", "no PMID"),
+        ("<MedlineCitation><PMID>7²</PMID><Article/></MedlineCitation>", "no PMID"),
     ],
 )
 def test_broken_citations_are_rejected_and_the_rest_is_read(

@@ -189,3 +189,28 @@ def test_images_that_must_not_be_used(tmp_path: Path) -> None:
     ):
         rejected = attach(root, href)
         assert isinstance(rejected, Reject) and rejected.reason == reason, href
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ['{"version": 99999999999}', '{"license_code": "\\ud800"}', "[" * 100_000, '{"version": -1}'],
+)
+def test_metadata_that_cannot_be_kept_is_a_reject(tmp_path: Path, metadata: str) -> None:
+    path = write(tmp_path / "a.nxml", jats())
+    (tmp_path / "a.json").write_text(metadata)
+    found = read_article(path, tmp_path)
+    assert isinstance(found, Reject) and found.reason == "broken-metadata"
+
+
+def test_a_version_that_is_no_number_is_read_elsewhere(tmp_path: Path) -> None:
+    path = write(tmp_path / "PMC1.4.nxml", jats())
+    (tmp_path / "PMC1.4.json").write_text('{"version": true}')
+    found = read_article(path, tmp_path)
+    assert isinstance(found, FullText)
+    assert found.article.version == 4 and found.article.version is not True
+
+
+@pytest.mark.parametrize("year", ["20²", "99999999999", "٢٠٢٠"])
+def test_a_year_that_is_none_is_passed_over(tmp_path: Path, year: str) -> None:
+    front = f"<pub-date><year>{year}</year></pub-date>"
+    assert read(tmp_path, jats(front=front)).article.year == 2011  # the other date's

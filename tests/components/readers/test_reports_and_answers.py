@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from components.cards import Card
 from components.errors import UserError
+from components.readers.registry import read_rows
 from tests.components.readers.conftest import Split
 
 Read = Callable[[str, Path], Split]
@@ -169,3 +171,15 @@ def test_medmcqa_without_any_file_says_what_it_looked_for(tmp_path: Path, read: 
         read("medmcqa", tmp_path)
     for part in ("train.json", "dev.json", "test.jsonl", "Apache-2.0"):
         assert part in str(raised.value)
+
+
+def test_a_subject_column_that_no_question_has_is_named(
+    tmp_path: Path, card: Callable[[str], Card]
+) -> None:
+    record = {"question": "Q", "opa": "1", "opb": "2", "opc": "3", "opd": "4", "cop": 1}
+    for name in ("train.json", "dev.json"):
+        (tmp_path / name).write_text(json.dumps(record | {"subject_name": "Surgery"}) + "\n")
+    mistyped = card("medmcqa").model_copy(update={"options": {"category": "subject"}})
+    with pytest.raises(UserError, match=r"train\.json has no column .*category: subject") as caught:
+        list(read_rows(mistyped, tmp_path))
+    assert "subject_name" in caught.value.why

@@ -270,3 +270,33 @@ def test_a_workbook_with_a_damaged_part_is_an_error_that_names_it(
     (tmp_path / "whole.xlsx").unlink()
     with pytest.raises(UserError, match="MeQSum_ACL2019"):
         read("meqsum", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("option", "column"), [("group", "imag_nam"), ("category", "answer_typ"), ("answer", "anser")]
+)
+def test_a_column_that_no_record_has_is_named(
+    tmp_path: Path, card: Callable[[str], Card], option: str, column: str
+) -> None:
+    write_vqa_rad(tmp_path, [question(), question()])
+    known = card("vqa_rad")
+    mistyped = known.model_copy(update={"options": {**known.options, option: column}})
+    with pytest.raises(UserError, match=rf"trainset\.json has no column .*{option}: {column}") as e:
+        list(read_rows(mistyped, tmp_path))
+    assert "answer, answer_type, image_name, qid, question" in e.value.why
+
+
+def test_a_column_that_some_record_has_may_be_missing_in_others(tmp_path: Path, read: Read) -> None:
+    bare = {k: v for k, v in question().items() if k != "answer_type"}
+    write_vqa_rad(tmp_path, [bare, question(answer_type=None)])
+    rows, rejects = read("vqa_rad", tmp_path)
+    assert len(rows) == 3 and not rejects
+
+
+def test_json_in_another_encoding_says_so(tmp_path: Path, read: Read) -> None:
+    write_vqa_rad(tmp_path, [question()])
+    path = tmp_path / "trainset.json"
+    path.write_text(path.read_text(), encoding="utf-16")
+    with pytest.raises(UserError, match=r"trainset\.json cannot be read") as caught:
+        read("vqa_rad", tmp_path)
+    assert "UTF-16" in caught.value.why

@@ -45,14 +45,15 @@ def make_card(name: str) -> Card:
     access = "credentialed" if "PhysioNet" in licence else "open"
     source = Source(
         url="https://example.org", version="2024", licence=licence, access=access,  # type: ignore[arg-type]
-        how_to_get="download it", citation="Someone 2020",
+        how_to_get="download it", citation="Someone 2020", downloads=[],
     )  # fmt: skip
     return Card(
         name=name, title=title, task=task, benchmark=True, source=source, folders=[name],  # type: ignore[arg-type]
         files={"rows": Files(patterns=["*.json"])}, reader="json_rows",
         official_splits=["train", "test"] if name != "meqsum" else [], candidates=candidates,  # type: ignore[arg-type]
         answers={"0": "no", "1": "yes"} if candidates == "fixed" else {},
-        metrics=[metric, "token_f1"] if task == "vqa" else [metric],
+        metrics=[metric, "token_f1"] if task == "vqa" else [metric], options={}, modality="",
+        recipe={},
         published=[Published(model="another model", metric=metric, value=50, evidence="a paper")],
     )  # fmt: skip
 

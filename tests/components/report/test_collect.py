@@ -15,6 +15,7 @@ from components.cards import Card
 from components.config import Params
 from components.evaluation.summary import summarize
 from components.lineage import write_manifest
+from components.pubmed.licences import PUBLISHER
 from components.records import (
     Article,
     Example,
@@ -50,6 +51,8 @@ def write_corpus(root: Path) -> None:
     articles = [
         ARTICLE,
         replace(ARTICLE, pmid="2", year=2003, licence="", concern=True),
+        replace(ARTICLE, pmid="4", licence="© 2015 A journal."),
+        replace(ARTICLE, pmid="5", licence="Copyright © 2016 Another journal."),
         replace(ARTICLE, pmid="3", kind="fulltext", retracted=True),
     ]
     figure = Figure("f1", "PMC1", "1", "c", [], "g", "", "CC BY", "ct", "o")
@@ -107,8 +110,8 @@ def root(tmp_path: Path, params: Params, inputs: ReportInputs) -> Path:
 def test_reads_what_is_there(root: Path, params: Params, inputs: ReportInputs) -> None:
     found = collect_inputs(root, params, inputs.cards)
     assert found.corpus is not None
-    assert found.corpus.articles_by_year == {"abstract": {2001: 1, 2003: 1}, "fulltext": {2001: 1}}
-    assert found.corpus.licences == {"CC BY": 2, "": 1}
+    assert found.corpus.articles_by_year == {"abstract": {2001: 3, 2003: 1}, "fulltext": {2001: 1}}
+    assert found.corpus.licences == {"CC BY": 2, PUBLISHER: 2, "": 1}
     assert (found.corpus.num_retracted, found.corpus.num_concern) == (1, 1)
     assert found.corpus.num_figures == 2
     assert list(found.manifests) == ["data/articles"] == list(found.hashes)

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.report.axes import round_ticks
-from components.report.charts import plot_losses, plot_years
+from components.report.charts import plot_losses, plot_years, rank_bars
 from components.report.figures import plot_forest, plot_scaling
-from components.report.flags import find_flags
+from components.report.flags import Flag, find_flags
 from components.report.inputs import ReportInputs
 from components.report.numbers import (
     print_bytes,
@@ -45,10 +45,14 @@ def with_scores(inputs: ReportInputs, **changes: Any) -> ReportInputs:
     return replace(inputs, metrics=metrics)
 
 
-def titles(inputs: ReportInputs) -> str:
-    return " | ".join(
-        flag.title for flag in find_flags(inputs, list_scores(inputs, inputs.metrics))
+def flags_of(inputs: ReportInputs) -> list[Flag]:
+    return find_flags(
+        inputs, list_scores(inputs, inputs.metrics), list_scores(inputs, inputs.zero_shot)
     )
+
+
+def titles(inputs: ReportInputs) -> str:
+    return " | ".join(flag.title for flag in flags_of(replace(inputs, zero_shot={})))
 
 
 @pytest.mark.parametrize(
@@ -68,7 +72,7 @@ def test_a_flag_rises_with_its_numbers_and_falls_with_them(
 
 
 def test_flags_name_sets_and_sizes_and_put_the_grave_first(inputs: ReportInputs) -> None:
-    flags = find_flags(inputs, list_scores(inputs, inputs.metrics))
+    flags = flags_of(inputs)
     levels = [flag.level for flag in flags]
     assert levels == sorted(levels, reverse=True) and levels[0] == "red"
     details = {flag.title: flag.detail for flag in flags}
@@ -88,18 +92,66 @@ def test_missing_scores_and_a_missing_audit_are_red(inputs: ReportInputs) -> Non
     smaller, larger = inputs.params.sizes
     without = {name: of for name, of in inputs.metrics[larger].items() if name != "slake"}
     bare = replace(inputs, audit={}, metrics={smaller: inputs.metrics[smaller], larger: without})
-    flags = {f.title: f for f in find_flags(bare, list_scores(bare, bare.metrics))}
+    flags = {f.title: f for f in flags_of(bare)}
     assert flags["Asked for, but not scored"].detail == f"SLAKE ({larger})"
     assert flags["No overlap audit was run"].level == "red"
 
 
 def test_the_verdict_counts(inputs: ReportInputs) -> None:
     changed = with_scores(inputs, beats_baseline=True, falls_when_blank=False)
-    verdict = write_verdict(changed, list_scores(changed, changed.metrics))
+    scores, zero_shot = (
+        list_scores(changed, changed.metrics),
+        [
+            replace(row, of=row.of | {"beats_baseline": False})
+            for row in list_scores(changed, changed.zero_shot)
+        ],
+    )
+    verdict = write_verdict(changed, scores, zero_shot)
     assert verdict.headline == (
-        "16 of 16 scores beat a baseline that sees no image, and the image helps in 0 of 8"
+        "16 of 16 fine-tuned scores beat a baseline that sees no image, "
+        "and the image helps in 0 of 8"
     )
     assert "synthetic data" in verdict.detail
+    assert f"Zero-shot: 0 of {2 * len(changed.zero_shot['debug'])} above" in verdict.detail
+    assert "Zero-shot" not in write_verdict(changed, scores, []).detail
+
+
+def test_a_zero_shot_score_below_its_baseline_is_a_red_flag(inputs: ReportInputs) -> None:
+    fine = with_scores(inputs, beats_baseline=True)
+    low = with_scores(replace(inputs, metrics=inputs.zero_shot), beats_baseline=False).metrics
+    flags = {flag.title: flag for flag in flags_of(replace(fine, zero_shot=low))}
+    assert "Not above the baseline that never sees the image" not in flags
+    flag = flags["Zero-shot: not above the baseline that never sees the image"]
+    assert (flag.level, flag.section) == ("red", "zero-shot")
+    assert all(inputs.title(name) in flag.detail for name in low["debug"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"psnr_db": 16.2}, "PSNR 16.2 dB, under 20 dB."),
+        ({"codes_used": 100, "share": 0.39}, "100 of 256 codes used, under a half."),
+        ({}, ""),
+    ],
+)
+def test_a_poor_image_tokenizer_is_a_note(
+    inputs: ReportInputs, changes: dict[str, float], words: str
+) -> None:
+    good = {"psnr_db": 24.0, "codes_used": 200, "share": 0.78}
+    tokenizer = inputs.tokenizer | {"all": inputs.tokenizer["all"] | good | changes}
+    found = [f for f in flags_of(replace(inputs, tokenizer=tokenizer)) if f.section == "tokenizer"]
+    assert [flag.level for flag in found] == ["note"] * bool(words)
+    assert all(flag.detail.endswith(words) for flag in found)
+
+
+def test_a_list_of_bars_does_not_grow_with_the_corpus() -> None:
+    counts = {f"licence {i}": 100 - i for i in range(40)} | {"": 200}
+    ranked = rank_bars(counts)
+    assert len(ranked) == 12
+    assert ranked[0] == ("not stated", 200) and ranked[-1][0] == "and 30 more"
+    assert sum(count for _, count in ranked) == sum(counts.values())
+    assert rank_bars({"ct": 2, "": 1}) == [("ct", 2), ("not stated", 1)]
+    assert rank_bars({"": 812}) == rank_bars({}) == []
 
 
 def test_stages_stand_right_of_what_they_read(inputs: ReportInputs) -> None:
@@ -123,6 +175,22 @@ def test_stages_stand_right_of_what_they_read(inputs: ReportInputs) -> None:
     )
     assert max(x for x, _ in places) + BOX_WIDTH <= picture.width
     assert max(y for _, y in places) + BOX_HEIGHT <= picture.height
+
+
+def test_a_curve_passes_by_the_boxes_between_its_ends() -> None:
+    reads = {"a": [], "b": ["a"], "e": ["a"], "c": ["b"], "d": ["c", "e"]}
+    made = {
+        f"data/{name}": make_manifest(name, [f"data/{parent}" for parent in parents], 1)
+        for name, parents in reads.items()
+    }
+    picture = draw_pipeline(made)
+    assert picture is not None
+    box = {box.stage: box for box in picture.boxes}
+    start = f"M{box['e'].x + BOX_WIDTH},{box['e'].middle:g}"
+    (curve,) = [curve for curve in picture.curves if curve.startswith(start)]
+    lane = float(curve.split("H")[0].split(",")[-1])
+    assert abs(lane - box["c"].middle) > BOX_HEIGHT / 2
+    assert 0 < lane < picture.height
 
 
 def test_a_way_over_other_stages_hides_the_short_cut() -> None:
