@@ -170,3 +170,44 @@ def test_looked_up_tokens_and_the_projection_share_one_gradient() -> None:
     wanted = other.encoder.embed_tokens.weight.grad
     assert shared is not None and wanted is not None and not shared.is_sparse
     torch.testing.assert_close(shared, wanted, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "cells"), [((480, 480), 900), ((250, 250), 256), ((65, 130), 45), ((672, 32), 84)]
+)
+@torch.no_grad()
+def test_images_of_any_size_up_to_the_grid(pixels: tuple[int, int], cells: int) -> None:
+    model, source = tiny(), torch.randint(4, 300, (1, 5))
+    encoded = model.encode(source, torch.randn(1, 3, *pixels))
+    assert encoded.states.shape[1] == cells + 5
+    assert bool(encoded.states.isfinite().all())
+
+
+@torch.no_grad()
+def test_positions_of_a_larger_image_are_those_of_the_original_grid_resized() -> None:
+    plain, resized = tiny(), tiny(interpolate_position=True)
+    source, small, large = (
+        torch.tensor([[5]]),
+        torch.randn(1, 3, 256, 256),
+        torch.randn(1, 3, 512, 384),
+    )
+    assert torch.equal(
+        plain.encode(source, small).positions, resized.encode(source, small).positions
+    )
+    assert not torch.allclose(
+        plain.encode(source, large).positions, resized.encode(source, large).positions
+    )
+
+
+@torch.no_grad()
+def test_the_longest_sources_and_code_targets_fit() -> None:
+    torch.manual_seed(0)
+    model = UnifiedModel(model_config("debug", 300, code_image_size=256)).eval()
+    encoded = model.encode(torch.randint(4, 300, (1, 1024)))
+    codes, prev = torch.tensor([True]), torch.randint(4, 300, (1, 1025))
+    features = model.decode(prev, encoded, codes)
+    assert features.shape == (1, 1025, 128)
+    cache = model.start_cache(encoded, 1025, codes)
+    begun = model.decode(prev[:, :1000], encoded, codes, cache)
+    rest = model.decode(prev, encoded, codes, cache)
+    torch.testing.assert_close(torch.cat([begun, rest], 1), features, atol=1e-4, rtol=1e-4)
