@@ -80,22 +80,15 @@ def make_batch(case: Case, vocabulary: int) -> Batch:
     )
 
 
-def move(batch: Batch, device: str) -> Batch:
-    """The batch on a device."""
-    return batch.to(device)
-
-
 class Ours:
     """This project's model."""
-
-    name = "this project"
 
     def __init__(self, size: str, device: str) -> None:
         torch.manual_seed(0)
         self.model = UnifiedModel(model_config(size)).to(device)
         self.vocabulary = self.model.config.vocabulary_size
 
-    def train(self, case: Case, batch: Batch) -> None:
+    def train_step(self, case: Case, batch: Batch) -> None:
         """Forward and backward over every target, with the full softmax."""
         self.model.train()
         loss = batch_loss(self.model, batch, Objective(sampled_patches=case.patches)).loss
@@ -116,8 +109,6 @@ class Ours:
 
 class Peer(nn.Module):
     """A ResNet's cells and text through BART, from transformers."""
-
-    name = "transformers' BART + ResNet"
 
     def __init__(self, size: str, device: str) -> None:
         from transformers import BartConfig, BartForConditionalGeneration, ResNetConfig, ResNetModel
@@ -159,7 +150,7 @@ class Peer(nn.Module):
 
     def train_step(self, case: Case, batch: Batch) -> None:
         """Forward and backward over every target, with the full softmax."""
-        super().train()
+        self.train()
         found = self.bart(
             inputs_embeds=self.embed(case, batch),
             decoder_input_ids=batch.prev_BT,
@@ -170,7 +161,7 @@ class Peer(nn.Module):
 
     def generate(self, case: Case, batch: Batch) -> None:
         """Beam search to the full length."""
-        super().eval()
+        self.eval()
         with torch.no_grad():
             encoded = self.bart.get_encoder()(inputs_embeds=self.embed(case, batch))
             found = self.bart.generate(
@@ -185,9 +176,7 @@ class Peer(nn.Module):
 
 def action(who: Any, case: Case, batch: Batch) -> Callable[[], None]:
     """What is timed."""
-    if case.beam:
-        return lambda: who.generate(case, batch)
-    step = who.train_step if isinstance(who, Peer) else who.train
+    step = who.generate if case.beam else who.train_step
     return lambda: step(case, batch)
 
 
@@ -236,7 +225,7 @@ def run_alone(size: str, name: str, peer: bool) -> None:
 
 def measure(case: Case, pair: list[Any], repeats: int, device: str) -> list[list[float]]:
     """Times of both, one after the other, after one run to warm up."""
-    runs = [action(who, case, move(make_batch(case, who.vocabulary), device)) for who in pair]
+    runs = [action(who, case, make_batch(case, who.vocabulary).to(device)) for who in pair]
     times: list[list[float]] = [[] for _ in runs]
     for run in runs:
         run()
@@ -256,7 +245,7 @@ def table(size: str, threads: int, repeats: int, device: str) -> str:
         peaks.append(measure_peak(device))
         rate = ""
         if not case.beam:
-            batch = move(make_batch(case, pair[0].vocabulary), device)
+            batch = make_batch(case, pair[0].vocabulary).to(device)
             rate = f"{count_flops(action(pair[0], case, batch)) / ours / max(peaks):.0%}"
         reference = case.reference_s if size == "base" and device == "cpu" else None
         rows.append(

@@ -11,7 +11,7 @@ from pathlib import Path
 from components.cards import Card
 from components.config import PrepareParams
 from components.errors import UserError
-from components.lineage import QUARANTINE, check_share
+from components.lineage import QUARANTINE, check_share, hash_bytes
 from components.readers.images import BadImage, check_image
 from components.records import (
     SPLITS,
@@ -148,7 +148,7 @@ def _store_image(
     except BadImage as bad:
         outcome = Reject(row.origin, bad.reason, bad.detail)
     else:
-        outcome = hashlib.sha256(content).hexdigest()
+        outcome = hash_bytes(content)
         images.setdefault(
             outcome,
             ImageRecord(

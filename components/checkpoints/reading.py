@@ -34,6 +34,8 @@ GLOBAL = re.compile(r"GLOBAL ([^\s,]{1,200})")
 class Inert:
     """Stands for what a checkpoint may mention and nobody needs: takes anything, does nothing."""
 
+    # Empty on purpose: unpickling calls both, and what they are given comes from the file.
+
     def __init__(self, *_: object) -> None:
         """Keep nothing."""
 

@@ -152,6 +152,8 @@ class BiomedGptPreTrainedModel(PreTrainedModel):
 class BiomedGptModel(BiomedGptPreTrainedModel):
     """Encoder and decoder without the projection to tokens."""
 
+    # transformers looks at the signature of ``forward``, so each class spells its arguments out.
+
     def forward(
         self,
         input_ids: Tensor | None = None,
