@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from components.model.config import ModelConfig
+from components.model.split_bias import SplitBias
 
 KeysValues = tuple[Tensor, Tensor]
 
@@ -29,6 +30,19 @@ class Attention(nn.Module):
         self.num_heads, self.head_dim = config.num_heads, config.head_dim
         self.scaling = (config.head_dim * config.attn_scale_factor) ** -0.5
         self.dropout = config.attention_dropout
+
+    def attend_self(self, x_BND: Tensor, bias: Tensor | SplitBias) -> Tensor:
+        """A sequence over itself; ``bias`` broadcasts to (B, H, N, N)."""
+        if not isinstance(bias, SplitBias):
+            return self.attend(x_BND, self.keys_values(x_BND), bias)
+        width = (self.num_heads, self.head_dim)
+        weighed = bias.weigh(
+            self.q_proj(x_BND).unflatten(-1, width) * self.scaling,
+            self.k_proj(x_BND).unflatten(-1, width),
+            self.v_proj(x_BND).unflatten(-1, width),
+        )
+        merged: Tensor = self.out_proj((weighed * self.c_attn[:, None]).flatten(2))
+        return merged
 
     def keys_values(self, x_BND: Tensor) -> KeysValues:
         """Keys and values of a sequence, (B, H, N, d) each."""

@@ -5,6 +5,7 @@ Shape letters: B samples, b is 1 or B, P image cells, S text tokens, N = P + S, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,7 @@ from components.model.positions import (
     relative_tables,
     token_buckets,
 )
+from components.model.split_bias import SplitBias
 from components.model.vision import Trunk, drop_path, layer_rates
 
 PAD = 1
@@ -58,11 +60,10 @@ class EncoderLayer(nn.Module):
         self.w_resid = nn.Parameter(torch.ones(d)) if config.scale_resids else None
         self.dropout, self.drop_path_rate = nn.Dropout(config.dropout), drop_path_rate
 
-    def forward(self, x_BND: Tensor, bias: Tensor) -> Tensor:
+    def forward(self, x_BND: Tensor, bias: Tensor | SplitBias) -> Tensor:
         """(B, N, D) and a bias that broadcasts to (B, H, N, N) -> (B, N, D)."""
         y = self.self_attn_layer_norm(x_BND)
-        y = self.self_attn.attend(y, self.self_attn.keys_values(y), bias)
-        y = self.dropout(self.attn_ln(y))
+        y = self.dropout(self.attn_ln(self.self_attn.attend_self(y, bias)))
         x_BND = x_BND + drop_path(y, self.drop_path_rate, self.training)
         y = gelu(self.fc1(self.final_layer_norm(x_BND)))
         y = self.dropout(self.fc2(self.ffn_layernorm(y)))
@@ -188,22 +189,38 @@ class Encoder(nn.Module):
 
     def _biases(
         self, positions: Tensor, image_ids: Tensor | None, num_text: int, padding: Tensor | None
-    ) -> list[Tensor]:
+    ) -> Sequence[Tensor | SplitBias]:
         """One additive bias per layer: absolute, relative, and -inf at padded keys."""
-        shared = self.position_bias(self.pos_q_linear(positions), self.pos_k_linear(positions))
+        q, k = self.pos_q_linear(positions), self.pos_k_linear(positions)
+        relative = self._relative(image_ids, num_text, positions.shape[1] - num_text)
+        if self._splits(q):
+            queries, keys = self.position_bias.split(q, k)
+            return [SplitBias(queries, keys, *pair, padding) for pair in relative]
+        shared = self.position_bias(q, k)
         if padding is not None:
             shared = shared.masked_fill(padding[:, None, None, :], -torch.inf)
-        text_buckets = self.buckets[:num_text, :num_text]  # type: ignore[index]
-        cells = None
-        if image_ids is not None:
-            cells = image_buckets(image_ids, image_ids, self.config.image_bucket_size)
-        num_cells = shared.shape[-1] - num_text
         biases = []
-        tables = zip(self.token_rel_pos_table_list, self.image_rel_pos_table_list, strict=True)
-        for text_table, image_table in tables:
-            bias = shared.clone()
-            bias[..., num_cells:, num_cells:] += look_up(text_table, text_buckets)  # type: ignore[arg-type]
-            if cells is not None:
-                bias[..., :num_cells, :num_cells] += look_up(image_table, cells)  # type: ignore[arg-type]
+        for cells, text in relative:
+            bias, p = shared.clone(), cells.shape[-1]
+            bias[..., p:, p:] += text
+            if p:
+                bias[..., :p, :p] += cells
             biases.append(bias)
         return biases
+
+    def _splits(self, x: Tensor) -> bool:
+        """Whether the biases are trained where fused attention gives them no gradient."""
+        on_cpu = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        drops = self.training and self.config.attention_dropout > 0
+        return on_cpu and x.requires_grad and not drops and not torch.compiler.is_compiling()
+
+    def _relative(
+        self, image_ids: Tensor | None, num_text: int, num_cells: int
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Relative biases of each layer: cells (b, H, P, P), text (1, H, S, S)."""
+        buckets = self.buckets[:num_text, :num_text]  # type: ignore[index]
+        if image_ids is None:
+            image_ids = buckets.new_zeros(1, num_cells)
+        cells = image_buckets(image_ids, image_ids, self.config.image_bucket_size)
+        tables = zip(self.image_rel_pos_table_list, self.token_rel_pos_table_list, strict=True)
+        return [(look_up(image, cells), look_up(text, buckets[None])) for image, text in tables]  # type: ignore[arg-type]

@@ -68,12 +68,13 @@ class PositionBias(nn.Module):
 
     def forward(self, q_bQD: Tensor, k_bKD: Tensor) -> Tensor:
         """Projected queries and keys -> bias (b, H, Q, K)."""
-        q_bHQd = self._heads(q_bQD * self.scaling)
-        return q_bHQd @ self._heads(k_bKD).transpose(-1, -2)
+        q_bQHd, k_bKHd = self.split(q_bQD, k_bKD)
+        return q_bQHd.transpose(1, 2) @ k_bKHd.permute(0, 2, 3, 1)
 
-    def _heads(self, x_bND: Tensor) -> Tensor:
-        b, n, _ = x_bND.shape
-        return x_bND.view(b, n, self.num_heads, self.head_dim).transpose(1, 2)
+    def split(self, q_bQD: Tensor, k_bKD: Tensor) -> tuple[Tensor, Tensor]:
+        """The factors of the bias: queries, scaled, and keys, (b, Q, H, d) and (b, K, H, d)."""
+        width = (self.num_heads, self.head_dim)
+        return (q_bQD * self.scaling).unflatten(-1, width), k_bKD.unflatten(-1, width)
 
 
 def look_up(table: nn.Embedding, buckets: Tensor) -> Tensor:
