@@ -18,10 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from components.checkpoints.reading import RESULT
 from components.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULT = "result.json"
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
 MAX_HEADER = 100 * 2**20  # safetensors' own limit
 KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from components.dataset.images import ImageStore, hide_middle
+from components.model.specials import PAD
 from components.tasks.encoding import EncodedExample
-from components.tokenization.vocabulary import PAD
 
 
 @dataclass(frozen=True)

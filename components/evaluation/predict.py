@@ -60,8 +60,10 @@ def load_answerer(folder: Path, vocabulary: Path, params: Params) -> Answerer:
     """A finished training product, asked at the resolution and length that it was trained at."""
     trained, settings = read_manifest(folder)["settings"], params.evaluate
     device = pick_device(params.compute.device)
+    model = load_model(folder).to(device).eval()
+    model.encoder.embed_images.fold_batch_norm()
     return Answerer(
-        model=load_model(folder).to(device).eval(),
+        model=model,
         vocabulary=Vocabulary.load(vocabulary),
         image_px=trained["image_px"],
         max_source_tokens=trained["max_source_tokens"],

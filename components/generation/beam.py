@@ -15,11 +15,9 @@ import torch
 from torch import Tensor
 
 from components.generation.constraints import SearchSettings, constrain
-from components.generation.trie import EOS
 from components.model.encoder import Encoded
 from components.model.model import UnifiedModel
-
-BOS = 0
+from components.model.specials import BOS, EOS
 
 
 @dataclass(frozen=True)
@@ -81,12 +79,14 @@ def _advance(state: Beams, log_probs_BKV: Tensor, settings: SearchSettings) -> T
     num, beam, size = log_probs_BKV.shape
     if state.scores.shape[1] > 0:
         log_probs_BKV = log_probs_BKV + state.scores[:, -1].view(num, beam, 1)
-        flat_BX = log_probs_BKV.flatten(1)
     else:
-        flat_BX = log_probs_BKV[:, 0]
-    width = min(2 * beam, flat_BX.shape[1] - 1)
-    scores_BC, picked_BC = flat_BX.topk(width, dim=1)
-    beams_BC, tokens_BC = picked_BC // size, picked_BC % size
+        log_probs_BKV = log_probs_BKV[:, :1]
+    width = min(2 * beam, log_probs_BKV[0].numel() - 1)
+    # The best of all are among the best of each beam, which are found in parallel.
+    best_BKW, tokens_BKW = log_probs_BKV.topk(min(width, size), dim=2)
+    scores_BC, picked_BC = best_BKW.flatten(1).topk(width, dim=1)
+    beams_BC = picked_BC // best_BKW.shape[2]
+    tokens_BC = tokens_BKW.flatten(1).gather(1, picked_BC)
     ends_BC = (tokens_BC == EOS) & (scores_BC != -torch.inf)
     ends_BC[:, :beam] &= ~state.ignored
     _finish(state, ends_BC[:, :beam], beams_BC, scores_BC, settings)

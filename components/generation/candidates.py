@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from components.generation.trie import EOS, Trie
-from components.model.encoder import PAD, Encoded
+from components.generation.trie import Trie
+from components.model.encoder import Encoded
 from components.model.model import UnifiedModel
+from components.model.specials import BOS, EOS, PAD
 
-BOS = 0
 Candidates = Sequence[Sequence[int]]
 
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from components.generation.trie import EOS, Trie
-
-PAD, UNK, NUM_SPECIALS = 1, 3, 4
+from components.generation.trie import Trie
+from components.model.specials import EOS, NUM_SPECIALS, PAD, UNK
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,8 @@ def constrain(
     ``tokens_RT`` begins with bos; at ``limit`` generated tokens only eos may follow.
     """
     step = tokens_RT.shape[1] - 1
-    logits_RV = logits_RV / settings.temperature
+    if settings.temperature != 1:
+        logits_RV = logits_RV / settings.temperature
     forced = _forced(prefixes, settings.beam, step, logits_RV.device)
     barred = None
     if settings.trie is not None:
@@ -62,7 +62,7 @@ def constrain(
     scores_RV = logits_RV.float().log_softmax(-1)
     if barred is not None and settings.trie_after_softmax:
         scores_RV = scores_RV.masked_fill(barred, -torch.inf)
-    scores_RV = scores_RV.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
+    scores_RV.nan_to_num_(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     scores_RV[:, PAD] = -torch.inf
     scores_RV[:, UNK] -= settings.unknown_penalty
     if (settings.codes or settings.boxes) and step < limit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-EOS = 2
+from components.model.specials import EOS
 
 
 class Trie:

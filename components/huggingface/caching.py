@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from components.errors import UserError
-from components.model.encoder import PAD, Encoded
+from components.model.encoder import Encoded
 from components.model.model import UnifiedModel
+from components.model.specials import PAD
 
 FIRST_POSITIONS = 64
 

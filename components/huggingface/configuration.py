@@ -9,7 +9,7 @@ from transformers import PreTrainedConfig
 
 from components.errors import UserError
 from components.model.config import ModelConfig, model_config
-from components.tokenization.vocabulary import BOS, EOS, PAD
+from components.model.specials import BOS, EOS, PAD
 
 FIELDS = tuple(field.name for field in dataclasses.fields(ModelConfig))
 SPECIALS = {

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from transformers.utils.generic import ModelOutput
 
 from components.errors import UserError
-from components.model.encoder import PAD, Encoded
+from components.model.encoder import Encoded
 from components.model.model import UnifiedModel
+from components.model.specials import PAD
 
 
 @dataclass

@@ -39,8 +39,8 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from components.generation.constraints import SearchSettings, constrain
-from components.generation.trie import EOS, Trie
-from components.tokenization.vocabulary import BOS, PAD
+from components.generation.trie import Trie
+from components.model.specials import BOS, EOS, PAD
 
 DEFAULTS = SearchSettings()
 

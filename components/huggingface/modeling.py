@@ -26,11 +26,11 @@ from components.huggingface.encoding import EncoderOutput, UnifiedEncoder, layer
 from components.huggingface.generation import search_defaults
 from components.huggingface.loading import check_loaded, lacks_generation_config
 from components.model.decoder import Decoder
-from components.model.encoder import PAD, Encoder
+from components.model.encoder import Encoder
 from components.model.model import UnifiedModel
 from components.model.positions import token_buckets
+from components.model.specials import BOS, PAD
 from components.model.weights import save_model
-from components.tokenization.vocabulary import BOS
 
 IGNORED = -100
 

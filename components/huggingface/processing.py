@@ -14,7 +14,7 @@ from components.huggingface.images import BiomedGptImageProcessor, ImageLike
 from components.huggingface.modeling import IGNORED
 from components.huggingface.tokenizer import BiomedGptTokenizer
 from components.lineage import hash_product, read_manifest
-from components.tokenization.vocabulary import BOS, EOS
+from components.model.specials import BOS, EOS
 
 Texts = str | Sequence[str]
 

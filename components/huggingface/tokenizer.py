@@ -14,16 +14,8 @@ from typing import Any
 from transformers import PreTrainedTokenizer
 
 from components.errors import UserError
-from components.tokenization.vocabulary import (
-    BOS,
-    BPE_FILE,
-    EOS,
-    LAYOUT_FILE,
-    NUM_SPECIALS,
-    PAD,
-    UNK,
-    Vocabulary,
-)
+from components.model.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
+from components.tokenization.vocabulary import BPE_FILE, LAYOUT_FILE, Vocabulary
 
 NAMES = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"

@@ -35,12 +35,9 @@ class Attention(nn.Module):
         """A sequence over itself; ``bias`` broadcasts to (B, H, N, N)."""
         if not isinstance(bias, SplitBias):
             return self.attend(x_BND, self.keys_values(x_BND), bias)
-        width = (self.num_heads, self.head_dim)
-        weighed = bias.weigh(
-            self.q_proj(x_BND).unflatten(-1, width) * self.scaling,
-            self.k_proj(x_BND).unflatten(-1, width),
-            self.v_proj(x_BND).unflatten(-1, width),
-        )
+        q_BHNd = self._heads(self.q_proj(x_BND) * self.scaling)
+        k_BHNd, v_BHNd = self.keys_values(x_BND)
+        weighed = bias.weigh(*(x.transpose(1, 2) for x in (q_BHNd, k_BHNd, v_BHNd)))
         merged: Tensor = self.out_proj((weighed * self.c_attn[:, None]).flatten(2))
         return merged
 

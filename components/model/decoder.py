@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from components.model.attention import Attention, KeysValues, gelu
 from components.model.config import ModelConfig
-from components.model.encoder import PAD, Encoded
+from components.model.encoder import Encoded
 from components.model.positions import (
     PositionBias,
     code_ids,
@@ -22,6 +22,7 @@ from components.model.positions import (
     relative_tables,
     token_buckets,
 )
+from components.model.specials import PAD
 from components.model.vision import drop_path, layer_rates
 
 

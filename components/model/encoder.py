@@ -22,10 +22,10 @@ from components.model.positions import (
     relative_tables,
     token_buckets,
 )
+from components.model.specials import PAD
 from components.model.split_bias import SplitBias
 from components.model.vision import Trunk, drop_path, layer_rates
 
-PAD = 1
 TEXT, IMAGE = 0, 1
 
 
@@ -192,7 +192,7 @@ class Encoder(nn.Module):
     ) -> Sequence[Tensor | SplitBias]:
         """One additive bias per layer: absolute, relative, and -inf at padded keys."""
         q, k = self.pos_q_linear(positions), self.pos_k_linear(positions)
-        relative = self._relative(image_ids, num_text, positions.shape[1] - num_text)
+        relative = self._relative(image_ids, num_text)
         if self._splits(q):
             queries, keys = self.position_bias.split(q, k)
             return [SplitBias(queries, keys, *pair, padding) for pair in relative]
@@ -214,13 +214,12 @@ class Encoder(nn.Module):
         drops = self.training and self.config.attention_dropout > 0
         return on_cpu and x.requires_grad and not drops and not torch.compiler.is_compiling()
 
-    def _relative(
-        self, image_ids: Tensor | None, num_text: int, num_cells: int
-    ) -> list[tuple[Tensor, Tensor]]:
+    def _relative(self, image_ids: Tensor | None, num_text: int) -> list[tuple[Tensor, Tensor]]:
         """Relative biases of each layer: cells (b, H, P, P), text (1, H, S, S)."""
-        buckets = self.buckets[:num_text, :num_text]  # type: ignore[index]
+        buckets = self.buckets[None, :num_text, :num_text]  # type: ignore[index]
+        texts = [look_up(table, buckets) for table in self.token_rel_pos_table_list]  # type: ignore[arg-type]
         if image_ids is None:
-            image_ids = buckets.new_zeros(1, num_cells)
+            return [(text.new_empty(1, text.shape[1], 0, 0), text) for text in texts]
         cells = image_buckets(image_ids, image_ids, self.config.image_bucket_size)
-        tables = zip(self.image_rel_pos_table_list, self.token_rel_pos_table_list, strict=True)
-        return [(look_up(image, cells), look_up(text, buckets[None])) for image, text in tables]  # type: ignore[arg-type]
+        images = [look_up(table, cells) for table in self.image_rel_pos_table_list]  # type: ignore[arg-type]
+        return list(zip(images, texts, strict=True))

@@ -73,8 +73,10 @@ class PositionBias(nn.Module):
 
     def split(self, q_bQD: Tensor, k_bKD: Tensor) -> tuple[Tensor, Tensor]:
         """The factors of the bias: queries, scaled, and keys, (b, Q, H, d) and (b, K, H, d)."""
-        width = (self.num_heads, self.head_dim)
-        return (q_bQD * self.scaling).unflatten(-1, width), k_bKD.unflatten(-1, width)
+        return self._heads(q_bQD * self.scaling), self._heads(k_bKD)
+
+    def _heads(self, x_bND: Tensor) -> Tensor:
+        return x_bND.view(*x_bND.shape[:2], self.num_heads, self.head_dim)
 
 
 def look_up(table: nn.Embedding, buckets: Tensor) -> Tensor:

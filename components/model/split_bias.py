@@ -39,7 +39,7 @@ class SplitBias:
         shape = q_BNHd.shape
         q_BNHe = torch.cat([q_BNHd, self.queries.expand(shape)], -1)
         k_BNHe = torch.cat([k_BNHd, self.keys.expand(shape)], -1)
-        weighed: Tensor = _Weigh.apply(
+        weighed: Tensor = _Weigh.apply(  # type: ignore[no-untyped-call]
             q_BNHe, k_BNHe, v_BNHd, self.cells, self.text, self.padding
         )
         return weighed
@@ -49,7 +49,7 @@ class _Weigh(torch.autograd.Function):
     """One sample at a time, so that its scores stay near the processor between two steps."""
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917 (torch passes them by position)
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, cells: Tensor, text: Tensor, pad: Tensor | None
     ) -> Tensor:
         """See SplitBias.weigh."""

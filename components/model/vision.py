@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from components.model.config import ModelConfig
 
@@ -81,6 +82,25 @@ class Trunk(nn.Module):
         x = self.maxpool(torch.relu(self.bn1(self.conv1(images_B3HW))))
         features_BCHW: Tensor = self.layer3(self.layer2(self.layer1(x)))
         return features_BCHW
+
+    def fold_batch_norm(self) -> None:
+        """Let the convolutions do what their batch norms do in evaluation, for good.
+
+        A trunk that only predicts gives the same features with one pass less over every map.
+        """
+        for module in self.modules():
+            for name in ("1", "2", "3"):
+                if hasattr(module, f"bn{name}"):
+                    _fold(module, f"conv{name}", f"bn{name}")
+            if isinstance(module, Bottleneck) and module.downsample is not None:
+                _fold(module.downsample, "0", "1")
+
+
+def _fold(parent: nn.Module, conv: str, norm: str) -> None:
+    first, second = parent.get_submodule(conv), parent.get_submodule(norm)
+    if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+        parent.register_module(conv, fuse_conv_bn_eval(first, second))
+        parent.register_module(norm, nn.Identity())
 
 
 def _stage(channels: int, planes: int, blocks: int, stride: int, rate: float) -> nn.Sequential:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from components.errors import UserError
+from components.model.specials import BOS, EOS, PAD
 from components.records import Example
 from components.tasks.base import Task
-from components.tokenization.vocabulary import BOS, EOS, PAD, Vocabulary
+from components.tokenization.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from components.model.specials import BOS, EOS
 from components.records import Example
 from components.tasks.encoding import EncodedExample
 from components.tasks.masking import mask_words
 from components.tasks.phrasing import clean_caption
 from components.tokenization.boxes import box_bins
-from components.tokenization.vocabulary import BOS, EOS, Vocabulary
+from components.tokenization.vocabulary import Vocabulary
 
 TEXT_PROMPT = ' what is the complete text of " "?'
 IMAGE_PROMPT = " what is the image in the middle part?"

@@ -16,10 +16,9 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from components.errors import UserError
+from components.model.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
 from components.tokenization.text import load_bpe, mend_text, read_bpe, train_bpe
 
-BOS, PAD, EOS, UNK = 0, 1, 2, 3
-NUM_SPECIALS = 4
 BPE_FILE, LAYOUT_FILE = "bpe.json", "vocabulary.json"
 
 

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-NUM_SPECIALS = 4
+from components.model.specials import NUM_SPECIALS
+
 CHUNK_TOKENS = 512  # positions whose logits exist at one time: 120 MB each at 59,457 entries
 
 

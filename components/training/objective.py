@@ -16,9 +16,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from components.model.specials import EOS, PAD
 from components.training.losses import Targets, chunked_losses, drop_worst
-
-PAD, EOS = 1, 2
 
 
 class Batch(Protocol):

@@ -7,9 +7,9 @@ import torch
 
 from components.dataset.collate import Item, collate, pad
 from components.dataset.images import ImageStore
+from components.model.specials import BOS, EOS, PAD
 from components.records import ImageRecord
 from components.tasks.encoding import EncodedExample
-from components.tokenization.vocabulary import BOS, EOS, PAD
 
 TEXT = Item(EncodedExample([BOS, 5, 6, EOS], [], [7, EOS], 0))
 QUESTION = EncodedExample([BOS, 5, EOS], [8, 9], [7, 4, EOS], 0)

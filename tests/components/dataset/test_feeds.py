@@ -20,8 +20,9 @@ from components.dataset.feeds import (
 )
 from components.dataset.images import ImageStore
 from components.errors import UserError
+from components.model.specials import PAD
 from components.records import Example, write_records
-from components.tokenization.vocabulary import PAD, Vocabulary
+from components.tokenization.vocabulary import Vocabulary
 
 SHARES = {"vision_language": 8, "text": 2, "image": 1, "detection": 1}
 Feed = ExampleFeed | PretrainFeed

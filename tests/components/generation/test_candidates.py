@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from components.generation.candidates import score_candidates
-from components.generation.trie import EOS
 from components.model.config import model_config
 from components.model.model import UnifiedModel
+from components.model.specials import EOS
 
 BOS, SIZE = 0, 16
 Answers = list[list[int]]

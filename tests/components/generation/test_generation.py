@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from components.generation.beam import BOS, search
+from components.generation.beam import search
 from components.generation.candidates import score_candidates
 from components.generation.constraints import SearchSettings
-from components.generation.trie import EOS, Trie
+from components.generation.trie import Trie
 from components.model.config import model_config
 from components.model.model import UnifiedModel
+from components.model.specials import BOS, EOS
 from tests.components.model.parity import Case, reference_model
 
 NAMES = {

@@ -9,7 +9,8 @@ from components.huggingface.configuration import BiomedGptConfig
 from components.huggingface.modeling import BiomedGptForConditionalGeneration
 from components.model.config import ModelConfig
 from components.model.model import UnifiedModel
-from components.tokenization.vocabulary import EOS, Vocabulary, train_vocabulary
+from components.model.specials import EOS
+from components.tokenization.vocabulary import Vocabulary, train_vocabulary
 
 NUM_IDS = 24
 TINY = ModelConfig(

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from components.generation.beam import Hypothesis, search
 from components.generation.constraints import SearchSettings
-from components.generation.trie import EOS, Trie
+from components.generation.trie import Trie
 from components.huggingface.generation import allowed_tokens, generation_arguments
 from components.huggingface.modeling import BiomedGptForConditionalGeneration
 from components.model.model import UnifiedModel
+from components.model.specials import EOS
 from tests.components.generation.test_generation import (
     IMAGE,
     TEXT,

@@ -18,8 +18,9 @@ from components.huggingface.images import BiomedGptImageProcessor
 from components.huggingface.processing import BiomedGptProcessor
 from components.huggingface.tokenizer import BiomedGptTokenizer
 from components.lineage import write_manifest
+from components.model.specials import BOS, EOS, PAD
 from components.tasks.encoding import EncodedExample
-from components.tokenization.vocabulary import BOS, EOS, PAD, Vocabulary, train_vocabulary
+from components.tokenization.vocabulary import Vocabulary, train_vocabulary
 
 PX = 24
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr"]

@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.errors import UserError
+from components.model.specials import BOS, EOS, PAD
 from components.records import Example
 from components.tasks.encoding import EncodedExample, encode_example
 from components.tasks.registry import TASKS
-from components.tokenization.vocabulary import BOS, EOS, PAD, Vocabulary
+from components.tokenization.vocabulary import Vocabulary
 
 PREMISE = ' can text1 " a " imply text2 " b "?'
 

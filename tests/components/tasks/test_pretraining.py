@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.model.specials import BOS, EOS
 from components.records import Example
 from components.tasks.pretraining import (
     NegativePool,
@@ -18,7 +19,7 @@ from components.tasks.pretraining import (
     infill_text,
     match_example,
 )
-from components.tokenization.vocabulary import BOS, EOS, Vocabulary, read_vocabulary
+from components.tokenization.vocabulary import Vocabulary, read_vocabulary
 
 FIXTURE = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]

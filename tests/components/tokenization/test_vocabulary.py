@@ -9,15 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import UserError
-from components.tokenization.vocabulary import (
-    BOS,
-    EOS,
-    PAD,
-    UNK,
-    Vocabulary,
-    read_vocabulary,
-    train_vocabulary,
-)
+from components.model.specials import BOS, EOS, PAD, UNK
+from components.tokenization.vocabulary import Vocabulary, read_vocabulary, train_vocabulary
 
 TEXTS = ["the left lung", "the right lung", " the image", "le poumon gauche: 37 \u00b0C"] * 4
 SYMBOLS = ["<mask>", "<s>", "</s>", "<pad>", "<unk>", "<code_0>", "<code_8191>", "<bin_999>",
