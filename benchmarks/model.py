@@ -13,7 +13,6 @@ Times are medians of interleaved runs in one process; memory is the peak of a pr
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import platform
@@ -87,13 +86,16 @@ class Ours:
     def __init__(self, size: str, device: str) -> None:
         torch.manual_seed(0)
         self.model = UnifiedModel(model_config(size)).to(device)
-        self.answering = copy.deepcopy(self.model).eval()
-        self.answering.encoder.embed_images.fold_batch_norm()
         self.vocabulary = self.model.config.vocabulary_size
+
+    def prepare(self, case: Case) -> None:
+        """Make the model ready to train, or, for good, to answer."""
+        self.model.train(not case.beam)
+        if case.beam:
+            self.model.encoder.embed_images.fold_batch_norm()
 
     def train_step(self, case: Case, batch: Batch) -> None:
         """Forward and backward over every target, with the full softmax."""
-        self.model.train()
         loss = batch_loss(self.model, batch, Objective(sampled_patches=case.patches)).loss
         (loss / batch.labels_BT.numel()).backward()
         self.model.zero_grad(set_to_none=True)
@@ -104,8 +106,8 @@ class Ours:
             beam=case.beam, max_length_b=case.targets, min_length=case.targets
         )
         with torch.no_grad():
-            encoded = self.answering.encode(batch.source_BS, batch.images_B3HW, batch.image_mask_B)
-            found = search(self.answering, encoded, settings)
+            encoded = self.model.encode(batch.source_BS, batch.images_B3HW, batch.image_mask_B)
+            found = search(self.model, encoded, settings)
         assert len(found[0][0].tokens) == case.targets + 1
 
 
@@ -142,6 +144,10 @@ class Peer(nn.Module):
         self.project = nn.Linear(1024, ours.d_model)
         self.to(device)
 
+    def prepare(self, case: Case) -> None:
+        """Make the model ready to train or to answer."""
+        self.train(not case.beam)
+
     def embed(self, case: Case, batch: Batch) -> Tensor:
         """Cells, then text, as vectors (B, N, D)."""
         cells = self.trunk(batch.images_B3HW).last_hidden_state.flatten(2).transpose(1, 2)
@@ -152,7 +158,6 @@ class Peer(nn.Module):
 
     def train_step(self, case: Case, batch: Batch) -> None:
         """Forward and backward over every target, with the full softmax."""
-        self.train()
         found = self.bart(
             inputs_embeds=self.embed(case, batch),
             decoder_input_ids=batch.prev_BT,
@@ -163,7 +168,6 @@ class Peer(nn.Module):
 
     def generate(self, case: Case, batch: Batch) -> None:
         """Beam search to the full length."""
-        self.eval()
         with torch.no_grad():
             encoded = self.bart.get_encoder()(inputs_embeds=self.embed(case, batch))
             found = self.bart.generate(
@@ -178,11 +182,12 @@ class Peer(nn.Module):
 
 def action(who: Any, case: Case, batch: Batch) -> Callable[[], None]:
     """What is timed."""
+    who.prepare(case)
     step = who.generate if case.beam else who.train_step
     return lambda: step(case, batch)
 
 
-def timed(run: Callable[[], None], device: str) -> float:
+def timed(run: Callable[[], object], device: str) -> float:
     """Seconds of one run."""
     if device == "cuda":
         torch.cuda.synchronize()
@@ -209,7 +214,7 @@ def count_flops(run: Callable[[], None]) -> int:
 def measure_bandwidth(device: str) -> float:
     """Bytes a second at which memory is read, over far more than any cache holds."""
     numbers = torch.ones(2**26, device=device)
-    return numbers.nbytes / min(timed(lambda: numbers.sum(), device) for _ in range(9))
+    return numbers.nbytes / min(timed(numbers.sum, device) for _ in range(9))
 
 
 def count_repeated(ours: Ours, case: Case) -> int:
@@ -224,7 +229,7 @@ def count_repeated(ours: Ours, case: Case) -> int:
 
 def least_time(ours: Ours, case: Case, batch: Batch, bandwidth: float, device: str) -> float:
     """Seconds that generation cannot go below: encode, then read the weights once a token."""
-    model = ours.answering
+    model = ours.model
     with torch.no_grad():
         run = lambda: model.encode(batch.source_BS, batch.images_B3HW, batch.image_mask_B)  # noqa: E731
         encoding = min(timed(run, device) for _ in range(5))
@@ -266,18 +271,19 @@ def measure(case: Case, pair: list[Any], repeats: int, device: str) -> list[list
 
 def table(size: str, threads: int, repeats: int, device: str) -> str:
     """Markdown: one row for each case."""
-    pair = [Ours(size, device), Peer(size, device)]
+    model = Ours(size, device)
+    pair = [model, Peer(size, device)]
     peaks = [measure_peak(device)]
     rows = []
     for case in CASES:
         ours, peer = (statistics.median(t) for t in measure(case, pair, repeats, device))
         peaks.append(measure_peak(device))
-        batch = make_batch(case, pair[0].vocabulary).to(device)
+        batch = make_batch(case, model.vocabulary).to(device)
         if case.beam:
-            bound = least_time(pair[0], case, batch, measure_bandwidth(device), device) / ours
+            bound = least_time(model, case, batch, measure_bandwidth(device), device) / ours
         else:
-            asked = count_flops(action(pair[0], case, batch))
-            asked -= count_repeated(pair[0], case) if device == "cpu" else 0
+            asked = count_flops(action(model, case, batch))
+            asked -= count_repeated(model, case) if device == "cpu" else 0
             bound = asked / ours / max(peaks)
         reference = case.reference_s if size == "base" and device == "cpu" else None
         rows.append(
