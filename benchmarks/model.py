@@ -2,10 +2,11 @@
 
 The peer is what one would assemble from transformers: a ResNet of the same stages, whose cells go
 before the text into BART of the same width, depth and vocabulary. It lacks this model's position
-biases and inner norms, so that its work is a little less. Beside both stands the time that the
-public reference (fairseq) took on a machine of this kind, as far as it is known.
+biases and inner norms, so that its work is a little less; its batch norms are not folded when it
+answers, so that there it is a little more.
 
     python benchmarks/model.py --size base --threads 2 --write
+    python benchmarks/model.py --size large --device cuda --precision bfloat16 --compile
 
 Times are medians of interleaved runs in one process; memory is the peak of a process of its own.
 """
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from peer import Peer
 from torch.utils.flop_counter import FlopCounterMode
 
 from components.dataset.collate import Batch
@@ -39,6 +40,7 @@ from components.model.model import UnifiedModel
 from components.training.objective import Objective, batch_loss
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+REFERENCE_PEAK = 137e9  # operations a second of matrix products where the reference was timed
 PEAK_SIDE = 2048
 
 
@@ -53,7 +55,19 @@ class Case:
     targets: int
     patches: int = 0  # 0: all
     beam: int = 0
-    reference_s: float | None = None  # base size, float32, 2 threads
+    reference_s: float | None = None  # base size, float32, 2 threads at REFERENCE_PEAK
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is timed, and how."""
+
+    size: str
+    threads: int
+    repeats: int
+    device: str
+    bfloat16: bool
+    compiled: bool
 
 
 CASES = [
@@ -111,80 +125,16 @@ class Ours:
         assert len(found[0][0].tokens) == case.targets + 1
 
 
-class Peer(nn.Module):
-    """A ResNet's cells and text through BART, from transformers."""
-
-    def __init__(self, size: str, device: str) -> None:
-        from transformers import BartConfig, BartForConditionalGeneration, ResNetConfig, ResNetModel
-
-        super().__init__()
-        torch.manual_seed(0)
-        ours = model_config(size)
-        self.vocabulary = ours.vocabulary_size
-        self.bart = BartForConditionalGeneration(
-            BartConfig(
-                vocab_size=ours.vocabulary_size,
-                d_model=ours.d_model,
-                encoder_layers=ours.encoder_layers,
-                decoder_layers=ours.decoder_layers,
-                encoder_attention_heads=ours.num_heads,
-                decoder_attention_heads=ours.num_heads,
-                encoder_ffn_dim=ours.ffn_dim,
-                decoder_ffn_dim=ours.ffn_dim,
-                max_position_embeddings=2048,
-                forced_eos_token_id=None,
-                forced_bos_token_id=None,
-                decoder_start_token_id=0,
-            )
-        )
-        trunk = ResNetConfig(
-            depths=[*ours.trunk_blocks], hidden_sizes=[256, 512, 1024], layer_type="bottleneck"
-        )
-        self.trunk = ResNetModel(trunk)
-        self.project = nn.Linear(1024, ours.d_model)
-        self.to(device)
-
-    def prepare(self, case: Case) -> None:
-        """Make the model ready to train or to answer."""
-        self.train(not case.beam)
-
-    def embed(self, case: Case, batch: Batch) -> Tensor:
-        """Cells, then text, as vectors (B, N, D)."""
-        cells = self.trunk(batch.images_B3HW).last_hidden_state.flatten(2).transpose(1, 2)
-        if case.patches:
-            cells = cells[:, torch.randperm(cells.shape[1])[: case.patches]]
-        text = self.bart.get_input_embeddings()(batch.source_BS)
-        return torch.cat([self.project(cells), text], 1)
-
-    def train_step(self, case: Case, batch: Batch) -> None:
-        """Forward and backward over every target, with the full softmax."""
-        found = self.bart(
-            inputs_embeds=self.embed(case, batch),
-            decoder_input_ids=batch.prev_BT,
-            labels=batch.labels_BT,
-        )
-        found.loss.backward()
-        self.zero_grad(set_to_none=True)
-
-    def generate(self, case: Case, batch: Batch) -> None:
-        """Beam search to the full length."""
-        with torch.no_grad():
-            encoded = self.bart.get_encoder()(inputs_embeds=self.embed(case, batch))
-            found = self.bart.generate(
-                encoder_outputs=encoded,
-                num_beams=case.beam,
-                max_new_tokens=case.targets,
-                min_new_tokens=case.targets,
-                do_sample=False,
-            )
-        assert found.shape[1] == case.targets + 1
-
-
-def action(who: Any, case: Case, batch: Batch) -> Callable[[], None]:
+def action(who: Any, case: Case, batch: Batch, bfloat16: bool = False) -> Callable[[], None]:
     """What is timed."""
     who.prepare(case)
     step = who.generate if case.beam else who.train_step
-    return lambda: step(case, batch)
+
+    def run() -> None:
+        with torch.autocast(batch.source_BS.device.type, torch.bfloat16, enabled=bfloat16):
+            step(case, batch)
+
+    return run
 
 
 def timed(run: Callable[[], object], device: str) -> float:
@@ -198,9 +148,9 @@ def timed(run: Callable[[], object], device: str) -> float:
     return time.perf_counter() - start
 
 
-def measure_peak(device: str) -> float:
-    """Best rate of a large float32 matrix product, in floating-point operations a second."""
-    a = torch.randn(PEAK_SIDE, PEAK_SIDE, device=device)
+def measure_peak(device: str, kind: torch.dtype) -> float:
+    """Best rate of a large matrix product, in floating-point operations a second."""
+    a = torch.randn(PEAK_SIDE, PEAK_SIDE, device=device, dtype=kind)
     return 2 * PEAK_SIDE**3 / min(timed(lambda: torch.mm(a, a), device) for _ in range(9))
 
 
@@ -257,55 +207,71 @@ def run_alone(size: str, name: str, peer: bool) -> None:
     print(json.dumps(int(found[1]) / 1e6 if found else 0.0))
 
 
-def measure(case: Case, pair: list[Any], repeats: int, device: str) -> list[list[float]]:
+def measure(case: Case, pair: list[Any], setup: Setup) -> list[list[float]]:
     """Times of both, one after the other, after one run to warm up."""
-    runs = [action(who, case, make_batch(case, who.vocabulary).to(device)) for who in pair]
+    runs = [
+        action(who, case, make_batch(case, who.vocabulary).to(setup.device), setup.bfloat16)
+        for who in pair
+    ]
     times: list[list[float]] = [[] for _ in runs]
     for run in runs:
         run()
-    for _ in range(repeats):
+    for _ in range(setup.repeats):
         for run, found in zip(runs, times, strict=True):
-            found.append(timed(run, device))
+            found.append(timed(run, setup.device))
     return times
 
 
-def table(size: str, threads: int, repeats: int, device: str) -> str:
+def row(case: Case, model: Ours, times: list[list[float]], setup: Setup, peak: float) -> str:
+    """One case in the table."""
+    ours, peer = (statistics.median(found) for found in times)
+    batch = make_batch(case, model.vocabulary).to(setup.device)
+    scaled = ""
+    if case.beam:
+        bandwidth = measure_bandwidth(setup.device)
+        bound = least_time(model, case, batch, bandwidth, setup.device) / ours
+    else:
+        asked = count_flops(action(model, case, batch, setup.bfloat16))
+        asked -= count_repeated(model, case) if setup.device == "cpu" else 0
+        bound = asked / ours / peak
+        if case.reference_s and setup.size == "base" and setup.device == "cpu":
+            scaled = f"{ours / (case.reference_s * REFERENCE_PEAK / peak):.2f}"
+    memory = "-"
+    if setup.device == "cpu":
+        alone = (measure_memory(setup.size, case, peer) for peer in (False, True))
+        memory = " / ".join(f"{gigabytes:.1f}" for gigabytes in alone) + " GB"
+    return (
+        f"| {case.name} | {ours:.2f} s | {peer:.2f} s | {ours / peer:.2f} | {scaled or '-'} | "
+        f"{bound:.0%} | {memory} |"
+    )
+
+
+def table(setup: Setup) -> str:
     """Markdown: one row for each case."""
-    model = Ours(size, device)
-    pair = [model, Peer(size, device)]
-    peaks = [measure_peak(device)]
-    rows = []
+    kind = torch.bfloat16 if setup.bfloat16 else torch.float32
+    model = Ours(setup.size, setup.device)
+    peer = Peer(setup.size, setup.device)
+    if setup.compiled:
+        model.model.compile()
+        peer.bart.compile()
+    peaks, rows = [measure_peak(setup.device, kind)], []
     for case in CASES:
-        ours, peer = (statistics.median(t) for t in measure(case, pair, repeats, device))
-        peaks.append(measure_peak(device))
-        batch = make_batch(case, model.vocabulary).to(device)
-        if case.beam:
-            bound = least_time(model, case, batch, measure_bandwidth(device), device) / ours
-        else:
-            asked = count_flops(action(model, case, batch))
-            asked -= count_repeated(model, case) if device == "cpu" else 0
-            bound = asked / ours / max(peaks)
-        reference = case.reference_s if size == "base" and device == "cpu" else None
-        rows.append(
-            f"| {case.name} | {ours:.2f} s | {peer:.2f} s | {ours / peer:.2f} | "
-            + (f"{reference:.1f} s | {ours / reference:.2f} | " if reference else "- | - | ")
-            + f"{bound:.0%} | {measure_memory(size, case, False):.1f} / "
-            f"{measure_memory(size, case, True):.1f} GB |"
-        )
-    machine = platform.processor() or platform.machine()
+        times = measure(case, [model, peer], setup)
+        peaks.append(measure_peak(setup.device, kind))
+        rows.append(row(case, model, times, setup, max(peaks)))
+    machine = torch.cuda.get_device_name() if setup.device == "cuda" else platform.machine()
     today = datetime.now().astimezone().date().isoformat()
+    precision = "bfloat16" if setup.bfloat16 else "float32"
     head = [
-        f"### {size}, float32, {device}, {threads} threads, {today}",
+        f"### {setup.size}, {precision}, {setup.device}, {setup.threads} threads, {today}",
         "",
-        f"`python benchmarks/model.py --size {size} --threads {threads}`, {os.cpu_count()} cores "
-        f"({machine}), torch {torch.__version__}, medians of {repeats}; matrix products reach "
-        f"{max(peaks) / 1e9:.0f} GFLOP/s (median {statistics.median(peaks) / 1e9:.0f}), memory is "
-        f"read at {measure_bandwidth(device) / 1e9:.0f} GB/s. The bound of training is the matrix "
-        "products' rate; that of generation is encoding plus one reading of decoder and token "
-        "matrix for each token.",
+        f"`python benchmarks/model.py {' '.join(sys.argv[1:])}`, {os.cpu_count()} cores "
+        f"({machine}), torch {torch.__version__}, medians of {setup.repeats}; matrix products "
+        f"reach {max(peaks) / 1e9:.0f} GFLOP/s (median {statistics.median(peaks) / 1e9:.0f}), "
+        f"memory is read at {measure_bandwidth(setup.device) / 1e9:.0f} GB/s.",
         "",
-        "| case | ours | peer | ours / peer | reference | ours / reference | of bound | memory |",
-        "|---|---|---|---|---|---|---|---|",
+        "| case | ours | peer | ours / peer | ours / scaled reference | of bound | memory |",
+        "|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*head, *rows, ""])
 
@@ -317,6 +283,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--compile", action="store_true", help="both models, by torch.compile")
     parser.add_argument("--write", action="store_true", help="append to RESULTS.md")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
@@ -325,7 +293,10 @@ def main() -> None:
     if given.alone:
         run_alone(given.size, given.alone, given.peer)
         return
-    text = table(given.size, given.threads, given.repeats, given.device)
+    bfloat16 = given.precision == "bfloat16"
+    text = table(
+        Setup(given.size, given.threads, given.repeats, given.device, bfloat16, given.compile)
+    )
     print(text)
     if given.write:
         with RESULTS.open("a") as file:

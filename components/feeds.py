@@ -14,6 +14,7 @@ from components.dataset.feeds import (
     load_examples,
 )
 from components.dataset.images import ImageStore
+from components.dataset.windows import Documents, mark_sections
 from components.progress import say
 from components.records import Article, Example, Figure, ImageCodes, read_records
 from components.runs import RunPlan, identify, run_training, start_model
@@ -62,8 +63,9 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
         Mixing(plan.settings["mixture"], plan.settings["mask_ratio"], plan.code_px),
     )
     say(
-        f"pretraining on {len(material.pairs)} image-text pairs, {len(material.texts)} texts, "
-        f"{len(material.codes)} images with codes; no detection records"
+        f"pretraining on {len(material.pairs)} image-text pairs, {len(material.texts)} texts in "
+        f"{len(feed.windows or ())} windows, {len(material.codes)} images with codes; "
+        "no detection records"
     )
     if feed.num_cut:
         say(f"{feed.num_cut} of {len(material.pairs)} pairs were cut to the token limits")
@@ -75,7 +77,8 @@ def read_material(articles: Path, codes: Path, sets: list[Path]) -> PretrainMate
     examples = [e for folder in sets for e in read_records(folder / "examples.parquet", Example)]
     pairs = [e for e in examples if e.split == "train" and e.task in PAIRED_TASKS]
     pairs += [_caption(f) for f in read_records(articles / "figures.parquet", Figure)]
-    texts = [f"{a.title} {a.text}" for a in read_records(articles / "articles.parquet", Article)]
+    found = read_records(articles / "articles.parquet", Article)
+    texts = Documents(f"{a.title}\n{mark_sections(a.text, a.sections)}" for a in found)
     kept_out = {e.image_id for e in examples if e.split != "train"}
     coded = [
         (c.image_id, c.codes)

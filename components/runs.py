@@ -15,12 +15,18 @@ from typing import Any
 
 import torch
 
-from components.adapters import AdapterSettings, add_adapters, merge_adapters, save_adapters
+from components.adapters import (
+    FOLDER,
+    AdapterSettings,
+    add_adapters,
+    merge_adapters,
+    save_adapters,
+)
 from components.config import Params, TrainingParams
 from components.devices import pick_device
 from components.errors import UserError
-from components.lineage import hash_code, hash_product, write_manifest
-from components.model.config import ModelConfig, model_config
+from components.lineage import MANIFEST, hash_code, hash_product, read_manifest, write_manifest
+from components.model.config import SIZES, ModelConfig, model_config
 from components.model.model import UnifiedModel
 from components.model.weights import count_parameters, load_model, save_model
 from components.progress import say, show_progress
@@ -114,7 +120,17 @@ def start_model(plan: RunPlan, vocabulary: Vocabulary) -> UnifiedModel:
 
 
 def check_start(config: ModelConfig, plan: RunPlan, vocabulary: Vocabulary) -> None:
-    """UserError where a checkpoint reads ids or image codes otherwise than this project writes."""
+    """UserError where a checkpoint is of another size than its name will say, or reads ids or
+    image codes otherwise than this project writes them."""
+    row = {key: value for key, value in SIZES[plan.size].items() if key != "init_std"}
+    others = [f"{key} {getattr(config, key)}" for key in row if getattr(config, key) != row[key]]
+    if others:
+        raise UserError(
+            f"{plan.start_from} is no model of size {plan.size}: it has {', '.join(others)}",
+            why=f"{plan.size} has " + ", ".join(f"{key} {value}" for key, value in row.items()),
+            next_command="name the checkpoint's own size under sizes in params.yaml, and no other",
+        )
+    _check_vocabulary(plan)
     if config.vocabulary_size != vocabulary.size:
         raise UserError(
             f"{plan.start_from} has {config.vocabulary_size:,} tokens, "
@@ -129,6 +145,19 @@ def check_start(config: ModelConfig, plan: RunPlan, vocabulary: Vocabulary) -> N
             f"tokenize_images makes them of {plan.code_px} px",
             why="the model must know in which row and column a code stands",
             next_command=f"set tokenize_images.image_px to {config.code_image_size} in params.yaml",
+        )
+
+
+def _check_vocabulary(plan: RunPlan) -> None:
+    """UserError where what was trained here was trained with another vocabulary."""
+    start, vocabulary = Path(plan.start_from), Path(plan.vocabulary)
+    if not (start / MANIFEST).is_file():
+        return  # an imported checkpoint: of its vocabulary the number of tokens is all it tells
+    if hash_product(vocabulary) not in read_manifest(start)["inputs"].values():
+        raise UserError(
+            f"{plan.start_from} was trained with another vocabulary than {plan.vocabulary}",
+            why="the same ids would stand for other texts",
+            next_command="give it the vocabulary that it was trained with, or empty start_from",
         )
 
 
@@ -189,7 +218,7 @@ def run_training(
             say(f"checkpoint passed over: {fault}")
         out = Path(plan.out)
         if lora is not None:
-            save_adapters(merge_adapters(model), lora, out)
+            save_adapters(merge_adapters(model), lora, out / FOLDER, plan.start_from)
         save_model(model.to("cpu"), out)
         lines = [json.dumps(entry, sort_keys=True) for entry in result.log]
         (out / LOG).write_text("\n".join(lines) + "\n")

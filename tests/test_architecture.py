@@ -54,6 +54,8 @@ DOORS = {
     "s3fs": ("components/storage.py",),
     "transformers": ("components/tokenization/text.py", "components/huggingface/"),
     "peft": ("components/adapters.py",),
+    "pugixml": ("components/pubmed/nodes.py",),
+    "isal": ("components/pubmed/inflate.py",),
     "pydicom": ("components/readers/dicom.py",),
 }
 UNSAFE = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}

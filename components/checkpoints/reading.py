@@ -73,21 +73,39 @@ def confine(memory_bytes: int, cpu_s: int, disk_bytes: int) -> None:
 
 def unpickle(path: Path) -> Any:
     """What a pickled file holds, by torch's reader of weights and our list alone."""
-    is_zip = zipfile.is_zipfile(path)
-    if is_zip:
+    if zipfile.is_zipfile(path):
+        refuse_script(path)
         check_archive(path)
     with torch.serialization.safe_globals(ALLOWED):
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        # Not mapped: torch compares a part's length with its tensor only where it reads it.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=False)
+
+
+def refuse_script(path: Path) -> None:
+    """UserError for a program of TorchScript, which is an archive of the same kind."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any(name.rsplit("/", 1)[-1] == "constants.pkl" for name in names):
+        raise UserError(
+            "it is a TorchScript program, not weights by name",
+            why="a program would have to be run to read it; import the checkpoint it was made from",
+        )
 
 
 def check_archive(path: Path) -> None:
-    """UserError where an archive's parts are compressed, or together larger than itself."""
+    """UserError where an archive's parts are compressed, larger than itself, or damaged.
+
+    torch does not look at the checksums of an archive: it would read a flipped bit as a weight.
+    """
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
-    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-        raise UserError("its parts are compressed, which those of a checkpoint never are")
-    if sum(part.file_size for part in parts) > path.stat().st_size:
-        raise UserError("its parts are larger than the file")
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise UserError("its parts are compressed, which those of a checkpoint never are")
+        if sum(part.file_size for part in parts) > path.stat().st_size:
+            raise UserError("its parts are larger than the file")
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise UserError(f"it is damaged: the checksum of its part {damaged[:MAX_NAME]} is wrong")
 
 
 def find_weights(held: Any, averaged: bool) -> tuple[str, Any, dict[str, Any]]:
@@ -192,6 +210,8 @@ def explain(error: Exception) -> dict[str, str]:
         }
     if isinstance(error, MemoryError) or "alloc" in text:
         return {"what": "it needs more memory than a file of its size may take", "why": ""}
+    if "weights_only" in text and "WeightsUnpickler error:" not in text:  # torch's advice
+        return {"what": "it is no checkpoint that is read safely", "why": type(error).__name__}
     lines = text.rsplit("WeightsUnpickler error:", maxsplit=1)[-1].strip().splitlines() or [""]
     return {
         "what": "it is not a whole checkpoint",

@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from components.dataset.collate import Batch, Item, collate
 from components.dataset.images import ImageStore
 from components.dataset.order import batch_indices, example_rng
+from components.dataset.windows import Documents, Windows
 from components.errors import UserError
 from components.records import Example, read_records
 from components.tasks.encoding import encode_example
-from components.tasks.pretraining import NegativePool, infill_image, infill_text, match_example
+from components.tasks.pretraining import (
+    NegativePool,
+    infill_image,
+    infill_text,
+    match_example,
+    text_room,
+)
 from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import Vocabulary
 
@@ -87,10 +92,10 @@ def encode_item(example: Example, vocabulary: Vocabulary, limits: Limits) -> Ite
 
 @dataclass(frozen=True)
 class PretrainMaterial:
-    """What pretraining draws from: image-text pairs, texts, and images with codes."""
+    """What pretraining draws from: image-text pairs, whole texts, and images with codes."""
 
     pairs: list[Example]
-    texts: list[str]
+    texts: Documents
     codes: list[tuple[str, list[int]]]
 
 
@@ -107,6 +112,7 @@ class PretrainFeed:
     """The mixture of streams. Image-text pairs are one part of the loss, the rest the other.
 
     Every pair gives its own example and a matching example; text and images give infilling ones.
+    Texts are drawn by their windows, so that a long one counts by its length.
     Shares follow the mixture (8 : 2 : 1 of pairs, texts, images). Random choices follow from
     (seed, step, position), never from a worker's state.
     """
@@ -124,7 +130,9 @@ class PretrainFeed:
         self.limits, self.mixing = limits, mixing
         self.pool = NegativePool.of(material.pairs)
         self.num_pairs = limits.effective_batch
-        self.num_texts = self._count("text") if material.texts else 0
+        room = text_room(vocabulary, limits.max_source_tokens)
+        self.windows = Windows(material.texts, vocabulary, room) if len(material.texts) else None
+        self.num_texts = self._count("text") if self.windows else 0
         self.num_images = self._count("image") if material.codes else 0
         self.plain = [encode_item(pair, vocabulary, limits) for pair in material.pairs]
         self.num_cut = sum(item.encoded.num_cut > 0 for item in self.plain)
@@ -132,18 +140,13 @@ class PretrainFeed:
 
     def parts(self, step: int) -> list[list[Batch]]:
         """Both parts of the effective batch of a step (counted from 1)."""
-        seed, px = self.limits.seed, self.mixing.code_px
+        px = self.mixing.code_px
         pairs = [
             item
             for position, index in enumerate(self._draw(len(self.plain), self.num_pairs, step))
             for item in (self.plain[index], self._match(index, step, position))
         ]
-        rest = [
-            self._infill_text(index, example_rng(seed + TEXT_STREAM, step, position))
-            for position, index in enumerate(
-                self._draw(len(self.material.texts), self.num_texts, step)
-            )
-        ]
+        rest = self._infill_texts(step)
         rest += [
             self._infill_image(index)
             for index in self._draw(len(self.material.codes), self.num_images, step)
@@ -164,15 +167,22 @@ class PretrainFeed:
         example = match_example(self.material.pairs[index], self.pool, rng)
         return encode_item(example, self.vocabulary, self.made)
 
-    def _infill_text(self, index: int, rng: np.random.Generator) -> Item:
-        encoded = infill_text(
-            self.material.texts[index],
-            self.vocabulary,
-            self.mixing.mask_ratio,
-            self.limits.max_source_tokens,
-            rng,
-        )
-        return Item(encoded)
+    def _infill_texts(self, step: int) -> list[Item]:
+        if self.windows is None:
+            return []
+        items = []
+        indices = self._draw(len(self.windows), self.num_texts, step)
+        for position, index in enumerate(indices):
+            epoch = ((step - 1) * self.num_texts + position) // len(self.windows)
+            encoded = infill_text(
+                self.windows.tokens(index, epoch),
+                self.vocabulary,
+                self.mixing.mask_ratio,
+                self.limits.max_source_tokens,
+                example_rng(self.limits.seed + TEXT_STREAM, step, position),
+            )
+            items.append(Item(encoded))
+        return items
 
     def _infill_image(self, index: int) -> Item:
         image_id, codes = self.material.codes[index]

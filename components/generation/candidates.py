@@ -18,6 +18,7 @@ from torch import Tensor
 
 from components.generation.trie import Trie
 from components.model.encoder import Encoded
+from components.model.ids import check_ids
 from components.model.model import UnifiedModel
 from components.model.specials import BOS, EOS, PAD
 
@@ -131,6 +132,7 @@ def _branch_log_probs(
     logits_RV = model.project(features_RTD[every_R, last_R]).float()
     width = max(len(own) for own in branches)
     columns_RW = torch.tensor([[*own, *[-1] * (width - len(own))] for own in branches])
+    check_ids(columns_RW.clamp_min(0), model.config.vocabulary_size, "candidate")
     columns_RW = columns_RW.to(device)
     chosen_RW = logits_RV.gather(1, columns_RW.clamp_min(0))
     return chosen_RW.masked_fill(columns_RW < 0, -torch.inf).log_softmax(1)

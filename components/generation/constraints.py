@@ -34,6 +34,14 @@ class SearchSettings:
     trie: Trie | None = None
     trie_after_softmax: bool = False
 
+    def __post_init__(self) -> None:
+        """ValueError for settings with which nothing could be found."""
+        if self.beam < 1 or self.temperature <= 0 or self.max_length_b < 0:
+            raise ValueError(
+                f"beam {self.beam} must be at least 1, temperature {self.temperature} above 0, "
+                f"max_length_b {self.max_length_b} not below 0"
+            )
+
 
 def constrain(
     logits_RV: Tensor,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from components.model.attention import Attention, gelu
 from components.model.config import ModelConfig
+from components.model.ids import check_grid, check_sampled, check_visible
 from components.model.positions import (
     PositionBias,
     grid_ids,
@@ -127,6 +128,7 @@ class Encoder(nn.Module):
             b = image_positions.shape[0]
             positions = torch.cat([image_positions, positions.expand(b, -1, -1)], 1)
         padding = padding_BN if bool(padding_BN.any()) else None
+        check_visible(padding)
         if padding is not None:
             x_BND = x_BND * ~padding[..., None]
         biases = self._biases(positions, image_ids, source_BS.shape[1], padding)
@@ -159,10 +161,12 @@ class Encoder(nn.Module):
         """Cells (B, P, D), their ids (b, P), and normed position embeddings (b, P, D)."""
         features_BCHW = self.embed_images(images_B3HW)
         rows, columns = features_BCHW.shape[-2:]
+        check_grid(rows, columns, self.config.image_bucket_size)
         cells = features_BCHW.flatten(2).transpose(1, 2)
         ids = grid_ids(rows, columns, self.config.image_bucket_size).to(cells.device)[None]
         positions = self._image_positions(rows, columns, ids)
         if orders_BK is None and num_sampled:
+            check_sampled(num_sampled, cells.shape[1])
             drawn = torch.rand(cells.shape[:2], generator=generator)
             orders_BK = drawn.argsort(1)[:, :num_sampled].to(cells.device)
         if orders_BK is not None:

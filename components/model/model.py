@@ -48,7 +48,7 @@ class UnifiedModel(nn.Module):
         random cells of each image (pretraining), drawn with ``generator``; ``patch_orders_BK``
         names the cells instead.
         """
-        self._check_length(source_BS, "source")
+        self._check_length(source_BS.shape[1], "source")
         check_ids(source_BS, self.config.vocabulary_size, "source")
         encoded: Encoded = self.encoder(
             source_BS,
@@ -72,8 +72,7 @@ class UnifiedModel(nn.Module):
         R may be a multiple of the sources: consecutive rows then share a source.
         ``code_mask_B`` marks the sources whose target is a grid of image codes.
         """
-        if code_mask_B is None:
-            self._check_length(prev_RT, "target")
+        self._check_target(prev_RT.shape[1], code_mask_B)
         check_ids(prev_RT, self.config.vocabulary_size, "target")
         embedded_RTD = self.encoder.embed_ids(prev_RT)
         features: Tensor = self.decoder(embedded_RTD, prev_RT, encoded, code_mask_B, cache)
@@ -83,6 +82,7 @@ class UnifiedModel(nn.Module):
         self, encoded: Encoded, max_length: int, code_mask_B: Tensor | None = None
     ) -> Cache:
         """A cache for decoding step by step, up to ``max_length`` positions."""
+        self._check_target(max_length, code_mask_B)
         return self.decoder.start(encoded, max_length, code_mask_B)
 
     def token_matrix(self) -> Tensor:
@@ -111,11 +111,16 @@ class UnifiedModel(nn.Module):
         encoded = self.encode(source_BS, images_B3HW, image_mask_B)
         return self.project(self.decode(prev_BT, encoded, code_mask_B))
 
-    def _check_length(self, tokens: Tensor, what: str) -> None:
+    def _check_target(self, length: int, code_mask_B: Tensor | None) -> None:
+        """Image codes have places on their grid, beyond it one that they share; text has not."""
+        if code_mask_B is None or not bool(code_mask_B.all()):
+            self._check_length(length, "target")
+
+    def _check_length(self, length: int, what: str) -> None:
         limit = self.config.max_positions
-        if tokens.shape[1] > limit:
+        if length > limit:
             raise UserError(
-                f"a {what} of {tokens.shape[1]} tokens does not fit the model's {limit} positions",
+                f"a {what} of {length} tokens does not fit the model's {limit} positions",
                 next_command="lower max_source_tokens or max_target_tokens in params.yaml",
             )
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from components.pubmed.markup import Element, plain_text
+from components.pubmed.markup import squeeze
+from components.pubmed.nodes import Node, each, node_text
 from components.records import Reject
 
 YEAR = re.compile(r"\b(1[5-9]|20)\d{2}\b")
@@ -58,55 +59,53 @@ class Citation:
         return "\n".join(lines)
 
 
-def read_pmid(element: Element | None) -> tuple[str, int]:
+def read_pmid(node: Node) -> tuple[str, int]:
     """PMID and version of a PMID element; version 1 where none is stated, "" for no PMID."""
-    if element is None:
-        return "", 1
-    version = element.get("Version") or "1"
-    return (element.text or "").strip(), int(version) if NUMBER.fullmatch(version) else 1
+    version = node.attribute("Version").value() or "1"
+    return node.child_value().strip(), int(version) if NUMBER.fullmatch(version) else 1
 
 
-def parse_citation(element: Element, name: str) -> Citation | Reject:
+def parse_citation(node: Node, name: str) -> Citation | Reject:
     """The citation of a PubmedArticle or a bare MedlineCitation; a Reject without PMID or article.
 
     An article is retracted when its type, its comments or its title say so. A retraction notice
     is not itself retracted: it is marked as a notice, and names what it retracts.
     """
-    inner = element.find("MedlineCitation")
-    medline = element if inner is None else inner
-    pmid, version = read_pmid(medline.find("PMID"))
-    article = medline.find("Article")
-    if not NUMBER.fullmatch(pmid) or article is None:
+    medline = node if node.name() == "MedlineCitation" else node.child("MedlineCitation")
+    pmid, version = read_pmid(medline.child("PMID"))
+    article = medline.child("Article")
+    if not NUMBER.fullmatch(pmid) or not article:
         detail = f"PMID {pmid} has no Article" if NUMBER.fullmatch(pmid) else "no PMID"
         return Reject(f"{name}#{pmid or 'unknown'}", "broken-citation", detail)
-    types = [plain_text(node) for node in article.iterfind("PublicationTypeList/PublicationType")]
-    title = plain_text(article.find("ArticleTitle"))
+    types = _values(article.child("PublicationTypeList"), "PublicationType")
+    title = node_text(article.child("ArticleTitle"))
     comments = list(_read_comments(medline))
     relations = {relation for relation, _ in comments}
     retracts = [other for relation, other in comments if relation in RETRACTS]
     is_notice = bool(NOTICE_TYPES.intersection(types) or retracts)
+    abstract, ids = article.child("Abstract"), _read_ids(node)
     return Citation(
         pmid=pmid,
         version=version,
         title=title,
-        vernacular_title=plain_text(article.find("VernacularTitle")),
-        abstract=_read_abstract(article.find("Abstract")),
+        vernacular_title=node_text(article.child("VernacularTitle")),
+        abstract=_read_abstract(abstract),
         other_abstracts=[
-            (node.get("Language") or "", node.get("Type") or "", _join(_read_abstract(node)))
-            for node in medline.iterfind("OtherAbstract")
+            (o.attribute("Language").value(), o.attribute("Type").value(), _join(_read_abstract(o)))
+            for o in each(medline, "OtherAbstract")
         ],
-        authors=[name for name in map(_name_author, article.iterfind("AuthorList/Author")) if name],
-        journal=plain_text(article.find("Journal/Title")),
+        authors=_read_authors(article.child("AuthorList")),
+        journal=squeeze(article.child("Journal").child_value("Title")),
         year=_read_year(article),
-        languages=[plain_text(node) for node in article.iterfind("Language")],
+        languages=_values(article, "Language"),
         mesh=[
-            plain_text(node)
-            for node in medline.iterfind("MeshHeadingList/MeshHeading/DescriptorName")
+            squeeze(heading.child_value("DescriptorName"))
+            for heading in each(medline.child("MeshHeadingList"), "MeshHeading")
         ],
         publication_types=types,
-        doi=_read_doi(element, article),
-        pmcid=_read_pmcid(element, medline),
-        copyright=plain_text(article.find("Abstract/CopyrightInformation")),
+        doi=_read_doi(article) or ids.get("doi", ""),
+        pmcid=ids.get("pmc", "") or _read_old_pmcid(medline),
+        copyright=node_text(abstract.child("CopyrightInformation")),
         retracted=bool(RETRACTED_TYPES.intersection(types) or RETRACTED_BY & relations)
         or (RETRACTED_TITLE.match(title) is not None and not is_notice),
         concern="ExpressionOfConcernIn" in relations,
@@ -117,13 +116,16 @@ def parse_citation(element: Element, name: str) -> Citation | Reject:
     )
 
 
-def _read_abstract(abstract: Element | None) -> list[tuple[str, str]]:
-    if abstract is None:
-        return []
+def _values(parent: Node, name: str) -> list[str]:
+    return [node.child_value().strip() for node in each(parent, name)]
+
+
+def _read_abstract(abstract: Node) -> list[tuple[str, str]]:
     parts = []
-    for node in abstract.iterfind("AbstractText"):
-        label, text = (node.get("Label") or "").strip(), plain_text(node)
+    for node in each(abstract, "AbstractText"):
+        text = node_text(node)
         if text:
+            label = node.attribute("Label").value().strip()
             parts.append(("" if label.upper() in NO_LABEL else label, text))
     return parts
 
@@ -132,36 +134,56 @@ def _join(parts: list[tuple[str, str]]) -> str:
     return "\n".join(text for _, text in parts)
 
 
-def _read_comments(medline: Element) -> Iterator[tuple[str, str]]:
+def _read_comments(medline: Node) -> Iterator[tuple[str, str]]:
     """(relation, the other article's PMID or "") of each comment or correction."""
-    for node in medline.iterfind("CommentsCorrectionsList/CommentsCorrections"):
-        yield node.get("RefType") or "", read_pmid(node.find("PMID"))[0]
+    for node in each(medline.child("CommentsCorrectionsList"), "CommentsCorrections"):
+        yield node.attribute("RefType").value(), node.child_value("PMID").strip()
 
 
-def _name_author(author: Element) -> str:
-    collective = plain_text(author.find("CollectiveName"))
-    parts = (plain_text(author.find(part)) for part in ("ForeName", "LastName", "Suffix"))
-    return collective or " ".join(part for part in parts if part)
+def _read_authors(authors: Node) -> list[str]:
+    """Persons by their names, groups by theirs."""
+    names = []
+    for author in each(authors, "Author"):
+        last, first = author.child_value("LastName"), author.child_value("ForeName")
+        if last:
+            suffix = author.child_value("Suffix")
+            names.append(squeeze(f"{first} {last} {suffix}"))
+        elif group := node_text(author.child("CollectiveName")) or squeeze(first):
+            names.append(group)
+    return names
 
 
-def _read_year(article: Element) -> int:
+def _read_year(article: Node) -> int:
     """The year of publication: Year, the first year of MedlineDate, or the electronic date."""
-    places = ("Journal/JournalIssue/PubDate/Year", "Journal/JournalIssue/PubDate/MedlineDate")
-    for place in (*places, "ArticleDate/Year"):
-        found = YEAR.search(plain_text(article.find(place)))
+    date = article.child("Journal").child("JournalIssue").child("PubDate")
+    places = ((date, "Year"), (date, "MedlineDate"), (article.child("ArticleDate"), "Year"))
+    for place, name in places:
+        found = YEAR.search(place.child_value(name))
         if found:
             return int(found.group())
     return 0
 
 
-def _read_doi(element: Element, article: Element) -> str:
-    for node in article.iterfind("ELocationID[@EIdType='doi']"):
-        if node.get("ValidYN") != "N":
-            return plain_text(node)
-    return plain_text(element.find("PubmedData/ArticleIdList/ArticleId[@IdType='doi']"))
+def _read_doi(article: Node) -> str:
+    for node in each(article, "ELocationID"):
+        kind, valid = node.attribute("EIdType").value(), node.attribute("ValidYN").value()
+        if kind == "doi" and valid != "N":
+            return str(node.child_value()).strip()
+    return ""
 
 
-def _read_pmcid(element: Element, medline: Element) -> str:
-    pmcid = plain_text(element.find("PubmedData/ArticleIdList/ArticleId[@IdType='pmc']"))
-    others = (plain_text(node) for node in medline.iterfind("OtherID[@Source='NLM']"))
-    return pmcid or next((other.split()[0] for other in others if other.startswith("PMC")), "")
+def _read_ids(node: Node) -> dict[str, str]:
+    """The article's own identifiers by kind; those of its references are elsewhere."""
+    listed = node.child("PubmedData").child("ArticleIdList")
+    found: dict[str, str] = {}
+    for one in each(listed, "ArticleId"):
+        found.setdefault(one.attribute("IdType").value(), one.child_value().strip())
+    return found
+
+
+def _read_old_pmcid(medline: Node) -> str:
+    for node in each(medline, "OtherID"):
+        words = node.child_value().split()
+        if node.attribute("Source").value() == "NLM" and words and words[0].startswith("PMC"):
+            return str(words[0])
+    return ""

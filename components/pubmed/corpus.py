@@ -8,7 +8,7 @@ there. Everything that is read comes out as a record or as a Reject.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from components.config import IngestPubmedParams
 from components.errors import UserError
 from components.lineage import hash_bytes, hash_file
 from components.progress import follow
+from components.pubmed.bioc import read_collection
 from components.pubmed.citation import Citation
 from components.pubmed.figures import attach_image
 from components.pubmed.licences import CITATION_LICENCE
 from components.pubmed.medline import Deletion, read_citations
-from components.pubmed.pmc import FullText, read_article
+from components.pubmed.passages import find_collections
+from components.pubmed.pmc import FullText, read_articles
 from components.records import Article, Figure, ImageRecord, Reject
 
 NUMBERED = re.compile(r"(\d{2})n(\d+)")
@@ -90,7 +92,7 @@ def build_corpus(pubmed: Path, pmc: Path, params: IngestPubmedParams) -> Corpus:
     if not citation_files and not article_files:
         raise UserError(
             f"no citations under {pubmed} and no articles under {pmc}",
-            why="looked for *.xml, *.xml.gz and *.nxml",
+            why="looked for *.xml, *.xml.gz, *.nxml and *.json",
             next_command="dvc repro acquire_sources",
         )
     citations = collect_citations(citation_files, pubmed, corpus)
@@ -98,11 +100,15 @@ def build_corpus(pubmed: Path, pmc: Path, params: IngestPubmedParams) -> Corpus:
     signals = gather_signals(citations.values(), fulltexts)
     hashes = {path.relative_to(pubmed).as_posix(): hash_file(path) for path in citation_files}
     for citation in sorted(citations.values(), key=lambda c: int(c.pmid)):
-        article = _from_citation(citation, hashes)
+        article = citation_article(citation, hashes)
         _judge(signals.mark(article), citation.is_notice, params, corpus)
     for fulltext in sorted(fulltexts, key=lambda f: _number(f.article)):
         article = signals.mark(fulltext.article)
-        if _judge(article, fulltext.is_notice, params, corpus):
+        citation = citations.get(article.pmid) if article.kind == "abstract" else None
+        if citation is not None:  # the same abstract, from the source that keeps it up to date
+            corpus.rejects.append(Reject(article.origin, "superseded", f"by {citation.origin}"))
+            _leave_figures(fulltext, corpus)
+        elif _judge(article, fulltext.is_notice, params, corpus):
             _take_figures(fulltext, pmc, corpus, params.max_image_pixels)
         else:
             _leave_figures(fulltext, corpus)
@@ -126,8 +132,9 @@ def find_citation_files(root: Path) -> list[Path]:
 
 
 def find_article_files(root: Path) -> list[Path]:
-    """Article files, sorted by path."""
-    return sorted(p for p in root.rglob("*") if p.suffix in (".nxml", ".xml") and p.is_file())
+    """Article files, BioC's before JATS, which says more and so wins a tie; sorted by path."""
+    jats = sorted(p for p in root.rglob("*") if p.suffix in (".nxml", ".xml") and p.is_file())
+    return find_collections(root) + jats
 
 
 def collect_citations(files: list[Path], root: Path, corpus: Corpus) -> dict[str, Citation]:
@@ -160,24 +167,34 @@ def collect_citations(files: list[Path], root: Path, corpus: Corpus) -> dict[str
 
 def collect_fulltexts(files: list[Path], root: Path, corpus: Corpus) -> list[FullText]:
     """The highest version of each article; its figures count as read, whatever becomes of it."""
-    newest: dict[str, FullText] = {}
-    for path in follow("ingest_pubmed article files", files):
+    newest: dict[tuple[str, str], FullText] = {}
+    for found in _read_files(files, root):
         corpus.num_in += 1
-        found = read_article(path, root)
         if isinstance(found, Reject):
             corpus.rejects.append(found)
             continue
         corpus.num_in += len(found.figures)
-        key = found.article.pmcid or found.article.origin
-        older = newest.get(key)
-        if older is not None and older.article.version > found.article.version:
-            older, found = found, older
+        key = _key(found.article)
+        other = newest.get(key)
         newest[key] = found
-        if older is not None:
-            detail = f"by {found.article.origin}"
-            corpus.rejects.append(Reject(older.article.origin, "superseded", detail))
-            _leave_figures(older, corpus)
+        if other is not None:
+            loser, winner = sorted((other, found), key=lambda one: one.article.version)
+            newest[key] = winner
+            detail = f"by {winner.article.origin}"
+            corpus.rejects.append(Reject(loser.article.origin, "superseded", detail))
+            _leave_figures(loser, corpus)
     return list(newest.values())
+
+
+def _read_files(files: list[Path], root: Path) -> Iterator[FullText | Reject]:
+    for path in follow("ingest_pubmed article files", files):
+        yield from (read_collection if path.suffix == ".json" else read_articles)(path, root)
+
+
+def _key(article: Article) -> tuple[str, str]:
+    """What two copies of an article share; an abstract is no copy of the full text."""
+    name = article.pmcid if article.kind == "fulltext" else article.pmid or article.pmcid
+    return article.kind, name or article.origin
 
 
 def gather_signals(citations: Iterable[Citation], fulltexts: Iterable[FullText]) -> Signals:
@@ -245,7 +262,7 @@ def _leave_figures(fulltext: FullText, corpus: Corpus) -> None:
         corpus.rejects.append(Reject(figure.origin, "unused-article", detail))
 
 
-def _from_citation(citation: Citation, hashes: dict[str, str]) -> Article:
+def citation_article(citation: Citation, hashes: dict[str, str]) -> Article:
     return Article(
         pmid=citation.pmid,
         pmcid=citation.pmcid,

@@ -12,9 +12,9 @@ PUBLISHER = "copyright stated by the publisher"
 CC_URL = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/?(\d\.\d)?", re.IGNORECASE)
 CC_WORDS = re.compile(r"creative\s+commons|\bCC[ -]BY\b", re.IGNORECASE)
 CONDITIONS = (
-    ("-NC", re.compile(r"non-?\s?commercial", re.IGNORECASE)),
-    ("-ND", re.compile(r"no-?\s?deriv", re.IGNORECASE)),
-    ("-SA", re.compile(r"share-?\s?alike", re.IGNORECASE)),
+    ("-NC", re.compile(r"non-?\s?commercial|\bBY-NC\b", re.IGNORECASE)),
+    ("-ND", re.compile(r"no-?\s?deriv|\bBY(-NC)?-ND\b", re.IGNORECASE)),
+    ("-SA", re.compile(r"share-?\s?alike|\bBY(-NC)?-SA\b", re.IGNORECASE)),
 )
 
 

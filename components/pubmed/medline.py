@@ -2,31 +2,26 @@
 
 Both roots are read: ``MedlineCitationSet`` (until 2016) with bare citations, and
 ``PubmedArticleSet`` (since 2017) with wrapped ones. A file is streamed: memory does not grow
-with it. External DTDs are never fetched, entities never resolved.
+with it. External DTDs are never fetched, and a file with entities of its own is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
-
-from lxml import etree
 
 from components.errors import UserError
 from components.pubmed.citation import Citation, parse_citation, read_pmid
-from components.pubmed.markup import Element, local_name
+from components.pubmed.cutting import cut_records, split_records
+from components.pubmed.inflate import Damaged, read_chunks
+from components.pubmed.nodes import Node, children, each, parse_records
 from components.records import Reject
 
-CHUNK_BYTES = 1 << 16
-GZIP_WINDOW = 31  # zlib's way to say: with a gzip header
-TAGS = ("PubmedArticle", "MedlineCitation", "PubmedBookArticle", "DeleteCitation")
-ROOTS = frozenset({"PubmedArticleSet", "MedlineCitationSet"})
 MD5 = re.compile(r"\b[0-9a-fA-F]{32}\b")
+PMID = re.compile(rb"<PMID[^>]*>\s*([0-9]{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +33,21 @@ class Deletion:
     origin: str
 
 
-class Damaged(Exception):  # noqa: N818
-    """The file ends early or breaks down from here on: a short reason, and what was found."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
-
-
 def read_citations(path: Path, name: str = "") -> Iterator[Citation | Deletion | Reject]:
     """Yield what a citation file holds, in file order; ``name`` stands for it in origins.
 
-    A file that breaks off or breaks down part-way gives everything that is whole before that
-    point and then one Reject (``truncated`` or ``broken-xml``) that names the file, so that the
-    loss is counted. Raises UserError for a file that gives nothing, that is no PubMed XML, or
-    that differs from the checksum in ``<file>.md5`` beside it: fetch that one again.
+    A broken record gives a Reject that names it, and the rest is read. A file that breaks off
+    gives everything that is whole before that point and then one Reject (``truncated``) that names
+    the file, so that the loss is counted. Raises UserError for a file that gives nothing, that is
+    no PubMed XML, or that differs from the checksum in ``<file>.md5`` beside it: fetch that one
+    again.
     """
     name = name or path.name
     _check_md5(path)
     num_found = 0
     try:
-        for element in _read_elements(path):
-            for item in _read_element(element, name):
+        for part in cut_records(read_chunks(path)):
+            for item in _read_part(part, name):
                 num_found += 1
                 yield item
     except Damaged as damage:
@@ -68,77 +56,34 @@ def read_citations(path: Path, name: str = "") -> Iterator[Citation | Deletion |
         yield Reject(name, damage.reason, damage.detail)
 
 
-def _read_elements(path: Path) -> Iterator[Element]:
-    """Each finished element of TAGS; raises Damaged after the last whole one."""
-    parser = etree.XMLPullParser(
-        events=("end",),
-        tag=TAGS,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
-    for chunk in _read_chunks(path):
-        try:
-            parser.feed(chunk)
-        except etree.XMLSyntaxError as error:
-            yield from _finished(parser)
-            raise Damaged("broken-xml", str(error)[:200]) from None
-        yield from _finished(parser)
+def _read_part(part: bytes, name: str) -> Iterator[Citation | Deletion | Reject]:
+    """What whole records give; one that is broken gives a Reject, the others what they hold."""
     try:
-        root = parser.close()
-    except etree.XMLSyntaxError as error:
-        raise Damaged("truncated", str(error)[:200]) from None
-    if local_name(root) not in ROOTS:
-        raise _unreadable(path, f"its root is <{local_name(root)}>, not PubMed citations")
+        document = parse_records(part)  # keeps its nodes alive
+        yield from [item for node in children(document) for item in _read_node(node, name)]
+    except (Damaged, UnicodeDecodeError) as error:
+        records = split_records(part)
+        if len(records) > 1:
+            for record in records:
+                yield from _read_part(record, name)
+            return
+        found = PMID.search(part)
+        origin = f"{name}#{found.group(1).decode() if found else 'unknown'}"
+        if isinstance(error, UnicodeDecodeError):
+            error = Damaged("broken-encoding", f"not UTF-8: {error.reason}")
+        yield Reject(origin, error.reason, error.detail)
 
 
-def _finished(parser: etree.XMLPullParser) -> Iterator[Element]:
-    for _, element in parser.read_events():
-        yield cast(Element, element)
-
-
-def _read_element(element: Element, name: str) -> Iterator[Citation | Deletion | Reject]:
-    """What one finished element gives; it is emptied, with everything before it."""
-    parent = element.getparent()
-    kind = local_name(element)
-    if kind == "MedlineCitation" and parent is not None and local_name(parent) == "PubmedArticle":
-        return  # its wrapper, which also carries the identifiers, comes next
-    if kind == "DeleteCitation":
-        for pmid, version in map(read_pmid, element.iterchildren("PMID")):
+def _read_node(node: Node, name: str) -> Iterator[Citation | Deletion | Reject]:
+    kind = node.name()
+    if kind in ("PubmedArticle", "MedlineCitation"):
+        yield parse_citation(node, name)
+    elif kind == "DeleteCitation":
+        for pmid, version in map(read_pmid, each(node, "PMID")):
             yield Deletion(pmid, version, f"{name}#DeleteCitation")
     elif kind == "PubmedBookArticle":
-        pmid, version = read_pmid(element.find(".//PMID"))
+        pmid, version = read_pmid(node.first_element_by_path("BookDocument/PMID"))
         yield Reject(f"{name}#{pmid}.{version}", "book", "a book chapter, not a citation")
-    else:
-        yield parse_citation(element, name)
-    element.clear()
-    while parent is not None and element.getprevious() is not None:
-        del parent[0]
-
-
-def _read_chunks(path: Path) -> Iterator[bytes]:
-    """Plain bytes of a file, decompressed where it is gzip; raises Damaged after the last."""
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        if not is_gzip:
-            while chunk := file.read(CHUNK_BYTES):
-                yield chunk
-            return
-        member = None
-        while raw := file.read(CHUNK_BYTES):
-            while raw:
-                member = member or zlib.decompressobj(GZIP_WINDOW)
-                try:
-                    yield member.decompress(raw)
-                except zlib.error as error:
-                    raise Damaged("truncated", f"damaged gzip stream: {error}") from None
-                raw = member.unused_data.lstrip(b"\0")
-                member = None if member.eof else member
-        if member is not None:
-            yield member.flush()
-            raise Damaged("truncated", "the gzip stream ends before its end mark")
 
 
 def _check_md5(path: Path) -> None:

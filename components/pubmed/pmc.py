@@ -1,14 +1,15 @@
-"""PMC articles: JATS XML and its NLM predecessors, one article a file, its figures beside it.
+"""PMC articles: JATS XML and its NLM predecessors, their figures beside them.
 
 Two layouts are read alike: an ``.nxml`` with its figures in one folder, and the bucket's prefix
 per article version (``PMC123.2/PMC123.2.xml`` with a metadata ``.json`` beside it or under
-``metadata/``).
+``metadata/``). A file is one article, or a set of them (an answer of efetch).
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from components.lineage import hash_file
 from components.pubmed.citation import RETRACTED_TITLE
 from components.pubmed.figures import XLINK, read_figures
 from components.pubmed.licences import find_licence
-from components.pubmed.markup import Element, plain_text
-from components.pubmed.prose import read_blocks
+from components.pubmed.markup import Element, local_name, plain_text
+from components.pubmed.prose import Block, MentionIndex, clean_text, read_blocks, read_captions
 from components.records import Article, Figure, Reject
 
 VERSIONED = re.compile(r"PMC(\d+)\.(\d{1,9})")
@@ -28,9 +29,20 @@ YEAR = re.compile(r"[0-9]{4}")
 RETRACTION_TYPES = frozenset({"retraction", "partial-retraction"})
 RETRACTED_RELATIONS = frozenset({"retracted-article", "retraction-forward"})
 CONCERN_RELATIONS = frozenset({"object-of-concern", "expression-of-concern"})
+# Kinds of abstract that are a picture, or say again for other readers what the abstract says.
+OTHER_ABSTRACT = re.compile(
+    r"graphic|visual|video|image|teaser|toc|summary|synopsis|key|highlight|precis|capsule|editor"
+    r"|short|plain|lay|web|ascii|impact|significance|translat",
+    re.IGNORECASE,
+)
+LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 LANGUAGES = {
-    "de": "ger", "en": "eng", "es": "spa", "fr": "fre", "it": "ita", "ja": "jpn", "ko": "kor",
-    "pl": "pol", "pt": "por", "ru": "rus", "zh": "chi",
+    "ar": "ara", "bg": "bul", "ca": "cat", "cs": "cze", "da": "dan", "de": "ger", "deu": "ger",
+    "el": "gre", "en": "eng", "es": "spa", "et": "est", "fa": "per", "fi": "fin", "fr": "fre",
+    "fra": "fre", "he": "heb", "hr": "hrv", "hu": "hun", "id": "ind", "it": "ita", "ja": "jpn",
+    "ko": "kor", "lt": "lit", "lv": "lav", "nl": "dut", "no": "nor", "pl": "pol", "pt": "por",
+    "ro": "rum", "ru": "rus", "sk": "slo", "sl": "slv", "sr": "srp", "sv": "swe", "th": "tha",
+    "tr": "tur", "uk": "ukr", "vi": "vie", "zh": "chi", "zho": "chi",
 }  # fmt: skip
 
 
@@ -51,31 +63,56 @@ class FullText:
 def read_article(path: Path, root: Path) -> FullText | Reject:
     """The article in a file; a Reject where it is no article XML or its metadata is broken.
 
-    Its text is the abstract and the body in reading order, a line per paragraph or heading:
-    reference lists, tables, citation marks and figures left out, formulae as text. Metadata wins
-    over the XML on version, licence and retraction.
+    Its text is the abstract, the body and the appendices in reading order, a line per heading,
+    paragraph and caption: reference lists, citation marks, tables and notes left out, formulae as
+    text. Metadata wins over the XML on version, licence and retraction. A file of several articles
+    is a Reject too: ``read_articles`` gives each.
     """
+    found = list(read_articles(path, root))
+    if len(found) == 1:
+        return found[0]
+    detail = f"{len(found)} articles in one file"
+    return Reject(path.relative_to(root).as_posix(), "several-articles", detail)
+
+
+def read_articles(path: Path, root: Path) -> Iterator[FullText | Reject]:
+    """Every article in a file, as ``read_article`` describes it; one Reject at least."""
     name = path.relative_to(root).as_posix()
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
     )
     try:
-        article = _find_article(etree.parse(str(path), parser).getroot())
-        metadata = _read_metadata(path, root)
+        articles = _find_articles(etree.parse(str(path), parser).getroot())
+        metadata = _read_metadata(path, root) if len(articles) == 1 else {}
     except etree.XMLSyntaxError as error:
-        return Reject(name, "broken-xml", str(error)[:200])
+        yield Reject(name, "broken-xml", str(error)[:200])
+        return
     except (ValueError, RecursionError) as error:
-        return Reject(name, "broken-metadata", str(error)[:200])
-    if article is None:
-        return Reject(name, "not-an-article", "no JATS article element")
-    front = article.find("front/article-meta")
-    if front is None:
-        return Reject(name, "not-an-article", "no article-meta")
-    return _read_parts(path, root, article, front, metadata)
+        yield Reject(name, "broken-metadata", str(error)[:200])
+        return
+    if not articles:
+        yield Reject(name, "not-an-article", "no JATS article element")
+    for number, article in enumerate(articles, start=1):
+        front = article.find("front/article-meta")
+        if front is None:
+            place = f"{name}#{number}" if len(articles) > 1 else name
+            yield Reject(place, "not-an-article", "no article-meta")
+        else:
+            yield _read_parts(path, root, article, front, metadata)
 
 
-def _find_article(top: Element) -> Element | None:
-    return top if top.tag == "article" else top.find(".//article")
+def _find_articles(top: Element) -> list[Element]:
+    """The articles of a file, outermost ones, without the namespace that some sources give them."""
+    found = [
+        node
+        for node in top.iter("{*}article")
+        if next(node.iterancestors("{*}article"), None) is None
+    ]
+    for article in found:
+        if article.tag != "article":
+            for node in article.iter("{*}*"):
+                node.tag = local_name(node)
+    return found
 
 
 def _read_parts(
@@ -83,26 +120,26 @@ def _read_parts(
 ) -> FullText:
     name = path.relative_to(root).as_posix()
     pmcid, version = _identify(path, front, metadata)
-    parts = [node for node in front.iterfind("abstract") if _is_main(node)]
-    blocks = [block for part in (*parts, article.find("body")) for block in read_blocks(part)]
+    body = _read_body(article)
+    blocks = [*_read_abstract(article, front), *body]
     relations = [
         (node.get("related-article-type") or "", _link(node))
         for node in front.iterfind(".//related-article")
     ]
     is_notice = article.get("article-type") in RETRACTION_TYPES
-    title = plain_text(front.find("title-group/article-title"))
+    title = clean_text(front.find("title-group/article-title"))
     key = f"{pmcid}.{version}" if pmcid else name
     record = Article(
         pmid=_read_id(front, "pmid") or str(metadata.get("pmid") or ""),
         pmcid=pmcid,
         version=version,
-        kind="fulltext",
+        kind="fulltext" if body else "abstract",
         title=title,
         text="\n".join(block.text for block in blocks),
-        sections=[block.text for block in blocks if block.is_heading],
+        sections=[block.text for block in blocks if block.kind == "heading"],
         journal=_read_journal(article),
         year=_read_year(front),
-        language=_read_language(article),
+        language=_name_language(article.get(LANG)),
         mesh=[],
         publication_types=[article.get("article-type") or ""],
         doi=_read_id(front, "doi") or str(metadata.get("doi") or ""),
@@ -115,16 +152,33 @@ def _read_parts(
     )
     return FullText(
         article=record,
-        figures=read_figures(article, record, [b for b in blocks if not b.is_heading]),
+        figures=read_figures(article, record, MentionIndex(body)),
         folder=path.parent,
         is_notice=is_notice,
         retracts=[o for kind, o in relations if is_notice and kind in RETRACTED_RELATIONS and o],
     )
 
 
-def _is_main(abstract: Element) -> bool:
-    """Whether an abstract is the abstract, and not a picture or a summary for other readers."""
-    return abstract.get("abstract-type") in (None, "structured")
+def _read_abstract(article: Element, front: Element) -> list[Block]:
+    """The abstract in the article's language: no picture, and no summary for other readers."""
+    own = _name_language(article.get(LANG))
+    return [
+        block
+        for node in front.iterfind("abstract")
+        if not OTHER_ABSTRACT.search(node.get("abstract-type") or "")
+        and _name_language(node.get(LANG), own) == own
+        for block in read_blocks(node)
+    ]
+
+
+def _read_body(article: Element) -> list[Block]:
+    """Body, appendices, and the captions of what floats after them."""
+    blocks = read_blocks(article.find("body"))
+    for place in ("back/app", "back/app-group"):
+        blocks += [block for part in article.iterfind(place) for block in read_blocks(part)]
+    for place in ("floats-group", "floats-wrap"):
+        blocks += [block for part in article.iterfind(place) for block in read_captions(part)]
+    return blocks
 
 
 def _identify(path: Path, front: Element, metadata: dict[str, Any]) -> tuple[str, int]:
@@ -181,7 +235,7 @@ def _read_year(front: Element) -> int:
     return min((int(year) for year in years if YEAR.fullmatch(year)), default=0)
 
 
-def _read_language(article: Element) -> str:
-    """The language as PubMed writes it; English where the article does not say, JATS's default."""
-    code = (article.get("{http://www.w3.org/XML/1998/namespace}lang") or "en").lower()[:2]
-    return LANGUAGES.get(code, code)
+def _name_language(stated: str | None, default: str = "eng") -> str:
+    """A language as PubMed writes it; where none is stated English, which is JATS's default."""
+    code = (stated or "").lower().replace("_", "-").partition("-")[0]
+    return LANGUAGES.get(code, code) or default

@@ -68,23 +68,31 @@ def match_example(example: Example, pool: NegativePool, rng: np.random.Generator
     return replace(example, source=source, prefix="", target=target, references=[target.strip()])
 
 
+def text_room(vocabulary: Vocabulary, max_tokens: int) -> int:
+    """How many tokens of a text fit into a source of ``max_tokens`` around its prompt."""
+    return max_tokens - len(vocabulary.encode(TEXT_PROMPT)) - 2
+
+
 def infill_text(
-    text: str, vocabulary: Vocabulary, ratio: float, max_tokens: int, rng: np.random.Generator
+    ids: Sequence[int],
+    vocabulary: Vocabulary,
+    ratio: float,
+    max_tokens: int,
+    rng: np.random.Generator,
 ) -> EncodedExample:
-    """Restore a text whose words were masked; long texts give a random window of whole words."""
-    ids = vocabulary.encode(f" {text.lower().strip()}")
+    """Restore a window of text whose words were masked.
+
+    The window is whole words, at most ``text_room`` of tokens: documents are cut by
+    components/dataset/windows.py. ValueError for a longer one.
+    """
     prompt = vocabulary.encode(TEXT_PROMPT)
     cut = len(vocabulary.encode(' "?'))
-    window = max_tokens - len(prompt) - 2
-    num_cut = max(len(ids) - window, 0)
-    if num_cut:
-        begin = int(rng.integers(0, num_cut + 1))
-        while begin > 0 and not vocabulary.starts_word(ids[begin]):
-            begin -= 1
-        ids = ids[begin : begin + window]
-    masked = mask_words(ids, vocabulary.starts_word, vocabulary.mask_id, ratio, rng)[:window]
+    room = text_room(vocabulary, max_tokens)
+    if len(ids) > room:
+        raise ValueError(f"a window of {len(ids)} tokens, where {room} fit")
+    masked = mask_words(ids, vocabulary.starts_word, vocabulary.mask_id, ratio, rng)[:room]
     source = [BOS, *prompt[:-cut], *masked, *prompt[-cut:], EOS]
-    return EncodedExample(source, [], [*ids, EOS], num_cut)
+    return EncodedExample(source, [], [*ids, EOS], 0)
 
 
 def infill_image(codes: Sequence[int], vocabulary: Vocabulary) -> EncodedExample:

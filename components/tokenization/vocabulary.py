@@ -71,7 +71,10 @@ class Vocabulary:
         return [[self._ids.get(i, UNK) for i in encoding.ids] for encoding in encodings]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Text of ids; bos, pad and eos vanish, codes and bins read ``<code_5>``, ``<bin_7>``."""
+        """Text of ids; bos, pad and eos vanish, codes and bins read ``<code_5>``, ``<bin_7>``.
+
+        ValueError, with the id and the vocabulary's size, where one is out of range.
+        """
         parts: list[str] = []
         pending: list[int] = []
         for token in ids:
@@ -119,6 +122,8 @@ class Vocabulary:
         return self.bpe.decode([i for i in bpe_ids if i >= 0]) if bpe_ids else ""
 
     def _symbol(self, token: int) -> str:
+        if not 0 <= token < self.size:
+            raise ValueError(f"id {token} is out of range: the vocabulary has {self.size} entries")
         if token in (BOS, PAD, EOS):
             return ""
         if token == UNK:

@@ -210,7 +210,10 @@ class Vqgan(nn.Module):
         self.post_quant_conv = nn.Conv2d(config.latent, config.latent, 1)
 
     def encode_latents(self, images_BCHW: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, latent, H / 8, W / 8)."""
+        """(B, 3, H, W) -> (B, latent, H / 8, W / 8); ValueError below 8 pixels on a side."""
+        height, width = images_BCHW.shape[-2:]
+        if min(height, width) < 8:
+            raise ValueError(f"an image of {height} x {width} is smaller than a code's 8 x 8")
         latents: Tensor = self.quant_conv(self.encoder(images_BCHW))
         return latents
 

@@ -23,7 +23,7 @@ class Average:
         for name, value in _entries(model):
             kept = self.values[name]
             if value.is_floating_point():
-                kept.mul_(self.decay).add_(value, alpha=1 - self.decay)
+                kept.lerp_(value, 1 - self.decay)  # leaves alone what does not change
             else:
                 kept.copy_(value)
 

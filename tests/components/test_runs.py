@@ -9,6 +9,7 @@ import pytest
 
 from components.config import Params
 from components.errors import UserError
+from components.lineage import write_manifest
 from components.model.config import model_config
 from components.model.model import UnifiedModel
 from components.model.weights import save_model
@@ -65,3 +66,29 @@ def test_codes_of_another_size_are_refused(plan: RunPlan, vocabulary: Vocabulary
     with pytest.raises(UserError, match="image codes of 32 px") as caught:
         start_model(replace(plan, code_px=64), vocabulary)
     assert "tokenize_images.image_px to 32" in caught.value.next_command
+
+
+def test_a_checkpoint_of_another_size_is_refused(plan: RunPlan, vocabulary: Vocabulary) -> None:
+    with pytest.raises(UserError, match="is no model of size large: it has d_model 128"):
+        start_model(replace(plan, size="large"), vocabulary)
+
+
+def test_a_vocabulary_of_the_same_size_but_other_content_is_refused(
+    plan: RunPlan, vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    folders = {name: tmp_path / name for name in ("own", "other")}
+    vocabulary.save(folders["own"])
+    train_vocabulary([" was the lung clear? yes"] * 3, 20, num_codes=4, num_bins=4).save(
+        folders["other"]
+    )
+    write_manifest(
+        Path(plan.start_from),
+        stage="pretrain",
+        identity={},
+        settings={},
+        inputs=[folders["own"]],
+        counts={"in": 1, "out": 1},
+    )
+    start_model(replace(plan, vocabulary=str(folders["own"])), vocabulary)
+    with pytest.raises(UserError, match=r"was trained with another vocabulary than .*other"):
+        start_model(replace(plan, vocabulary=str(folders["other"])), vocabulary)

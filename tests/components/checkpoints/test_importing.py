@@ -18,13 +18,16 @@ from components.checkpoints.importing import REPORT, import_checkpoint
 from components.checkpoints.source import Limits
 from components.cli import run_command
 from components.errors import UserError
+from components.huggingface.configuration import BiomedGptConfig
+from components.huggingface.modeling import BiomedGptModel
 from components.model.weights import CONFIG, load_model, save_model
-from components.tokenization.image import encode_images, load_tokenizer
+from components.tokenization.image import encode_images, load_tokenizer, save_tokenizer
 from components.tokenization.vqgan import Vqgan, VqganConfig
 from flows.cli import build_parser
 from tests.components.checkpoints.conftest import Sample, make_own
 from tests.components.checkpoints.test_reading import Payload
 
+SMALL_VQGAN = VqganConfig(channels=32, latent=4, num_codes=6, multipliers=(1, 2), num_blocks=1)
 EXACT = 1e-4
 HALF = 0.02  # of logits with a deviation of about 1: weights of 11 bits
 
@@ -74,7 +77,7 @@ def test_the_port_gives_the_same_logits(sample: Sample, tmp_path: Path, suffix: 
     ("names", "file", "change"),
     [
         ("fairseq", "a.pt", {"disable_entangle": False, "drop_path": 0.2, "init_std": 0.5}),
-        ("fairseq", "a.safetensors", {"scale_resids": True, "interpolate_position": True}),
+        ("fairseq", "a.pth", {"scale_resids": True, "interpolate_position": True}),
         ("huggingface", "a.bin", {"scale_resids": True, "attn_scale_factor": 3.0}),
         ("huggingface", "a.safetensors", {"original_image_size": 96, "attention_dropout": 0.1}),
     ],
@@ -96,6 +99,61 @@ def test_the_port_cannot_hold_positions_in_the_input(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot hold"):
         export_checkpoint(tmp_path / "model", tmp_path / "a.bin", "huggingface")
     assert not (tmp_path / "a.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "file", "right"),
+    [
+        ("fairseq", "a.safetensors", ".pt or .pth"),
+        ("fairseq", "a", ".pt or .pth"),
+        ("huggingface", "a.pt", ".safetensors or .bin"),
+    ],
+)
+def test_a_suffix_of_another_format_is_refused(
+    tmp_path: Path, names: str, file: str, right: str
+) -> None:
+    save_model(make_own(), tmp_path / "model")
+    with pytest.raises(UserError, match="cannot hold the names") as caught:
+        export_checkpoint(tmp_path / "model", tmp_path / file, names)
+    assert right in caught.value.why
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "further"),
+    [
+        ("absent", "is no folder", "no model.safetensors and no config.json"),
+        ("empty", "holds no model", "biomedgpt import"),
+        ("tokenizer", "is an image tokenizer, and only models are exported", "taming"),
+        ("transformers", "was written by transformers", "to_folder"),
+        ("torn", "config.json is no config", "Expecting"),
+    ],
+)
+def test_what_is_no_model_is_not_exported(
+    tmp_path: Path, kind: str, what: str, further: str
+) -> None:
+    folder = tmp_path / kind
+    if kind == "tokenizer":
+        save_tokenizer(Vqgan(SMALL_VQGAN), folder)
+    elif kind == "transformers":
+        BiomedGptModel(BiomedGptConfig.of(make_own().config)).save_pretrained(folder)
+    elif kind != "absent":
+        folder.mkdir()
+    if kind == "torn":
+        (folder / CONFIG).write_text("{")
+        (folder / "model.safetensors").touch()
+    with pytest.raises(UserError, match=what) as caught:
+        export_checkpoint(folder, tmp_path / "a.pt", "fairseq")
+    assert str(folder) in caught.value.what and further in str(caught.value)
+    assert "dvc repro" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", ["a.safetensors", "a.bin"])
+def test_an_export_can_be_read_by_whom_its_neighbours_can(tmp_path: Path, file: str) -> None:
+    save_model(make_own(), tmp_path / "model")
+    for path in export_checkpoint(tmp_path / "model", tmp_path / "out" / file, "huggingface"):
+        (tmp_path / "plain").write_text("")
+        assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_an_export_is_read_with_no_allowance(tmp_path: Path) -> None:
@@ -193,6 +251,21 @@ def test_other_files_are_told_from_their_first_bytes(
         import_checkpoint(tmp_path / "a.pt", tmp_path / "out")
 
 
+def test_safetensors_are_told_from_pickles_whatever_the_length_of_their_header(
+    own: Sample, tmp_path: Path
+) -> None:
+    """A length whose lowest byte is 0x80 begins as a pickle does: one file in 32."""
+    tensors = {name: value.clone() for name, value in own.tensors.items()}
+    path = tmp_path / "a.safetensors"
+    for pad in range(0, 256, 8):
+        save_file(tensors, path, metadata={"pad": "x" * pad})
+        if path.read_bytes()[:1] == b"\x80":
+            break
+    assert path.read_bytes()[:1] == b"\x80"
+    import_checkpoint(path, tmp_path / "out")
+    assert own.distance(load_model(tmp_path / "out")) < EXACT
+
+
 def test_a_folder_a_pipe_or_nothing_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "absent"):
@@ -217,6 +290,47 @@ def test_another_config_beside_a_file_of_the_port_is_refused(tmp_path: Path, tex
         import_checkpoint(tmp_path / "port" / "a.safetensors", tmp_path / "out")
 
 
+def test_a_model_of_our_own_is_imported_with_the_config_beside_it(tmp_path: Path) -> None:
+    change = {"attn_scale_factor": 3.0, "disable_entangle": False, "original_image_size": 96}
+    model = make_own(**change)
+    save_model(model, tmp_path / "model")
+    report = import_checkpoint(tmp_path / "model" / "model.safetensors", tmp_path / "out")
+    assert load_model(tmp_path / "out").config == model.config
+    assert report["assumed"] == {}
+    (tmp_path / "model" / CONFIG).write_text('{"some": "other program\'s"}')
+    report = import_checkpoint(tmp_path / "model" / "model.safetensors", tmp_path / "again")
+    assert report["assumed"]["attn_scale_factor"] == 2.0
+
+
+def test_a_torchscript_program_is_refused_in_our_own_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    with pytest.warns(DeprecationWarning, match=r"torch\.jit"):
+        torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+    with pytest.raises(UserError, match="a TorchScript program") as caught:
+        import_checkpoint(path, tmp_path / "out")
+    assert str(path) in caught.value.what
+    assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"a": torch.ones(2)}, "it holds neither a model nor an image tokenizer"),
+        ({"encoder.embed_tokens.weight": torch.ones(300, 130)}, "the shapes of the tensors make"),
+        ({"encoder.embed_tokens.weight": torch.ones(3)}, "the size of the model cannot be told"),
+        ({"decoder.layers.0.cross_attn.q": torch.ones(1)}, "it mixes the names"),
+    ],
+)
+def test_a_file_that_makes_no_model_is_named(
+    own: Sample, tmp_path: Path, change: dict[str, torch.Tensor], words: str
+) -> None:
+    held = change if "a" in change else {**own.tensors, **change}
+    save_file({name: value.clone() for name, value in held.items()}, tmp_path / "a.safetensors")
+    with pytest.raises(UserError, match=words) as caught:
+        import_checkpoint(tmp_path / "a.safetensors", tmp_path / "out")
+    assert caught.value.what.startswith(f"{tmp_path / 'a.safetensors'} cannot be imported: ")
+
+
 def lightning(weights: dict[str, torch.Tensor]) -> dict[str, Any]:
     loss = {"loss.discriminator.main.0.weight": torch.ones(3), "loss.logvar": torch.ones(1)}
     return {"epoch": 3, "global_step": 9, "state_dict": {**weights, **loss}, "callbacks": {}}
@@ -224,8 +338,7 @@ def lightning(weights: dict[str, torch.Tensor]) -> dict[str, Any]:
 
 def test_an_image_tokenizer_of_taming_is_imported(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    config = VqganConfig(channels=32, latent=4, num_codes=6, multipliers=(1, 2), num_blocks=1)
-    model = Vqgan(config).eval()
+    model = Vqgan(SMALL_VQGAN).eval()
     torch.save(lightning(model.state_dict()), tmp_path / "last.ckpt")
     report = import_checkpoint(tmp_path / "last.ckpt", tmp_path / "out")
     assert (report["kind"], report["training_only"]) == ("taming", 2)

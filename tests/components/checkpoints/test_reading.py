@@ -169,3 +169,32 @@ def test_shards_hold_whole_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = list(shard({"a": tensor, "b": tensor.T, "c": tensor}))
     assert [list(part) for part in parts] == [["a"], ["b"], ["c"]]
     assert torch.equal(parts[1]["b"], tensor.T) and parts[1]["b"].is_contiguous()
+
+
+def rewrite(path: Path, change: Any) -> None:
+    """Write an archive again, with every part changed by ``change(name, content)``."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {part: archive.read(part) for part in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, change(name, content))
+
+
+def test_a_part_shorter_than_its_tensor_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    torch.save({"model": {"a": torch.ones(64), "b": torch.zeros(64)}}, path)
+    rewrite(path, lambda name, content: content[:128] if name.endswith("data/0") else content)
+    with pytest.raises(RuntimeError, match="128") as caught:
+        unpickle(path)
+    assert explain(caught.value)["what"] == "it is not a whole checkpoint"
+
+
+def test_a_flipped_bit_is_found_by_its_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    torch.save({"model": {"a": torch.full((64,), 1.5)}}, path)
+    content = bytearray(path.read_bytes())
+    at = content.index(torch.full((64,), 1.5).numpy().tobytes())
+    content[at + 9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"checksum of its part .*data/0 is wrong"):
+        unpickle(path)

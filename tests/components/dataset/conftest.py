@@ -12,6 +12,7 @@ from PIL import Image
 
 from components.dataset.feeds import PretrainMaterial
 from components.dataset.images import ImageStore
+from components.dataset.windows import Documents
 from components.records import Example, ImageRecord, write_records
 from components.tokenization.vocabulary import Vocabulary, train_vocabulary
 
@@ -77,4 +78,4 @@ def vocabulary() -> Vocabulary:
 def material(images: list[ImageRecord], examples: list[Example]) -> PretrainMaterial:
     texts = [f"text number {i}, a rib and {'more ' * i}" for i in range(7)]
     codes = [(image.id, [i, 1, 2, 3]) for i, image in enumerate(images[:5])]
-    return PretrainMaterial(examples, texts, codes)
+    return PretrainMaterial(examples, Documents(texts), codes)

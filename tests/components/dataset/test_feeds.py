@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from components.dataset.feeds import (
     load_examples,
 )
 from components.dataset.images import ImageStore
+from components.dataset.windows import Documents
 from components.errors import UserError
 from components.model.specials import PAD
 from components.records import Example, write_records
@@ -125,8 +127,9 @@ def test_pairs_that_are_too_long_are_counted_or_refused(
 ) -> None:
     def make_feed(longest: int, long_text: str) -> PretrainFeed:
         tight = Limits(8, 3, longest, 200, 5, "cpu", long_text)
-        return PretrainFeed(material, vocabulary, store, tight, Mixing(SHARES, 0.3, 8))
+        return PretrainFeed(no_texts, vocabulary, store, tight, Mixing(SHARES, 0.3, 8))
 
+    no_texts = replace(material, texts=Documents([]))
     lengths = [len(vocabulary.encode(pair.source)) + 2 for pair in material.pairs]
     longest = max(lengths)
     assert make_feed(longest - 1, "cut").num_cut == lengths.count(longest)
@@ -147,6 +150,22 @@ def test_shares_of_the_mixture(
     first_code = vocabulary.code_id(0)
     ids, _, _, _ = rest[-1]
     assert len([token for token in ids[2] if token >= first_code]) == 4
+
+
+def test_every_window_of_every_text_is_restored_once_in_an_epoch(
+    material: PretrainMaterial, vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    long = " ".join(f"rib{i}" for i in range(60))
+    texts = PretrainMaterial(material.pairs, Documents([long, "a short rib"]), [])
+    roomy = Limits(8, 3, 60, 16, 5, "cpu")
+    feed = PretrainFeed(texts, vocabulary, store, roomy, Mixing(SHARES, 0.3, 8))
+    assert feed.windows is not None and len(feed.windows) > 8
+    num_steps = 2 * len(feed.windows)  # as many epochs as there are texts in a step
+    shown = [vocabulary.decode(ids[2]) for s in range(num_steps) for ids, *_ in
+             rows(feed.parts(s + 1)[1])]  # fmt: skip
+    for begin in range(0, len(shown), len(feed.windows)):
+        words = [word for text in shown[begin : begin + len(feed.windows)] for word in text.split()]
+        assert sorted(words) == sorted([*long.split(), "a", "short", "rib"])
 
 
 def test_every_pair_comes_with_a_matching_example(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import random
 from collections import Counter
 from pathlib import Path
@@ -232,3 +233,32 @@ def test_order_of_articles_does_not_depend_on_the_folder(
     random.Random(3).shuffle(pmids)
     write(tmp_path / "pubmed/pubmed26n0001.xml", article_set(*(cite(pmid) for pmid in pmids)))
     assert kept(build(tmp_path, params)) == [(str(pmid), 1) for pmid in sorted(pmids)]
+
+
+def bioc(pmid: str, pmcid: str, *texts: str) -> str:
+    """A BioC document of a title and an abstract, or with a PMCID of a full text."""
+    kinds = ["front", "abstract" if not pmcid else "paragraph"]
+    infons = {"article-id_pmid": pmid, **({"article-id_pmc": pmcid} if pmcid else {})}
+    offset, passages = 0, []
+    for kind, text in zip(kinds, texts, strict=True):
+        section = {"front": "TITLE", "abstract": "ABSTRACT", "paragraph": "INTRO"}[kind]
+        own = {**infons, "type": kind, "section_type": section}
+        passages.append({"infons": own, "offset": offset, "text": text})
+        offset += len(text) + 1
+    return json.dumps({"documents": [{"id": pmcid or pmid, "passages": passages}]})
+
+
+def test_bioc_is_read_beside_jats_and_citations(tmp_path: Path, params: IngestPubmedParams) -> None:
+    write(tmp_path / "pubmed/a.xml", article_set(cite(1)))
+    write(tmp_path / "pmc/PMC5.nxml", jats("5"))
+    write(tmp_path / "pmc/5.json", bioc("9", "5", "A title", LONG.format("of the copy")))
+    write(tmp_path / "pmc/6.json", bioc("8", "6", "A title", LONG.format("six")))
+    write(tmp_path / "pmc/1.json", bioc("1", "", "A title", LONG.format("copied")))
+    write(tmp_path / "pmc/2.json", bioc("2", "", "A title", LONG.format("two")))
+    write(tmp_path / "pmc/manifest.json", "{}")
+    corpus = build(tmp_path, params)
+    found = {(article.kind, article.pmcid or article.pmid) for article in corpus.articles}
+    assert found == {
+        ("abstract", "1"), ("abstract", "2"), ("fulltext", "PMC5"), ("fulltext", "PMC6"),
+    }  # fmt: skip
+    assert Counter(r.reason for r in corpus.rejects) == {"superseded": 2}

@@ -33,6 +33,15 @@ MATH = 'xmlns:m="http://www.w3.org/1998/Math/MathML"'
          "</m:math></a>", "R_ad^2"),
         (f"<a {MATH}><m:math><m:msqrt><m:mi>n</m:mi></m:msqrt><m:annotation>tex</m:annotation>"
          "</m:math></a>", "sqrt(n)"),
+        (f"<a {MATH}><m:math><m:mfrac><m:mrow><m:mi>a</m:mi><m:mo>+</m:mo><m:mi>b</m:mi></m:mrow>"
+         "<m:mfenced><m:mi>c</m:mi><m:mi>d</m:mi></m:mfenced></m:mfrac></m:math></a>",
+         "(a+b)/(c,d)"),
+        (f"<a {MATH}><m:math><m:msup><m:mi>e</m:mi><m:mrow><m:mo>-</m:mo><m:mi>x</m:mi></m:mrow>"
+         "</m:msup></m:math></a>", "e^-x"),
+        (f"<a {MATH}><m:math><m:msub><m:mi>x</m:mi><m:mrow><m:mi>i</m:mi><m:mo>,</m:mo><m:mi>k"
+         "</m:mi></m:mrow></m:msub></m:math></a>", "x_(i,k)"),
+        (f"<a {MATH}><m:math><m:mroot><m:mi>x</m:mi><m:mn>3</m:mn></m:mroot></m:math></a>",
+         "x^(1/3)"),
         (r"<a><tex-math>\documentclass{x}\begin{document}$$a = b$$\end{document}</tex-math></a>",
          "a = b"),
     ],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from lxml import etree
 
 from components.pubmed.licences import find_licence
-from components.pubmed.prose import find_mentions, read_blocks, split_sentences
+from components.pubmed.mentions import named_figures
+from components.pubmed.prose import MentionIndex, drop_citations, read_blocks, split_sentences
 
 XLINK = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
 
@@ -24,13 +27,17 @@ def test_sections_in_reading_order() -> None:
     assert blocks(inner) == ["Zero.", "A", "One.", "B", "Two.", "Item."]
 
 
-def test_tables_figures_and_notes_are_left_out() -> None:
+def test_of_figures_and_tables_the_captions_are_read_and_nothing_of_notes() -> None:
     inner = (
-        "<p>Seen<fn><p>note</p></fn> here.<fig id='F1'><caption><p>hidden</p></caption></fig></p>"
-        "<table-wrap><table><tr><td>1</td></tr></table></table-wrap>"
-        "<fig id='F2'><caption><p>hidden</p></caption></fig><p>End.</p>"
+        "<p>Seen<fn><p>note</p></fn> here.<fig id='F1'><label>Fig. 1.</label><caption><p>Within a"
+        " paragraph.</p></caption></fig> And on.</p>"
+        "<table-wrap><label>Table 1</label><caption><title>Ages.</title></caption>"
+        "<table><tr><td>1</td></tr></table><table-wrap-foot><p>foot</p></table-wrap-foot>"
+        "</table-wrap><fig id='F2'><caption><p>Free.</p></caption></fig><p>End.</p>"
     )
-    assert blocks(inner) == ["Seen here.", "End."]
+    assert blocks(inner) == [
+        "Seen here. And on.", "Fig. 1. Within a paragraph.", "Table 1. Ages.", "Free.", "End.",
+    ]  # fmt: skip
 
 
 REF = "<xref ref-type='bibr' rid='B'>{}</xref>"
@@ -48,9 +55,26 @@ REF = "<xref ref-type='bibr' rid='B'>{}</xref>"
         (f"Said {REF.format('Roe et al. 2006')}.", "Said Roe et al. 2006."),
         (f"So (see text; {REF.format(1)}).", "So (see text)."),
         (f"So [{REF.format(1)}, their figure].", "So [their figure]."),
+        (f"So [{REF.format(1)} and {REF.format(2)}].", "So."),
+        (f"So (see {REF.format(1)}; {REF.format(2)}), and (refs. {REF.format(3)}) on.",
+         "So, and on."),
+        (f"So<sup>[{REF.format(1)}\u2013{REF.format(3)}]</sup> it is.", "So it is."),
+        (f"So<sup>{REF.format('<sup>1</sup>')}</sup> it is.", "So it is."),
+        ("So<xref ref-type='fn' rid='n'>*</xref> it<sup><xref ref-type='table-fn'>a</xref></sup>"
+         " is.", "So it is."),
+        (
+            f"As ({REF.format(19)}, {REF.format('')}{REF.format('')}\u2013{REF.format(22)}) (Fig. 1"
+            ").",
+            "As (Fig. 1).",
+        ),
+        (
+            f"(adapted from ref. {REF.format(1)} with data of refs. {REF.format(2)} and "
+            f"{REF.format(3)}{REF.format('')}\u2013{REF.format(4)})",
+            "(adapted with data)",
+        ),
         ("Set (1, 2] and [a] and ().", "Set (1, 2] and [a] and ()."),
     ],
-)
+)  # fmt: skip
 def test_citation_marks_go_and_names_stay(inner: str, text: str) -> None:
     assert blocks(f"<p>{inner}</p>") == [text]
 
@@ -73,19 +97,32 @@ def test_sentences(text: str, number: int) -> None:
     assert " ".join(sentences) == text
 
 
+@pytest.mark.parametrize(
+    "unit", ["A. ", "Fig. A ", "Ab. Cd ", "(see \ue002 ", "\ue002, ", "in refs "]
+)
+def test_long_odd_texts_take_no_time(unit: str) -> None:
+    begin = time.perf_counter()
+    split_sentences(drop_citations(unit * 50_000))
+    named_figures(f"Figures {unit}" + "1, 2A-" * 50_000)
+    assert time.perf_counter() - begin < 5
+
+
 def test_mentions_are_the_sentences_that_point_to_a_figure() -> None:
     fig = "<xref ref-type='fig' rid='{}'>Figure {}</xref>"
     inner = (
+        f"<title>On {fig.format('F1', 1)}</title><fig><caption><p>As {fig.format('F1', 1)}.</p>"
+        "</caption></fig>"
         f"<p>Nothing. {fig.format('F1', 1)} shows it. As in {fig.format('F1 F2', '1, 2')}! No.</p>"
         f"<p>Later ({fig.format('F10', 10)}).</p><p>{fig.format('F1', 1)} shows it.</p>"
     )
-    paragraphs = read_blocks(etree.fromstring(f"<body>{inner}</body>"))
+    lines = read_blocks(etree.fromstring(f"<body>{inner}</body>"))
+    index = MentionIndex(lines)
     first = ["Figure 1 shows it.", "As in Figure 1, 2!"]
-    assert find_mentions(paragraphs, "F1") == first
-    assert find_mentions(paragraphs, "F2") == first[1:]
-    assert find_mentions(paragraphs, "F10") == ["Later (Figure 10)."]
-    assert find_mentions(paragraphs, "F3") == []
-    assert not any("\ue000" in block.text for block in paragraphs)
+    assert index.find(["F1"]) == index.find(["F1", "figure 1"]) == first
+    assert index.find(["F2"]) == first[1:]
+    assert index.find(["F10"]) == ["Later (Figure 10)."]
+    assert index.find(["F3"]) == index.find([]) == []
+    assert not any("\ue000" in block.text for block in lines)
 
 
 CC = "http://creativecommons.org/licenses"
@@ -109,6 +146,9 @@ CC = "http://creativecommons.org/licenses"
         ("<copyright-statement>Roe. Under the Creative Commons Attribution License."
          "</copyright-statement>", "CC BY"),
         ("<license><p>This work is in the public domain.</p></license>", "public domain"),
+        ("<license><p>Open access under CC BY-NC.</p></license>", "CC BY-NC"),
+        ("<license><p>Open access under CC BY-NC-ND.</p></license>", "CC BY-NC-ND"),
+        ("<license><p>Open access under CC BY-SA.</p></license>", "CC BY-SA"),
         ("<license><p>All rights reserved.</p></license>", "unknown"),
         ("", "unknown"),
     ],

@@ -18,6 +18,7 @@ from components.tasks.pretraining import (
     infill_image,
     infill_text,
     match_example,
+    text_room,
 )
 from components.tokenization.vocabulary import Vocabulary, read_vocabulary
 
@@ -99,34 +100,28 @@ def test_a_code_out_of_range_is_refused(vocabulary: Vocabulary) -> None:
 
 @given(st.text("ab cd.", min_size=1, max_size=200), SEEDS, st.floats(0.1, 0.9))
 @FIXTURE
-def test_text_infilling_stays_in_its_window(
+def test_text_infilling_restores_its_window(
     vocabulary: Vocabulary, text: str, seed: int, ratio: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    encoded = infill_text(text, vocabulary, ratio, 48, rng)
+    window = vocabulary.encode(f" {text.strip()}")[: text_room(vocabulary, 48)]
+    encoded = infill_text(window, vocabulary, ratio, 48, rng)
     prompt = vocabulary.encode(' what is the complete text of " "?')
     end = vocabulary.encode(' "?')
-    whole = vocabulary.encode(f" {text.lower().strip()}")
-    restored = encoded.target[:-1]
     assert len(encoded.source) <= 48
     assert encoded.source[: len(prompt) - len(end) + 1] == [BOS, *prompt[: -len(end)]]
     assert encoded.source[-len(end) - 1 :] == [*end, EOS]
     assert vocabulary.mask_id in encoded.source
-    assert encoded.target[-1] == EOS
-    assert encoded.num_cut == len(whole) - len(restored)
-    assert any(whole[i : i + len(restored)] == restored for i in range(len(whole)))
-    again = infill_text(text, vocabulary, ratio, 48, np.random.default_rng(seed))
+    assert encoded.target == [*window, EOS]
+    assert encoded.num_cut == 0
+    again = infill_text(window, vocabulary, ratio, 48, np.random.default_rng(seed))
     assert again == encoded
 
 
-def test_a_long_text_gives_windows_that_begin_with_a_word(vocabulary: Vocabulary) -> None:
-    text = " ".join(f"bcd{i}" for i in range(40))
-    windows = [
-        infill_text(text, vocabulary, 0.3, 48, np.random.default_rng(seed)) for seed in range(20)
-    ]
-    assert all(window.num_cut > 0 for window in windows)
-    assert all(vocabulary.starts_word(window.target[0]) for window in windows)
-    assert len({tuple(window.target) for window in windows}) > 10
+def test_a_window_that_does_not_fit_is_refused(vocabulary: Vocabulary) -> None:
+    room = text_room(vocabulary, 48)
+    with pytest.raises(ValueError, match=f"a window of {room + 1} tokens, where {room} fit"):
+        infill_text([5] * (room + 1), vocabulary, 0.3, 48, np.random.default_rng(0))
 
 
 def test_detection_names_four_bins_and_a_label_for_each_box(vocabulary: Vocabulary) -> None:
@@ -144,7 +139,7 @@ def test_the_released_ids_of_the_infilling_prompt(shared_data: Path) -> None:
     released = read_vocabulary(
         folder / "encoder.json", folder / "vocab.bpe", folder / "dict.txt", 8192, 1000
     )
-    encoded = infill_text("Yes", released, 0.3, 512, np.random.default_rng(1))
+    encoded = infill_text(released.encode(" yes"), released, 0.3, 512, np.random.default_rng(1))
     assert encoded.source[:8] == [BOS, 99, 16, 5, 1498, 2788, 9, 22]
     assert set(encoded.source[8:-3]) == {50264}
     assert encoded.source[-3:] == [22, 116, EOS]

@@ -184,3 +184,11 @@ def test_every_released_bpe_id_has_one_place(released: Vocabulary) -> None:
 def test_very_long_text_comes_back(released: Vocabulary, piece: str) -> None:
     text = piece * (100_000 // len(piece))
     assert released.decode(released.encode(text)) == text
+
+
+@pytest.mark.parametrize("wrong", [-100, -1, 0])
+def test_an_id_out_of_range_is_no_code_and_no_bin(wrong: int) -> None:
+    vocabulary = train_vocabulary([" a rib"], 5, num_codes=4, num_bins=4)
+    token = wrong or vocabulary.size
+    with pytest.raises(ValueError, match=f"id {token} is out of range"):
+        vocabulary.decode([5, token])

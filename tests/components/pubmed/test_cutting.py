@@ -1,0 +1,125 @@
+"""Cutting a file between its records, and what hostile or damaged files may cost."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import UserError
+from components.pubmed import cutting, inflate
+from components.pubmed.citation import Citation
+from components.pubmed.cutting import cut_records, split_records
+from components.pubmed.inflate import Damaged, read_chunks
+from components.pubmed.medline import read_citations
+from components.records import Reject
+from tests.components.pubmed.conftest import article_set, cite, write
+
+BARE = f"<MedlineCitationSet>{cite(1)}{cite(2)}</MedlineCitationSet>"
+
+
+def chop(data: bytes, sizes: list[int]) -> Iterator[bytes]:
+    at = 0
+    for size in sizes:
+        yield data[at : at + size]
+        at += size
+    yield data[at:]
+
+
+def read(path: Path) -> tuple[list[str], list[Reject]]:
+    items = list(read_citations(path, "f"))
+    return (
+        [item.pmid for item in items if isinstance(item, Citation)],
+        [item for item in items if isinstance(item, Reject)],
+    )
+
+
+@given(st.lists(st.integers(1, 900), max_size=30))
+def test_records_are_the_same_however_the_stream_is_chopped(sizes: list[int]) -> None:
+    for text in (article_set(*(cite(n) for n in range(1, 9)), deleted=((5, 1),)), BARE):
+        parts = list(cut_records(chop(text.encode(), sizes)))
+        records = [record for part in parts for record in split_records(part)]
+        assert b"".join(records) == b"".join(parts)
+        assert len(records) == text.count("<MedlineCitation ") + text.count("<DeleteCitation>")
+        assert all(record.strip().endswith(b"Citation>") or b"</PubmedArticle>" in record
+                   for record in records)  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_a_broken_record_costs_itself_alone(tmp_path: Path, broken: int) -> None:
+    citations = [cite(n) for n in (1, 2, 3)]
+    citations[broken - 1] = citations[broken - 1].replace("</Abstract>", "</Abstrakt>")
+    found, rejects = read(write(tmp_path / "f.xml", article_set(*citations)))
+    assert found == [str(n) for n in (1, 2, 3) if n != broken]
+    assert [(r.origin, r.reason) for r in rejects] == [(f"f#{broken}", "broken-xml")]
+    assert "at byte" in rejects[0].detail
+
+
+def test_an_end_tag_within_character_data_cuts_no_record_silently(tmp_path: Path) -> None:
+    title = "<![CDATA[a </PubmedArticle> b]]>"
+    found, rejects = read(
+        write(tmp_path / "f.xml", article_set(cite(1), cite(2, title=title), cite(3)))
+    )
+    assert found == ["1", "2", "3"] and not rejects
+
+
+def test_bytes_that_are_not_utf8_cost_their_record(tmp_path: Path) -> None:
+    path = tmp_path / "f.xml"
+    text = article_set(cite(1), cite(2, title="caf@"), cite(3)).encode()
+    path.write_bytes(text.replace(b"caf@", b"caf\xe9"))
+    found, rejects = read(path)
+    assert found == ["1", "3"]
+    assert [(r.origin, r.reason) for r in rejects] == [("f#2", "broken-encoding")]
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "windows-1252", "utf-16"])
+def test_other_encodings_are_read_where_they_are_declared(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "f.xml"
+    text = article_set(cite(1, title="Caf\u00e9 d\u00e9.")).replace("UTF-8", encoding)
+    path.write_bytes(text.encode(encoding))
+    (found,) = read_citations(path)
+    assert isinstance(found, Citation) and found.title == "Caf\u00e9 d\u00e9."
+
+
+def test_an_unknown_encoding_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "f.xml", article_set(cite(1)).replace("UTF-8", "klingon"))
+    with pytest.raises(UserError, match="klingon"):
+        list(read_citations(path))
+
+
+def test_markup_without_end_is_rejected_in_bounded_time(tmp_path: Path) -> None:
+    deep = "<i>" * 50_000 + "x" + "</i>" * 50_000
+    found, rejects = read(
+        write(tmp_path / "f.xml", article_set(cite(1), cite(2, title=deep), cite(3)))
+    )
+    assert found == ["1", "3"]
+    assert [(r.origin, r.reason) for r in rejects] == [("f#2", "too-deep")]
+
+
+def test_a_gzip_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflate, "RATIO_COUNTS_FROM", 1 << 20)
+    squeezer = zlib.compressobj(9, wbits=31)
+    packed = b"".join(squeezer.compress(b" " * (1 << 20)) for _ in range(64)) + squeezer.flush()
+    path = tmp_path / "f.xml.gz"
+    path.write_bytes(packed)
+    pieces = []
+    with pytest.raises(Damaged, match="more than 250 times"):
+        pieces.extend(len(piece) for piece in read_chunks(path))
+    assert sum(pieces) < 16 << 20 and max(pieces) <= inflate.MAX_PIECE_BYTES
+    with pytest.raises(UserError, match="holds no XML"):
+        list(read_citations(path))
+
+
+def test_a_file_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "MAX_RECORD_BYTES", 1 << 16)
+    path = tmp_path / "f.xml.gz"
+    whole = article_set(cite(1)).replace("</PubmedArticleSet>", "<PubmedArticle>")
+    path.write_bytes(gzip.compress(whole.encode() + b"x" * (9 << 20)))
+    found, rejects = read(path)
+    assert found == ["1"]
+    assert [(r.origin, r.reason) for r in rejects] == [("f", "oversized")]

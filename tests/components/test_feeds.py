@@ -1,0 +1,44 @@
+"""What pretraining reads: whole texts with their sections apart, pairs of train splits only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from components.feeds import read_material
+from components.records import Article, Example, Figure, ImageCodes, write_records
+
+ARTICLE = Article(
+    pmid="1", pmcid="PMC1", version=1, kind="fulltext", title="A title", text="Aim\nOne.\nTwo.",
+    sections=["Aim"], journal="J", year=2020, language="eng", mesh=[], publication_types=[], doi="",
+    licence="CC BY", retracted=False, concern=False, origin="a#1", origin_sha256="0",
+)  # fmt: skip
+FIGURE = Figure("PMC1.1/F1", "PMC1", "Fig. 1", "A rib.", [], "f1", "i1", "CC BY", "", "a#1/F1")
+EXAMPLE = Example("e", "set", "vqa", "train", " is it?", " yes", image_id="i2")
+
+
+def write(folder: Path, articles: list[Article]) -> tuple[Path, Path, list[Path]]:
+    write_records(folder / "articles" / "articles.parquet", Article, articles)
+    write_records(folder / "articles" / "figures.parquet", Figure, [FIGURE])
+    held = replace(EXAMPLE, id="t", split="test", image_id="i3")
+    write_records(folder / "set" / "examples.parquet", Example, [EXAMPLE, held])
+    codes = [ImageCodes(f"i{n}", [n], 0.0, "") for n in (1, 2, 3)]
+    write_records(folder / "codes" / "codes.parquet", ImageCodes, codes)
+    return folder / "articles", folder / "codes", [folder / "set"]
+
+
+def test_texts_are_whole_with_an_empty_line_between_sections(tmp_path: Path) -> None:
+    labelled = replace(ARTICLE, text="AIM: One.\nMETHODS: Two.", sections=["AIM", "METHODS"])
+    texts = read_material(*write(tmp_path, [ARTICLE, labelled])).texts
+    assert [bytes(texts.content[a:b]).decode() for a, b in texts.spans()] == [
+        "A title\nAim\nOne.\nTwo.",  # the title stays with what follows it
+        "A title\nAIM: One.\n\nMETHODS: Two.",
+    ]
+
+
+def test_pairs_and_codes_of_held_out_images_stay_out(tmp_path: Path) -> None:
+    material = read_material(*write(tmp_path, []))
+    assert [pair.image_id for pair in material.pairs] == ["i2", "i1"]
+    assert material.pairs[1].target == " A rib."
+    assert material.codes == [("i1", [1]), ("i2", [2])]
+    assert len(material.texts) == 0
