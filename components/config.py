@@ -30,12 +30,47 @@ class ComputeParams(Section):
     precision: Literal["float32", "bfloat16"]
 
 
+class MedlineParams(Section):
+    """Which of NLM's files of citations are fetched."""
+
+    folders: list[Literal["baseline", "updatefiles"]] = Field(min_length=1)
+    year: int = Field(ge=0, le=99, description="the 26 of pubmed26n0001; 0 is the newest there is")
+    first: int = Field(ge=0, description="lowest number of a file")
+    last: int = Field(ge=0, description="highest number; 0 is no limit")
+    newest: int = Field(ge=0, description="of these the last so many of each folder; 0 is all")
+
+
+class PmcParams(Section):
+    """Which articles are fetched from PMC's bucket."""
+
+    articles: str = Field(
+        description="a file with a PMCID per line (PMC123 or PMC123.2, then names of figures, if "
+        "only these are wanted), or a .jsonl of addresses of the old packages; empty: the first "
+        "of the bucket's inventory. DVC follows the name alone"
+    )
+    num_articles: int = Field(ge=0, description="at most so many; 0 is all")
+    figures: Literal["none", "all"] = Field(description="where the list names none")
+    endpoint: str = Field(description="address of another S3 server with this bucket; empty: AWS")
+
+
 class AcquireParams(Section):
-    """How raw data arrives: made (sample), taken from a folder (local), or fetched (download)."""
+    """How raw data arrives: made (sample), taken from a folder (local), or fetched (download).
+
+    In mode download, what nobody may fetch by itself is taken from root, where root is named.
+    """
 
     mode: Literal["sample", "local", "download"]
     root: str = Field(description="folder with the user's raw files, for mode local")
     state: str = Field(description="what root held when this file was written; renewed by `use`")
+    workers: int = Field(ge=1, le=64, description="files fetched side by side")
+    max_gib: float = Field(gt=0, description="what one run may receive of one source")
+    max_quarantined: float = Field(ge=0, le=1, description="share of items that may be lost")
+    images: bool = Field(
+        description="fetch the images of conversations that are not there and that a list of "
+        "addresses beside them names; not in mode sample"
+    )
+    medline: MedlineParams
+    pmc: PmcParams
     sample_images: int = Field(ge=1, description="images per vision data set of the sample world")
     sample_texts: int = Field(ge=1, description="records per text data set of the sample world")
     sample_image_px: int = Field(ge=28)

@@ -1,26 +1,41 @@
-"""One file over HTTPS: from allowed hosts only, resumed where it broke off, whole or not there."""
+"""Files over HTTPS: from allowed hosts only, at the pace that the host asks for."""
 
 from __future__ import annotations
 
 import http.client
 import re
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from components import __version__
-from components.errors import UserError
-from components.lineage import hash_file
+from components.acquire.pace import Pace, pace_of
+from components.acquire.transfer import (
+    NotFetched,
+    Open,
+    Part,
+    Readable,
+    StartOver,
+    Sums,
+    Terms,
+    TryAgain,
+    transfer,
+)
 
-CHUNK_BYTES = 1 << 20
-LONGEST_WAIT_S = 60.0
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 TRANSIENT = (OSError, http.client.HTTPException)
+REASONS = {401: "refused", 403: "refused", 404: "not-found", 410: "not-found"}
+MAX_PAGE_BYTES = 16 << 20
 
 
 def download(
@@ -35,123 +50,164 @@ def download(
     allow_loopback: bool = False,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Path:
-    """Fetch a file to ``path``; it has this name only when it is whole and its sha256 is right.
+    """Fetch one file to ``path``, as ``Web.fetch`` does, from one of the hosts.
 
-    What was received before a break is kept as ``<name>.partial`` and continued, unless the
-    server's file has changed since. Busy servers and broken connections are tried again with
-    growing pauses. Raises UserError for a host outside ``hosts`` (redirects included), plain
+    Raises NotFetched, a UserError, for a host outside ``hosts`` (redirects included), plain
     http, a file over ``max_bytes``, a refusal, or a wrong checksum. ``allow_loopback`` is for
     tests: http to this machine.
     """
-    check = _Allowed(hosts, allow_loopback)
-    check.check(url)
-    direct = [urllib.request.ProxyHandler({})] if allow_loopback else []
-    opener = urllib.request.build_opener(check, *direct)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    for attempt in range(retries + 1):
-        try:
-            _receive(opener, url, partial, max_bytes, timeout_s)
-            break
-        except urllib.error.HTTPError as error:
-            if error.code != 429 and error.code < 500:
-                raise _refused(url, f"the server answers {error.code} {error.reason}") from None
-            cause, pause = f"{error.code} {error.reason}", _read_pause(error.headers)
-        except TRANSIENT as error:
-            cause, pause = f"{type(error).__name__}: {error}", 0.0
-        if attempt == retries:
-            raise _refused(url, f"{retries + 1} attempts failed, the last: {cause}")
-        sleep(min(LONGEST_WAIT_S, max(pause, 2.0**attempt)))
-    if sha256 and hash_file(partial) != sha256:
-        found = hash_file(partial)
-        _forget(partial)
-        raise _refused(url, f"its sha256 is {found}, not {sha256}")
-    partial.replace(path)
-    _tag_file(partial).unlink(missing_ok=True)
-    return path
+    terms = Terms(max_bytes=max_bytes, retries=retries, timeout_s=timeout_s, sleep=sleep)
+    pace = pace_of(urlsplit(url).hostname or "")
+    web = Web(hosts, terms, pace=pace, allow_loopback=allow_loopback)
+    return web.fetch(url, path, Sums(sha256=sha256))
+
+
+class Web:
+    """The part of the web that may be asked, and how.
+
+    Busy servers (429 and 5xx) and broken connections are tried again with growing pauses;
+    Retry-After is kept to, up to a minute, and by all threads that share ``pace``.
+    """
+
+    def __init__(
+        self,
+        hosts: frozenset[str],
+        terms: Terms,
+        *,
+        pace: Pace | None = None,
+        allow_loopback: bool = False,
+    ) -> None:
+        self.terms, self.pace = terms, pace
+        self._allowed = _Allowed(hosts, pace, allow_loopback)
+        direct = [urllib.request.ProxyHandler({})] if allow_loopback else []
+        self._opener = urllib.request.build_opener(self._allowed, *direct)
+
+    def fetch(self, url: str, path: Path, sums: Sums = Sums()) -> Path:  # noqa: B008 (frozen)
+        """The file at an address, under ``path``; one that is there and right is left as it is.
+
+        Raises NotFetched; UserError where the budget is spent.
+        """
+        self._allowed.check(url)
+        if sums.hold(path):
+            return path
+        return transfer(url, self._open(url), path, sums, self.terms)
+
+    def read(self, url: str) -> bytes:
+        """A page of at most MAX_PAGE_BYTES. Raises NotFetched."""
+        self._allowed.check(url)
+        terms = replace(self.terms, max_bytes=MAX_PAGE_BYTES)
+        with tempfile.TemporaryDirectory() as folder:
+            page = transfer(url, self._open(url), Path(folder, "page"), Sums(), terms)
+            return page.read_bytes()
+
+    def _open(self, url: str) -> Open:
+        @contextmanager
+        def opened(begin: int, tag: str) -> Iterator[Part]:
+            headers = {"User-Agent": f"biomedgpt/{__version__}", "Accept-Encoding": "identity"}
+            if begin:
+                headers |= {"Range": f"bytes={begin}-", "If-Range": tag}
+            request = urllib.request.Request(url, headers=headers)  # noqa: S310 (checked)
+            if self.pace:
+                self.pace.wait()
+            try:
+                response = self._opener.open(request, timeout=self.terms.timeout_s)
+            except urllib.error.HTTPError as error:
+                error.close()
+                raise self._explain(url, error) from None
+            except TRANSIENT as error:
+                raise TryAgain(f"{type(error).__name__}: {error}") from None
+            with response:
+                yield _read_head(response, begin)
+
+        return opened
+
+    def _explain(self, url: str, error: urllib.error.HTTPError) -> Exception:
+        if error.code == 416:  # the partial file is no beginning of this file
+            return StartOver("the partial file did not fit; starting over")
+        if error.code != 429 and error.code < 500:
+            reason = REASONS.get(error.code, f"answer-{error.code}")
+            return NotFetched(url, reason, f"the server answers {error.code} {error.reason}")
+        pause_s = _read_pause(error.headers)
+        if self.pace and pause_s:
+            self.pace.hold(pause_s)
+        return TryAgain(f"{error.code} {error.reason}", pause_s)
 
 
 class _Allowed(urllib.request.HTTPRedirectHandler):
     """Follows a redirect only where the address would have been allowed to begin with."""
 
-    def __init__(self, hosts: frozenset[str], allow_loopback: bool) -> None:
-        self.hosts, self.allow_loopback = hosts, allow_loopback
+    def __init__(self, hosts: frozenset[str], pace: Pace | None, allow_loopback: bool) -> None:
+        self.hosts, self.pace, self.allow_loopback = hosts, pace, allow_loopback
 
     def check(self, url: str) -> None:
+        """NotFetched for an address that may not be asked."""
         parts = urlsplit(url)
         if self.allow_loopback and parts.scheme == "http" and parts.hostname in LOOPBACK:
             return
         if parts.scheme != "https" or parts.hostname not in self.hosts:
             allowed = ", ".join(sorted(self.hosts))
-            raise _refused(url, f"only https and only these hosts are allowed: {allowed}")
+            why = f"only https and only these hosts are allowed: {allowed}"
+            raise NotFetched(url, "host-not-allowed", why)
 
     def redirect_request(self, *answer: Any, **more: Any) -> urllib.request.Request | None:
         self.check(more["newurl"] if "newurl" in more else answer[-1])
+        if self.pace:
+            self.pace.wait()
         return super().redirect_request(*answer, **more)
 
 
-def _receive(
-    opener: urllib.request.OpenerDirector, url: str, partial: Path, max_bytes: int, timeout_s: float
-) -> None:
-    """Bring the partial file to its full length, or raise what stopped it."""
-    tag_file = _tag_file(partial)
-    begin = partial.stat().st_size if partial.is_file() and tag_file.is_file() else 0
-    headers = {"User-Agent": f"biomedgpt/{__version__}", "Accept-Encoding": "identity"}
-    if begin:
-        headers |= {"Range": f"bytes={begin}-", "If-Range": tag_file.read_text()}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310 (checked by _Allowed)
-    try:
-        response = opener.open(request, timeout=timeout_s)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # the partial file is no beginning of this file
-            _forget(partial)
-            raise http.client.HTTPException("the partial file did not fit; starting over") from None
-        raise
-    with response:
-        resumed = response.status == 206 and _starts_at(response, begin)
-        begin = begin if resumed else 0
-        length = response.headers.get("Content-Length")
-        end = begin + int(length) if length else None
-        _check_size(url, end or 0, max_bytes)
-        tag = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
-        tag_file.unlink(missing_ok=True)
-        if tag and not tag.startswith("W/"):  # only a strong tag may be resumed on
-            tag_file.write_text(tag)
-        with partial.open("ab" if resumed else "wb") as file:
-            while chunk := response.read(CHUNK_BYTES):
-                file.write(chunk)
-                _check_size(url, file.tell(), max_bytes)
-            if end is not None and file.tell() != end:
-                raise http.client.IncompleteRead(b"", end - file.tell())
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The head of an answer, and its body."""
+
+    body: Readable
+    begin: int
+    size: int | None
+    tag: str
+    md5: str = ""
 
 
-def _starts_at(response: Any, begin: int) -> bool:
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range") or "")
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """Bytes as they come: a slow line gives what it has, and does not wait for a whole chunk."""
+
+    response: Any
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return bytes(self.response.read1(size))
+        except TRANSIENT as error:
+            raise TryAgain(f"{type(error).__name__}: {error}") from None
+
+
+def _read_head(response: Any, begin: int) -> _Answer:
+    headers = response.headers
+    resumed = response.status == 206 and _starts_at(headers, begin)
+    if response.status == 206 and not resumed:
+        raise StartOver("the server sent another part than was asked for")
+    begin = begin if resumed else 0
+    length = headers.get("Content-Length") or ""
+    tag = headers.get("ETag") or headers.get("Last-Modified") or ""
+    return _Answer(
+        body=_Body(response),
+        begin=begin,
+        size=begin + int(length) if length.isascii() and length.isdigit() else None,
+        tag="" if tag.startswith("W/") else tag,  # only on a strong tag may be resumed
+    )
+
+
+def _starts_at(headers: Message, begin: int) -> bool:
+    found = re.match(r"bytes (\d+)-", headers.get("Content-Range") or "")
     return found is not None and int(found.group(1)) == begin
 
 
 def _read_pause(headers: Message) -> float:
-    stated = headers.get("Retry-After") or ""
-    return float(stated) if stated.isdigit() else 0.0
-
-
-def _check_size(url: str, num_bytes: int, max_bytes: int) -> None:
-    if num_bytes > max_bytes:
-        raise _refused(url, f"it is over the limit of {max_bytes} bytes")
-
-
-def _tag_file(partial: Path) -> Path:
-    return partial.with_name(partial.name + ".etag")
-
-
-def _forget(partial: Path) -> None:
-    partial.unlink(missing_ok=True)
-    _tag_file(partial).unlink(missing_ok=True)
-
-
-def _refused(url: str, why: str) -> UserError:
-    return UserError(
-        f"{url} was not downloaded",
-        why=why,
-        next_command="get the file yourself and set acquire.mode to local (see its card)",
-    )
+    """Seconds of Retry-After: a number of them, or a date; 0 for neither."""
+    stated = (headers.get("Retry-After") or "").strip()
+    if stated.isascii() and stated.isdigit():
+        return float(stated)
+    try:
+        until = parsedate_to_datetime(stated)
+    except ValueError:
+        return 0.0
+    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())

@@ -62,7 +62,7 @@ def place_download(card: Card, folder: Path) -> list[Path]:
     """
     source = card.source
     files = source.downloads or _plain_file(source.url)
-    if source.access != "open" or not files:
+    if not is_open(card):
         raise UserError(
             f"{card.title} (data/cards/{card.name}.yaml) cannot be downloaded by itself",
             why=f"licence {source.licence}; access: {source.access}, "
@@ -81,6 +81,12 @@ def place_download(card: Card, folder: Path) -> list[Path]:
     ]
     _match_roles(card, folder)
     return sorted(placed)
+
+
+def is_open(card: Card) -> bool:
+    """Whether anyone may fetch the card's files, and they are plain files."""
+    source = card.source
+    return source.access == "open" and bool(source.downloads or _plain_file(source.url))
 
 
 def _plain_file(url: str) -> list[Download]:

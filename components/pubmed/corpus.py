@@ -104,9 +104,9 @@ def build_corpus(pubmed: Path, pmc: Path, params: IngestPubmedParams) -> Corpus:
         _judge(signals.mark(article), citation.is_notice, params, corpus)
     for fulltext in sorted(fulltexts, key=lambda f: _number(f.article)):
         article = signals.mark(fulltext.article)
-        citation = citations.get(article.pmid) if article.kind == "abstract" else None
-        if citation is not None:  # the same abstract, from the source that keeps it up to date
-            corpus.rejects.append(Reject(article.origin, "superseded", f"by {citation.origin}"))
+        held = citations.get(article.pmid) if article.kind == "abstract" else None
+        if held is not None:  # the same abstract, from the source that keeps it up to date
+            corpus.rejects.append(Reject(article.origin, "superseded", f"by {held.origin}"))
             _leave_figures(fulltext, corpus)
         elif _judge(article, fulltext.is_notice, params, corpus):
             _take_figures(fulltext, pmc, corpus, params.max_image_pixels)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.acquire.place import place_download, place_local, place_sample
+from components.acquire.bring import bring, tell_lost
+from components.acquire.parallel import Haul
+from components.acquire.place import place_sample
 from components.cards import load_card
 from components.config import Params
-from components.lineage import write_manifest
+from components.lineage import QUARANTINE, check_share, write_manifest
 from components.sample.settings import SampleSettings
 from components.stages.door import enter
 
@@ -15,7 +17,7 @@ FACTS = ("folders", "files", "source.url", "source.downloads")
 
 
 def run(params: Params, source: str) -> None:
-    """Make, copy or download the raw files, and write down what came."""
+    """Make, copy or download the raw files, and write down what came and what was lost."""
     card = load_card(source)
     folder = Path("data/raw") / source
     settings = params.acquire
@@ -27,18 +29,25 @@ def run(params: Params, source: str) -> None:
             seed=params.seed,
         )
         files = place_sample(card, folder, sample)
-    elif settings.mode == "local":
-        files = place_local(card, Path(settings.root), folder)
+        haul = Haul(len(files), files)
     else:
-        files = place_download(card, folder)
-    print(f"{card.title}: {len(files)} files in {folder} ({settings.mode})")
+        haul = bring(card, settings, folder)
+    print(f"{card.title}: {len(haul.files)} files in {folder} ({settings.mode})")
+    if haul.rejects:
+        print(tell_lost(haul.rejects, haul.num_in, folder / QUARANTINE))
+    check_share(folder, haul.num_in, haul.rejects, settings.max_quarantined, f"acquire {source}")
     write_manifest(
         folder,
         stage="acquire",
         identity={"source": source},
         settings={**settings.model_dump(), "card": card.facts(*FACTS)},
         inputs=[],
-        counts={"in": len(files), "out": len(files)},
+        counts={
+            "in": haul.num_in,
+            "out": haul.num_in - len(haul.rejects),
+            "files": len(haul.files),
+        },
+        rejects=haul.rejects,
     )
 
 

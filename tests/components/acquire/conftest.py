@@ -9,13 +9,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.components.acquire.s3 import BucketSite, bucket_site, s3_address
+
+__all__ = ["Answer", "BucketSite", "Site", "bucket_site", "s3_address"]
+
 
 @dataclass
 class Answer:
     """How one request is answered: ``cut`` bytes are sent of the body, then the line goes dead.
 
     ``tag`` is the ETag; a range is served only with ``ranges``, and where If-Range fits the tag;
-    the length is only told with ``length``.
+    the length is only told with ``length``, and is a lie by ``lie`` bytes; with ``stall`` the line
+    does not go dead but silent.
     """
 
     body: bytes = b""
@@ -24,6 +29,8 @@ class Answer:
     tag: str = '"one"'
     ranges: bool = True
     length: bool = True
+    lie: int = 0
+    stall: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -34,6 +41,7 @@ class Site:
     url: str
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
 
     def serve(self, path: str, *answers: Answer) -> str:
         """Set the answers of a path; returns its address."""
@@ -62,9 +70,12 @@ def make_handler(site: Site) -> type[BaseHTTPRequestHandler]:
             for name, value in (headers | answer.headers).items():
                 self.send_header(name, value)
             if answer.length:
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(body) + answer.lie))
             self.end_headers()
             self.wfile.write(body[: answer.cut])
+            if answer.stall:
+                self.wfile.flush()
+                site.closing.wait(20)
 
         def cut_range(
             self, answer: Answer, wanted: str, headers: dict[str, str]
@@ -93,6 +104,7 @@ def site() -> Iterator[Site]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield made
+    made.closing.set()
     server.shutdown()
     thread.join()
     server.server_close()

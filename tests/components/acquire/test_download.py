@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from components.acquire.download import download
+from components.acquire.download import Web, download
+from components.acquire.pace import Pace
+from components.acquire.transfer import NotFetched, Terms
 from components.errors import UserError
 from tests.components.acquire.conftest import Answer, Site
 
@@ -147,6 +149,63 @@ def test_where_no_length_is_told_the_checksum_finds_what_is_lost(site: Site, fet
         fetch(site.serve("/f", Answer(BODY, cut=1000, length=False)), sha256=right)
     assert fetch.names() == []
     assert fetch(site.serve("/f", Answer(BODY, length=False)), sha256=right).read_bytes() == BODY
+
+
+def test_a_line_that_falls_silent_is_given_up_and_resumed(site: Site, fetch: Fetch) -> None:
+    url = site.serve("/f", Answer(BODY, cut=1000, stall=True), Answer(BODY))
+    assert fetch(url, timeout_s=0.2).read_bytes() == BODY
+    assert [wanted for _, wanted in site.asked] == ["", "bytes=1000-"]
+
+
+@pytest.mark.parametrize("lie", [-100, 100])
+def test_a_lie_about_the_length_gives_no_file(site: Site, fetch: Fetch, lie: int) -> None:
+    url, right = site.serve("/f", Answer(BODY, lie=lie)), hashlib.sha256(BODY).hexdigest()
+    with pytest.raises(NotFetched) as caught:
+        fetch(url, sha256=right, retries=2)
+    assert caught.value.reason == ("wrong-sha256" if lie < 0 else "server-failed")
+    assert not fetch.path.exists()
+
+
+def test_a_length_that_is_no_number_is_none(site: Site, fetch: Fetch) -> None:
+    odd = Answer(BODY, length=False, headers={"Content-Length": "many"})
+    assert fetch(site.serve("/f", odd)).read_bytes() == BODY
+
+
+def test_another_part_than_was_asked_for_starts_over(site: Site, fetch: Fetch) -> None:
+    shifted = Answer(BODY[5:], 206, headers={"Content-Range": "bytes 5-9/10"})
+    url = site.serve("/f", Answer(BODY, cut=1000), shifted, Answer(BODY))
+    assert fetch(url).read_bytes() == BODY
+    assert [wanted for _, wanted in site.asked] == ["", "bytes=1000-", ""]
+
+
+def test_a_server_that_is_busy_until_a_date(site: Site, fetch: Fetch) -> None:
+    past, future = "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2099 07:28:00 GMT"
+    busy = [Answer(status=503, headers={"Retry-After": date}) for date in (past, future)]
+    fetch(site.serve("/f", *busy, Answer(BODY)))
+    assert fetch.pauses == [1.0, 60.0]
+
+
+def test_each_request_waits_its_turn_and_a_busy_server_holds_all(
+    site: Site, tmp_path: Path
+) -> None:
+    slept: list[float] = []
+    pace = Pace(2.0, clock=lambda: 100.0, sleep=slept.append)
+    terms = Terms(sleep=lambda pause: None, timeout_s=10.0)
+    web = Web(NONE, terms, pace=pace, allow_loopback=True)
+    busy = Answer(status=429, headers={"Retry-After": "9"})
+    near = Answer(status=302, headers={"Location": "/f"})
+    site.serve("/f", Answer(BODY))
+    web.fetch(site.serve("/near", busy, near), tmp_path / "f")
+    assert slept == [9.0, 9.5]
+    assert web.read(site.url + "/f") == BODY
+    assert slept == [9.0, 9.5, 10.0]
+
+
+def test_a_page_has_an_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.acquire.download.MAX_PAGE_BYTES", 100)
+    with pytest.raises(NotFetched, match="was not downloaded") as caught:
+        Web(NONE, Terms(), allow_loopback=True).read(site.serve("/f", Answer(BODY)))
+    assert caught.value.reason == "too-large"
 
 
 def test_redirects_lead_to_allowed_hosts_only(site: Site, fetch: Fetch) -> None:

@@ -1,0 +1,184 @@
+"""Object storage that speaks S3: the only door to boto3 and botocore."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from components import __version__
+
+MD5 = re.compile(r"[0-9a-f]{32}")
+MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
+CHANGED = frozenset({"412", "PreconditionFailed", "416", "InvalidRange"})
+BUSY = frozenset({"429", "SlowDown", "RequestTimeout", "TooManyRequests", "Throttling"})
+
+
+class StorageError(Exception):
+    """A request that failed; the message says how. Its subclasses say what may be done."""
+
+
+class NotStoredError(StorageError):
+    """There is no such object, or no such bucket."""
+
+
+class ChangedError(StorageError):
+    """The object is another than the tag says, or shorter than the range asked for."""
+
+
+class BusyError(StorageError):
+    """What may pass: a broken line, a server that is busy, for ``pause_s`` where it says so."""
+
+    def __init__(self, why: str, pause_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.pause_s = pause_s
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object as a listing tells of it; ``md5`` is "" where its ETag is none."""
+
+    key: str
+    size: int
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """An object's content from byte ``begin`` on; ``size`` is the whole object's."""
+
+    body: _Body
+    begin: int
+    size: int | None
+    tag: str
+    md5: str
+
+
+class PublicBucket:
+    """A bucket that anyone may read; requests are not signed and no credentials are looked for.
+
+    ``endpoint`` is the address of another server than AWS's, "" for AWS. Each request is made
+    once: whoever asks decides what to do about BusyError. One object serves many threads.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        endpoint: str = "",
+        region: str = "us-east-1",
+        timeout_s: float = 60.0,
+        connections: int = 10,
+    ) -> None:
+        from boto3.session import Session
+        from botocore import UNSIGNED
+        from botocore.config import Config
+
+        self.name = name
+        config = Config(
+            signature_version=UNSIGNED,
+            connect_timeout=timeout_s,
+            read_timeout=timeout_s,
+            max_pool_connections=connections,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            s3={"addressing_style": "path" if endpoint else "virtual"},
+            ignore_configured_endpoint_urls=True,  # the environment sends nobody elsewhere
+            user_agent_extra=f"biomedgpt/{__version__}",
+        )
+        self._client = Session().client(
+            "s3", region_name=region, endpoint_url=endpoint or None, config=config
+        )
+
+    def folders(self, prefix: str) -> list[str]:
+        """What stands between the prefix and the next slash, each with the prefix, sorted."""
+        pages = self._pages(prefix, Delimiter="/")
+        return sorted(item["Prefix"] for page in pages for item in page.get("CommonPrefixes", []))
+
+    def objects(self, prefix: str) -> list[StoredObject]:
+        """The objects whose keys begin with the prefix, by key."""
+        found = [item for page in self._pages(prefix) for item in page.get("Contents", [])]
+        made = (
+            StoredObject(item["Key"], int(item.get("Size", 0)), _md5(item.get("ETag", "")))
+            for item in found
+        )
+        return sorted(made, key=lambda stored: stored.key)
+
+    @contextmanager
+    def open(self, key: str, begin: int = 0, tag: str = "") -> Iterator[StoredPart]:
+        """An object's content, from byte ``begin`` on if it still has the tag.
+
+        Raises NotStoredError, ChangedError, BusyError, and StorageError for any other refusal.
+        """
+        wanted: dict[str, Any] = {"Bucket": self.name, "Key": key}
+        if begin:
+            wanted |= {"Range": f"bytes={begin}-", "IfMatch": tag}
+        with _told():
+            answer = self._client.get_object(**wanted)
+        stream, found = answer["Body"], _begin(answer.get("ContentRange"))
+        tag = str(answer.get("ETag", ""))
+        with stream:
+            yield StoredPart(
+                body=_Body(stream),
+                begin=found,
+                size=found + int(answer["ContentLength"]) if "ContentLength" in answer else None,
+                tag="" if tag.startswith("W/") else tag,
+                md5="" if "kms" in answer.get("ServerSideEncryption", "") else _md5(tag),
+            )
+
+    def _pages(self, prefix: str, **more: str) -> list[dict[str, Any]]:
+        pages = self._client.get_paginator("list_objects_v2")
+        with _told():
+            return list(pages.paginate(Bucket=self.name, Prefix=prefix, **more))
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The stream of an object; what breaks it off is told in this module's words."""
+
+    stream: Any
+
+    def read(self, size: int, /) -> bytes:
+        with _told():
+            return bytes(self.stream.read(size))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn botocore's errors into those of this module."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _explain(error.response) from None
+    except (BotoCoreError, HTTPError, OSError) as error:  # no answer, or none that can be read
+        raise BusyError(f"{type(error).__name__}: {error}") from None
+
+
+def _explain(answer: Any) -> StorageError:
+    head = answer.get("ResponseMetadata", {})
+    status = int(head.get("HTTPStatusCode", 0))
+    code, words = str(answer["Error"].get("Code", "")), answer["Error"].get("Message", "")
+    why = f"the server answers {status} {code}: {words}".rstrip(": ")
+    if code in MISSING or status == 404:
+        return NotStoredError(why)
+    if code in CHANGED or status in (412, 416):
+        return ChangedError(why)
+    if code in BUSY or status == 429 or status >= 500:
+        pause = str(head.get("HTTPHeaders", {}).get("retry-after", ""))
+        return BusyError(why, float(pause) if pause.isdecimal() else 0.0)
+    return StorageError(why)
+
+
+def _begin(content_range: str | None) -> int:
+    found = re.match(r"bytes (\d+)-", content_range or "")
+    return int(found.group(1)) if found else 0
+
+
+def _md5(etag: str) -> str:
+    """The md5 that an ETag is, "" for one of an upload in parts (S3 writes ``...-N``)."""
+    plain = etag.strip('"')
+    return plain if MD5.fullmatch(plain) else ""
