@@ -1,23 +1,34 @@
 """Low-rank adapters (LoRA, arXiv 2106.09685) on attention and feed-forward projections.
 
 The one place that knows peft. Adapters are trained beside the frozen model, and merged into it
-when training ends, so that a tuned model has the form of any other.
+when training ends, so that a tuned model has the form of any other. They are also kept as peft
+keeps them, for the model that the training began with.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from components.model.model import UnifiedModel
 
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
-WEIGHTS, CONFIG = "adapter.safetensors", "adapter.json"
+# A folder of its own: beside a model's weights, transformers would lay it on them once more.
+FOLDER = "adapter"
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"  # peft's names
+NAME = "default"  # peft's name of the only adapter, which no file of it holds
+WRAPPED = (
+    "base_model.model.unified."  # where peft finds our model under the classes of transformers
+)
 
 
 @dataclass(frozen=True)
@@ -29,22 +40,30 @@ class AdapterSettings:
     dropout: float
 
 
+def lora_config(settings: AdapterSettings, start_from: str | None = None) -> LoraConfig:
+    """The same in peft's words; ``start_from`` names the model that the adapters are for."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a scale: any number will do
+        lora_dropout=settings.dropout,
+        target_modules=list(PROJECTIONS),
+        task_type="SEQ_2_SEQ_LM",
+        base_model_name_or_path=start_from,
+    )
+
+
 def add_adapters(model: UnifiedModel, settings: AdapterSettings, seed: int) -> int:
     """Freeze the model and put a fresh adapter beside each projection; the trainable parameters.
 
     A fresh adapter changes nothing: its second matrix is zero.
     """
-    from peft import LoraConfig, inject_adapter_in_model
+    from peft import inject_adapter_in_model
 
     model.requires_grad_(False)
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # a scale: any number will do
-        lora_dropout=settings.dropout,
-        target_modules=list(PROJECTIONS),
-    )
     torch.manual_seed(seed)
-    inject_adapter_in_model(config, model)
+    inject_adapter_in_model(lora_config(settings), model, NAME)
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -71,9 +90,18 @@ def merge_adapters(model: UnifiedModel) -> dict[str, torch.Tensor]:
 
 
 def save_adapters(
-    weights: dict[str, torch.Tensor], settings: AdapterSettings, folder: Path
+    weights: dict[str, torch.Tensor], settings: AdapterSettings, folder: Path, start_from: str
 ) -> None:
-    """Write the adapters beside the merged model: a few per cent of its size."""
+    """Write adapters as peft does: a few per cent of a model.
+
+    start = BiomedGptForConditionalGeneration.from_pretrained(start_from)
+    PeftModel.from_pretrained(start, folder)  # gives the logits of the merged model
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in weights.items()}, folder / WEIGHTS)
-    (folder / CONFIG).write_text(json.dumps(asdict(settings), indent=1, sort_keys=True) + "\n")
+    named = {WRAPPED + name.replace(f".{NAME}.", "."): value for name, value in weights.items()}
+    # save_file would close the file to all other users.
+    (folder / WEIGHTS).write_bytes(save(named, metadata={"format": "pt"}))
+    config = lora_config(settings, start_from or None).to_dict()  # type: ignore[no-untyped-call]
+    # peft would write sets in an order that changes from run to run.
+    text = json.dumps({**config, "inference_mode": True}, indent=1, sort_keys=True, default=sorted)
+    (folder / CONFIG).write_text(text + "\n")

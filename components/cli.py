@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from components.checkpoints.faults import TOLERANCES
 from components.errors import UserError, refusals_told
 
 REPORT = Path("data/report/index.html")
@@ -28,23 +29,52 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     doctor.set_defaults(call=check_machine)
     report = commands.add_parser("report", help="print where the report is")
     report.set_defaults(call=find_report)
-    take = commands.add_parser("import", help="read a released checkpoint, safely, into a folder")
-    take.add_argument("file", type=Path, help="of fairseq, the Hugging Face port or taming")
+    take = commands.add_parser(
+        "import",
+        help="read a released checkpoint, safely, into a folder",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="groups of mismatches that --accept takes, besides names of tensors:\n"
+        + "\n".join(f"  {name:<22} {words}" for name, words in TOLERANCES.items()),
+    )
+    take.add_argument(
+        "file",
+        type=Path,
+        help="a model of fairseq (.pt), of the Hugging Face port (.bin, .safetensors; config.json "
+        "beside it is read) or of this project (.safetensors), or an image tokenizer of taming "
+        "(.ckpt); told from what is in it, not from its name",
+    )
     take.add_argument("--to", metavar="DIR", type=Path, required=True, help="a new folder")
     take.add_argument("--ema", action="store_true", help="take the averaged weights")
     take.add_argument(
-        "--accept", metavar="NAME", action="append", default=[], help="a mismatch that may be"
+        "--accept",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a mismatch that may be: "
+        "a name that the error gives, or a group below; may be given more than once",
     )
     take.set_defaults(call=import_file)
     give = commands.add_parser("export", help="write a model's folder under the names of others")
     give.add_argument("folder", type=Path, help="a folder with a model")
-    give.add_argument("--to", metavar="FILE", type=Path, required=True, help="a new file")
+    give.add_argument(
+        "--to",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="a new file: .pt or .pth "
+        "for fairseq, .safetensors or .bin for huggingface (and config.json beside it)",
+    )
     give.add_argument("--names", choices=["fairseq", "huggingface"], required=True)
     give.set_defaults(call=export_folder)
 
 
 def run_command(parser: argparse.ArgumentParser, words: list[str] | None = None) -> int:
-    """Parse and run one command; a UserError is printed without traceback and gives status 2."""
+    """Parse and run one command; a UserError is printed without traceback and gives status 2.
+
+    Without a word, all commands are shown.
+    """
+    if not (sys.argv[1:] if words is None else words):
+        parser.exit(USER_ERROR, parser.format_help())
     arguments = parser.parse_args(words)
     call: Callable[[argparse.Namespace], int] = arguments.call
     try:

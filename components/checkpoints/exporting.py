@@ -16,21 +16,29 @@ from components.checkpoints.names import fairseq_tensors, huggingface_tensors
 from components.checkpoints.settings import fairseq_settings, huggingface_settings
 from components.errors import UserError
 from components.model.config import ModelConfig
-from components.model.weights import CONFIG, load_model
+from components.model.weights import CONFIG, WEIGHTS, load_model
 
-NAMES = ("fairseq", "huggingface")
+SUFFIXES = {"fairseq": (".pt", ".pth"), "huggingface": (".safetensors", ".bin")}
 
 
 def export_checkpoint(folder: Path, path: Path, names: str) -> list[Path]:
     """Write a saved model under other names; return the files.
 
     ``fairseq``: one file of torch.save. ``huggingface``: .bin or .safetensors, and the port's
-    config.json beside it. UserError where a file is there already, or the port has no such model.
+    config.json beside it. UserError where a file is there already, has a suffix of another
+    format, or the port has no such model.
     """
+    if path.suffix not in SUFFIXES[names]:
+        raise UserError(
+            f"{path} cannot hold the names of {names}",
+            why=f"a file of it ends in {' or '.join(SUFFIXES[names])}",
+            next_command=f"--to {path.with_suffix(SUFFIXES[names][0])}",
+        )
     written = [path, *([path.parent / CONFIG] if names == "huggingface" else [])]
     for target in written:
         if target.exists():
             raise UserError(f"{target} is there already", next_command="name another after --to")
+    check_exportable(folder)
     model = load_model(folder)
     weights, config = model.state_dict(), model.config
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +50,33 @@ def export_checkpoint(folder: Path, path: Path, names: str) -> list[Path]:
         text = json.dumps(huggingface_settings(config), indent=1, sort_keys=True)
         written[1].write_text(text + "\n")
     return written
+
+
+def check_exportable(folder: Path) -> None:
+    """UserError, with what it is, for a folder that is none of our models."""
+    missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
+    if missing:
+        raise UserError(
+            f"{folder} holds no model" if folder.is_dir() else f"{folder} is no folder",
+            why=f"a model is {WEIGHTS} and {CONFIG}; there is no {' and no '.join(missing)}",
+            next_command="name a folder that a training or biomedgpt import has made: "
+            "ls -d data/models/*/*",
+        )
+    try:
+        keys = set(json.loads((folder / CONFIG).read_text()))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{folder / CONFIG} is no config", why=str(error)) from None
+    if "num_codes" in keys:
+        raise UserError(
+            f"{folder} is an image tokenizer, and only models are exported",
+            why=f"nothing needs to be renamed: its {WEIGHTS} has the names that taming gives",
+        )
+    if "model_type" in keys:
+        raise UserError(
+            f"{folder} was written by transformers",
+            next_command="BiomedGptForConditionalGeneration.from_pretrained(...).to_folder(...), "
+            "and export what that makes",
+        )
 
 
 def check_port(config: ModelConfig) -> None:
@@ -89,7 +124,13 @@ def write_flat(tensors: dict[str, Tensor], suffix: str, path: Path) -> None:
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Have a file written that appears under its name when it is whole."""
+    """Have a file written that appears under its name when it is whole.
+
+    It can be read by whom any new file can: safetensors would close it to all other users.
+    """
     unfinished = path.with_name(path.name + ".partial")
+    unfinished.touch()
+    mode = unfinished.stat().st_mode
     write(unfinished)
+    unfinished.chmod(mode)
     unfinished.replace(path)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from components.checkpoints.matching import (
     rename,
 )
 from components.checkpoints.report import Report, make_report
+from components.checkpoints.settings import DEFAULTS, fairseq_settings
 from components.checkpoints.source import Limits, Source, read_source
 from components.errors import UserError
 from components.model.config import ModelConfig
@@ -50,8 +52,11 @@ def import_checkpoint(
         read_source(path, folder.parent, averaged=averaged, limits=limits) as source,
         tempfile.TemporaryDirectory(dir=folder.parent, prefix=".importing-") as place,
     ):
-        kind = detect_kind(source.tensors)
-        match = match_source(source, kind, settings_of(path, source, kind), accept)
+        with naming(path):
+            kind = detect_kind(source.tensors)
+        settings = settings_of(path, source, kind)
+        with naming(path):
+            match = match_source(source, kind, settings, accept)
         judge(match.faults, accept, str(path))
         report = make_report(path, source, kind, match)
         made = Path(place) / "made"
@@ -61,6 +66,19 @@ def import_checkpoint(
     return report
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the file's name before an error of what it holds."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(
+            f"{path} cannot be imported: {error.what}",
+            why=error.why,
+            next_command=error.next_command,
+        ) from None
+
+
 def check_absent(path: Path) -> None:
     """UserError where there is something already."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -68,13 +86,15 @@ def check_absent(path: Path) -> None:
 
 
 def settings_of(path: Path, source: Source, kind: str) -> Mapping[str, Any]:
-    """The settings in the file; for the port, those of the config.json beside it, if there is one.
+    """The settings in the file, or in the config.json beside one of the port or of our own.
 
     The port adds no positions to the decoder's input, whatever its config says of untangling.
     """
+    beside = path.parent / CONFIG
+    if kind == "fairseq" and not source.settings and beside.is_file():
+        return own_settings(beside)
     if kind != "huggingface":
         return source.settings
-    beside = path.parent / CONFIG
     if not beside.is_file():
         return {"disable_entangle": True}
     try:
@@ -87,6 +107,17 @@ def settings_of(path: Path, source: Source, kind: str) -> Mapping[str, Any]:
             next_command="move the checkpoint to a folder of its own",
         )
     return {**settings, "disable_entangle": True}
+
+
+def own_settings(beside: Path) -> Mapping[str, Any]:
+    """What a config.json of ours says, in fairseq's words; nothing where it is none of ours."""
+    text = beside.read_text()
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{beside} is not JSON", why=str(error)) from None
+    is_ours = isinstance(found, dict) and found.keys() == DEFAULTS.keys()
+    return fairseq_settings(ModelConfig.from_json(text)) if is_ours else {}
 
 
 def match_source(

@@ -65,13 +65,14 @@ def read_source(
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(9)
-    if head.startswith((ZIP, PICKLE)):
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as place:
-            yield _read_apart(path, Path(place), averaged, limits or Limits.for_bytes(size))
-    elif head[8:] == b"{" and int.from_bytes(head[:8], "little") <= min(size, MAX_HEADER):
+    # First of all: the length of a safetensors header may begin as a pickle does.
+    if head[8:] == b"{" and int.from_bytes(head[:8], "little") <= min(size, MAX_HEADER):
         if averaged:
             raise UserError(f"{path} holds no averaged weights", why="safetensors have one set")
         yield Source(_load(path, path), "", {})
+    elif head.startswith((ZIP, PICKLE)):
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as place:
+            yield _read_apart(path, Path(place), averaged, limits or Limits.for_bytes(size))
     else:
         raise UserError(
             f"{path} is no checkpoint",

@@ -23,15 +23,14 @@ SPECIALS = {
 class BiomedGptConfig(PreTrainedConfig):
     """Every field of ``ModelConfig``; one that is not given has the value of size ``base``.
 
-            from components.huggingface.configuration import BiomedGptConfig
-            from components.errors import UserError
-    from components.model.config import model_config
+        from components.huggingface.configuration import BiomedGptConfig
+        from components.model.config import model_config
 
-            config = BiomedGptConfig.of(model_config("large"))
-            config.hidden_size, config.vocab_size  # 1024, 59457
-            config.shape == model_config("large")  # True
+        config = BiomedGptConfig.of(model_config("large"))
+        config.hidden_size, config.vocab_size  # 1024, 59457
+        config.shape == model_config("large")  # True
 
-        It also reads the config.json that ``components.model.weights`` writes.
+    It also reads the config.json that ``components.model.weights`` writes.
     """
 
     model_type = "biomedgpt"

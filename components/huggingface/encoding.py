@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from transformers.utils.generic import ModelOutput
 
 from components.errors import UserError
+from components.huggingface.arguments import pad_masked, refuse_unsupported
 from components.model.encoder import Encoded
 from components.model.model import UnifiedModel
-from components.model.specials import PAD
 
 
 @dataclass
@@ -51,24 +51,25 @@ class UnifiedEncoder(nn.Module):
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         pixel_values: Tensor | None = None,
         *,
         image_mask: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,  # noqa: ARG002 - transformers always passes it
     ) -> EncoderOutput:
         """Encode (B, S) ids and (B, 3, H, W) images.
 
-        A source token whose ``attention_mask`` is 0 is taken as pad; padding belongs on the
-        right, where it does not move positions. ``image_mask`` False hides a sample's image.
+        A source token whose ``attention_mask`` is 0 is taken as pad; UserError for padding on
+        the left, which would move positions. ``image_mask`` False hides a sample's image.
         """
-        if output_attentions:
-            raise UserError("attention weights are not kept", why="they are never materialised")
-        if attention_mask is not None:
-            input_ids = input_ids.masked_fill(attention_mask == 0, PAD)
+        refuse_unsupported({"inputs_embeds": inputs_embeds, "output_attentions": output_attentions})
+        if input_ids is None:
+            raise UserError("the encoder needs input_ids")
+        input_ids = pad_masked(input_ids, attention_mask, "input_ids")
         if pixel_values is not None:
             pixel_values = pixel_values.to(self.unified.encoder.image_proj.weight.dtype)
         if image_mask is not None:

@@ -43,10 +43,14 @@ from components.generation.trie import Trie
 from components.model.specials import BOS, EOS, PAD
 
 DEFAULTS = SearchSettings()
+DEFAULT_LENGTH = DEFAULTS.max_length_b + 2
 
 
 def search_defaults() -> GenerationConfig:
-    """The search of ``SearchSettings()`` in transformers' words: five beams, 200 tokens and eos."""
+    """The search of ``SearchSettings()`` in transformers' words: five beams.
+
+    Its length, 200 tokens and eos, is set by ``SearchGenerationMixin`` where no other is named.
+    """
     return GenerationConfig(
         bos_token_id=BOS,
         pad_token_id=PAD,
@@ -55,7 +59,6 @@ def search_defaults() -> GenerationConfig:
         num_beams=DEFAULTS.beam,
         early_stopping=True,
         length_penalty=DEFAULTS.length_penalty,
-        max_length=DEFAULTS.max_length_b + 2,
         min_length=DEFAULTS.min_length + 1,
         suppress_tokens=[PAD],
         forced_eos_token_id=EOS,

@@ -18,6 +18,7 @@ from transformers import BaseImageProcessor, BatchFeature
 
 from components.dataset.images import normalise, resize_square
 from components.errors import UserError
+from components.huggingface.arguments import refuse_unknown
 from components.readers.images import BadImage, check_image
 
 MAX_PIXELS = 50_000_000
@@ -33,9 +34,10 @@ class BiomedGptImageProcessor(BaseImageProcessor):
         images = BiomedGptImageProcessor(image_px=256)
         images(["scan.png"], return_tensors="pt")["pixel_values"].shape  # (1, 3, 256, 256)
 
-    Takes file names, encoded bytes, Pillow images and 8-bit arrays (H, W) or (H, W, 3).
-    UserError names the place of an image in the batch that cannot be read, or that has more than
-    ``max_pixels`` pixels.
+    Takes file names, encoded bytes, Pillow images of any mode, 8-bit arrays (H, W), (H, W, 1),
+    (H, W, 3) or (H, W, 4), the last with transparency, and 16-bit arrays (H, W) or (H, W, 1),
+    which are scaled from lowest to highest as 16-bit files are. UserError names the place of an
+    image in the batch that cannot be read, or that has more than ``max_pixels`` pixels.
     """
 
     model_input_names = ["pixel_values", "image_mask"]  # noqa: RUF012 - typed by the base
@@ -48,11 +50,17 @@ class BiomedGptImageProcessor(BaseImageProcessor):
         self,
         images: ImageLike | Sequence[ImageLike | None],
         return_tensors: str | None = None,
-        **_: Any,
+        **unknown: Any,
     ) -> BatchFeature:
-        """``pixel_values`` (B, 3, px, px); ``image_mask`` (B,), False for a None in the batch."""
+        """``pixel_values`` (B, 3, px, px); ``image_mask`` (B,), False for a None in the batch.
+
+        UserError for an empty batch, and for an argument that is none.
+        """
+        refuse_unknown(unknown, "BiomedGptImageProcessor")
         listed = list(images) if isinstance(images, list | tuple) else [images]
         batch = cast("list[ImageLike | None]", listed)
+        if not batch:
+            raise UserError("an empty list of images", next_command="give None to have none")
         pixels = torch.stack([self._pixels(image, place) for place, image in enumerate(batch)])
         mask = torch.tensor([image is not None for image in batch])
         data = {"pixel_values": normalise(pixels), "image_mask": mask}
@@ -66,7 +74,7 @@ class BiomedGptImageProcessor(BaseImageProcessor):
         try:
             content = encoded_bytes(image, self.max_pixels)
             check_image(content, self.max_pixels)
-        except (BadImage, OSError) as fault:
+        except (BadImage, OSError, ValueError) as fault:  # Pillow has ValueErrors of its own
             raise UserError(f"image {name} cannot be read", why=str(fault)) from None
         pixels = resize_square(content, self.image_px, name)
         return torch.from_numpy(pixels.copy()).float()
@@ -86,9 +94,9 @@ def encoded_bytes(image: ImageLike, max_pixels: int) -> bytes:
     if image.width * image.height > max_pixels:
         size = f"{image.width} x {image.height}, allowed are {max_pixels}"
         raise BadImage("too-many-pixels", size)
-    image = ImageOps.exif_transpose(image)
-    if image.mode not in PNG_MODES + TIFF_MODES:
-        image = image.convert("RGBA" if "A" in image.mode.upper() else "RGB")
+    if 0 in image.size:
+        raise BadImage("empty-image", f"{image.width} x {image.height}")
+    image = _storable(ImageOps.exif_transpose(image))
     buffer = io.BytesIO()
     if image.mode in PNG_MODES:
         image.save(buffer, "PNG", compress_level=1)
@@ -97,8 +105,24 @@ def encoded_bytes(image: ImageLike, max_pixels: int) -> bytes:
     return buffer.getvalue()
 
 
+def _storable(image: Image.Image) -> Image.Image:
+    """The image in a mode that a file can hold, with the same values."""
+    if image.mode in PNG_MODES + TIFF_MODES:
+        return image
+    if image.mode.startswith("I;16"):  # other orders of the two bytes
+        return Image.fromarray(np.asarray(image).astype(np.uint16))
+    if image.mode == "La":  # premultiplied grey has no direct way to RGBA
+        return image.convert("LA")
+    return image.convert("RGBA" if "A" in image.mode.upper() else "RGB")
+
+
 def _from_array(array: np.ndarray) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)):
-        found = f"{array.dtype} {array.shape}, wanted uint8 (H, W) or (H, W, 3)"
-        raise BadImage("unknown-array", found)
-    return Image.fromarray(array)
+    wanted = {"uint8": ((), (1,), (3,), (4,)), "uint16": ((), (1,))}
+    channels = array.shape[2:]
+    if array.ndim not in (2, 3) or channels not in wanted.get(array.dtype.name, ()):
+        kinds = "uint8 (H, W), (H, W, 1), (H, W, 3), (H, W, 4) or uint16 (H, W), (H, W, 1)"
+        raise BadImage("unknown-array", f"{array.dtype} {array.shape}, wanted {kinds}")
+    if not array.size:
+        raise BadImage("empty-image", f"an array {array.shape}")
+    array = array[..., 0] if channels == (1,) else array
+    return Image.fromarray(np.ascontiguousarray(array, array.dtype.newbyteorder("=")))

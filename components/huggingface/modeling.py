@@ -16,23 +16,24 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import GenerationMixin, PreTrainedModel, initialization
+from transformers import PreTrainedModel, initialization
 from transformers.modeling_outputs import Seq2SeqLMOutput, Seq2SeqModelOutput
 
 from components.errors import UserError
+from components.huggingface.arguments import pad_masked, refuse_unsupported
 from components.huggingface.caching import DecoderCache
 from components.huggingface.configuration import BiomedGptConfig
 from components.huggingface.encoding import EncoderOutput, UnifiedEncoder, layer_inputs
 from components.huggingface.generation import search_defaults
 from components.huggingface.loading import check_loaded, lacks_generation_config
+from components.huggingface.losses import IGNORED, token_loss
+from components.huggingface.searching import SearchGenerationMixin
 from components.model.decoder import Decoder
 from components.model.encoder import Encoder
 from components.model.model import UnifiedModel
 from components.model.positions import token_buckets
-from components.model.specials import BOS, PAD
+from components.model.specials import BOS
 from components.model.weights import save_model
-
-IGNORED = -100
 
 
 class BiomedGptPreTrainedModel(PreTrainedModel):
@@ -101,15 +102,25 @@ class BiomedGptPreTrainedModel(PreTrainedModel):
         pixel_values: Tensor | None,
         image_mask: Tensor | None,
         decoder_input_ids: Tensor | None,
+        decoder_attention_mask: Tensor | None,
         code_mask: Tensor | None,
         encoder_outputs: EncoderOutput | None,
         past_key_values: DecoderCache | None,
         use_cache: bool | None,
         output_hidden_states: bool | None,
+        **unsupported: Any,
     ) -> Seq2SeqModelOutput:
         """Features (R, T, D) and what goes with them; see ``BiomedGptModel.forward``."""
+        refuse_unsupported({"output_attentions": self.config.output_attentions, **unsupported})
         if decoder_input_ids is None:
             raise UserError("the decoder needs decoder_input_ids, or labels to make them from")
+        if past_key_values is None:
+            decoder_input_ids = pad_masked(
+                decoder_input_ids, decoder_attention_mask, "decoder_input_ids"
+            )
+        elif not isinstance(past_key_values, DecoderCache):
+            kind = type(past_key_values).__name__
+            raise UserError(f"past_key_values is a {kind}", why="only this model's cache will do")
         wants_states = bool(output_hidden_states or self.config.output_hidden_states)
         if encoder_outputs is None:
             encoder_outputs = self.get_encoder()(
@@ -162,12 +173,16 @@ class BiomedGptModel(BiomedGptPreTrainedModel):
         *,
         image_mask: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
         code_mask: Tensor | None = None,
         encoder_outputs: EncoderOutput | None = None,
         past_key_values: DecoderCache | None = None,
         use_cache: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        inputs_embeds: Tensor | None = None,
+        decoder_inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
     ) -> Seq2SeqModelOutput | tuple[Any, ...]:
         """Features (R, T, D) of (R, T) decoder ids, given (B, S) source ids and (B, 3, H, W).
 
@@ -181,16 +196,20 @@ class BiomedGptModel(BiomedGptPreTrainedModel):
             pixel_values=pixel_values,
             image_mask=image_mask,
             decoder_input_ids=decoder_input_ids,
+            decoder_attention_mask=decoder_attention_mask,
             code_mask=code_mask,
             encoder_outputs=encoder_outputs,
             past_key_values=past_key_values,
             use_cache=use_cache,
             output_hidden_states=output_hidden_states,
+            inputs_embeds=inputs_embeds,
+            decoder_inputs_embeds=decoder_inputs_embeds,
+            output_attentions=output_attentions,
         )
         return output if return_dict is not False else output.to_tuple()
 
 
-class BiomedGptForConditionalGeneration(BiomedGptPreTrainedModel, GenerationMixin):
+class BiomedGptForConditionalGeneration(BiomedGptPreTrainedModel, SearchGenerationMixin):
     """The whole model: a loss with labels, and ``generate``.
 
         register()
@@ -216,6 +235,7 @@ class BiomedGptForConditionalGeneration(BiomedGptPreTrainedModel, GenerationMixi
         *,
         image_mask: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         code_mask: Tensor | None = None,
         encoder_outputs: EncoderOutput | None = None,
@@ -223,6 +243,9 @@ class BiomedGptForConditionalGeneration(BiomedGptPreTrainedModel, GenerationMixi
         use_cache: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
+        inputs_embeds: Tensor | None = None,
+        decoder_inputs_embeds: Tensor | None = None,
+        output_attentions: bool | None = None,
         logits_to_keep: int = 0,
     ) -> Seq2SeqLMOutput | tuple[Any, ...]:
         """As ``BiomedGptModel``, with logits (R, T, V), and with (R, T) labels the mean loss.
@@ -239,11 +262,15 @@ class BiomedGptForConditionalGeneration(BiomedGptPreTrainedModel, GenerationMixi
             pixel_values=pixel_values,
             image_mask=image_mask,
             decoder_input_ids=decoder_input_ids,
+            decoder_attention_mask=decoder_attention_mask,
             code_mask=code_mask,
             encoder_outputs=encoder_outputs,
             past_key_values=past_key_values,
             use_cache=use_cache,
             output_hidden_states=output_hidden_states,
+            inputs_embeds=inputs_embeds,
+            decoder_inputs_embeds=decoder_inputs_embeds,
+            output_attentions=output_attentions,
         )
         logits = self.unified.project(output[0][:, -logits_to_keep:])
         loss = None if labels is None else token_loss(logits, labels)
@@ -252,39 +279,10 @@ class BiomedGptForConditionalGeneration(BiomedGptPreTrainedModel, GenerationMixi
         return answer if return_dict is not False else answer.to_tuple()
 
     def prepare_decoder_input_ids_from_labels(self, labels: Tensor) -> Tensor:
-        """Labels moved right by one, bos first, -100 as pad; (R, T) to (R, T)."""
+        """Labels moved right by one, bos first, -100 as pad; (R, T) to (R, T).
+
+        UserError for labels that begin with -100: what stands there is not known.
+        """
         kept = labels[:, :-1]
-        return F.pad(kept.masked_fill(kept == IGNORED, PAD), (1, 0), value=BOS)
-
-    def _expand_inputs_for_generation(  # type: ignore[override]
-        self,
-        expand_size: int = 1,
-        is_encoder_decoder: bool = False,  # noqa: ARG002 - part of the signature
-        input_ids: Tensor | None = None,
-        **model_kwargs: Any,
-    ) -> tuple[Tensor | None, dict[str, Any]]:
-        """Repeat the decoder's rows alone: beams share their source's states (see ``decode``)."""
-        if input_ids is not None:
-            input_ids = input_ids.repeat_interleave(expand_size, dim=0)
-        return input_ids, model_kwargs
-
-    @classmethod
-    def _supports_default_dynamic_cache(cls) -> bool:
-        """No: ``forward`` makes a ``DecoderCache``, which holds position biases as well."""
-        return False
-
-
-def token_loss(logits_RTV: Tensor, labels_RT: Tensor) -> Tensor:
-    """Mean cross-entropy in float32 over the labels that are neither -100 nor pad.
-
-    Raises UserError where labels and logits do not stand at the same positions.
-    """
-    if logits_RTV.shape[:2] != labels_RT.shape:
-        raise UserError(
-            f"labels of shape {tuple(labels_RT.shape)} for {tuple(logits_RTV.shape[:2])} positions",
-            next_command="give as many decoder_input_ids as labels, and no logits_to_keep",
-        )
-    labels_RT = labels_RT.masked_fill(labels_RT == PAD, IGNORED)
-    return F.cross_entropy(
-        logits_RTV.flatten(0, 1).float(), labels_RT.flatten(), ignore_index=IGNORED
-    )
+        kept = pad_masked(kept, kept != IGNORED, "labels without decoder_input_ids")
+        return F.pad(kept, (1, 0), value=BOS)

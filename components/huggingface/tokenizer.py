@@ -9,16 +9,24 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from transformers import PreTrainedTokenizer
 
 from components.errors import UserError
 from components.model.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
-from components.tokenization.vocabulary import BPE_FILE, LAYOUT_FILE, Vocabulary
+from components.tokenization.vocabulary import (
+    BPE_FILE,
+    LAYOUT_FILE,
+    Vocabulary,
+    read_vocabulary,
+)
 
 NAMES = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"
+RELEASED_FILES = ("encoder.json", "vocab.bpe", "dict.txt")
+RELEASED_COUNTS = 8192, 1000  # image codes and location bins
 INVISIBLE = {BOS: NAMES[BOS], PAD: NAMES[PAD], EOS: NAMES[EOS]}
 SETTINGS = {
     "bos_token": NAMES[BOS],
@@ -45,6 +53,33 @@ class BiomedGptTokenizer(PreTrainedTokenizer):
 
     vocab_files_names = {"bpe_file": BPE_FILE, "layout_file": LAYOUT_FILE}  # noqa: RUF012
     model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
+
+    @classmethod
+    def from_folder(cls, folder: Path, **settings: Any) -> BiomedGptTokenizer:
+        """Of a folder with the three released files, or with a vocabulary that was saved here.
+
+        Released are GPT-2's encoder.json and vocab.bpe and fairseq's dict.txt: 59,457 entries.
+        UserError where the folder holds neither.
+        """
+        encoder, merges, order = (folder / name for name in RELEASED_FILES)
+        if all(path.is_file() for path in (encoder, merges, order)):
+            vocabulary = read_vocabulary(encoder, merges, order, *RELEASED_COUNTS)
+            with TemporaryDirectory() as place:
+                vocabulary.save(Path(place))
+                return cls._read(place, settings)
+        if not (folder / LAYOUT_FILE).is_file():
+            raise UserError(
+                f"{folder} holds no vocabulary",
+                why=f"it has neither {LAYOUT_FILE} nor {', '.join(RELEASED_FILES)}",
+                next_command="name a folder that has; data/cards/bpe.yaml says where the released "
+                "files come from",
+            )
+        return cls._read(str(folder), settings)
+
+    @classmethod
+    def _read(cls, folder: str, settings: dict[str, Any]) -> BiomedGptTokenizer:
+        tokenizer: BiomedGptTokenizer = cls.from_pretrained(folder, **settings)
+        return tokenizer
 
     def __init__(self, bpe_file: str, layout_file: str, **settings: Any) -> None:
         if Path(bpe_file).parent != Path(layout_file).parent:

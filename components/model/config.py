@@ -59,7 +59,9 @@ class ModelConfig:
         known = {f.name for f in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise UserError(f"config.json has unknown keys {unknown}", why=f"known: {known}")
+            raise UserError(
+                f"config.json has unknown keys {unknown}", why=f"known: {', '.join(sorted(known))}"
+            )
         values["trunk_blocks"] = tuple(values["trunk_blocks"])
         try:
             return cls(**values)

@@ -22,7 +22,10 @@ def save_model(model: UnifiedModel, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
     partial = folder / (WEIGHTS + ".partial")
-    save_file(tensors, partial)
+    partial.touch()
+    mode = partial.stat().st_mode
+    save_file(tensors, partial)  # which lets nobody else read it
+    partial.chmod(mode)
     partial.replace(folder / WEIGHTS)
     (folder / CONFIG).write_text(model.config.to_json())
 

@@ -174,7 +174,10 @@ def save_tokenizer(model: Vqgan, folder: Path) -> None:
     """Write weights and config."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS)
+    (folder / WEIGHTS).touch()
+    mode = (folder / WEIGHTS).stat().st_mode
+    save_file(tensors, folder / WEIGHTS)  # which lets nobody else read it
+    (folder / WEIGHTS).chmod(mode)
     (folder / CONFIG).write_text(model.config.to_json())
 
 

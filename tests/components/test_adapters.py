@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file
 
 from components.adapters import (
+    CONFIG,
+    FOLDER,
     PROJECTIONS,
     WEIGHTS,
     AdapterSettings,
@@ -16,8 +21,11 @@ from components.adapters import (
     merge_adapters,
     save_adapters,
 )
+from components.huggingface.configuration import BiomedGptConfig
+from components.huggingface.modeling import BiomedGptForConditionalGeneration
 from components.model.config import model_config
 from components.model.model import UnifiedModel
+from components.model.weights import save_model
 
 SETTINGS = AdapterSettings(rank=3, alpha=6.0, dropout=0.0)
 SOURCE, PREV = torch.tensor([[0, 5, 6, 7, 2]]), torch.tensor([[0, 8, 9]])
@@ -74,14 +82,59 @@ def test_a_merged_model_answers_as_the_adapted_one_and_has_its_own_names() -> No
     assert len(weights) == 64
 
 
-def test_adapters_are_kept_beside_the_model(tmp_path: Path) -> None:
+def wrap(model: UnifiedModel) -> BiomedGptForConditionalGeneration:
+    wrapped = BiomedGptForConditionalGeneration(BiomedGptConfig.of(model.config))
+    wrapped.unified.load_state_dict(model.state_dict())
+    return wrapped.eval()
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> tuple[UnifiedModel, Path]:
+    """A merged model, and the folder of the adapters that went into it."""
     model = tiny()
     add_adapters(model, SETTINGS, seed=0)
-    weights = merge_adapters(model)
-    save_adapters(weights, SETTINGS, tmp_path)
-    kept = load_file(tmp_path / WEIGHTS)
-    assert kept.keys() == weights.keys()
-    assert all(torch.equal(kept[name], value) for name, value in weights.items())
+    draw_adapters(model)
+    save_adapters(merge_adapters(model), SETTINGS, tmp_path / FOLDER, "start")
+    return model, tmp_path / FOLDER
+
+
+@pytest.mark.parametrize("door", ["peft", "transformers"])
+@torch.no_grad()
+def test_peft_reads_stored_adapters_and_gives_the_merged_model_s_logits(
+    trained: tuple[UnifiedModel, Path], door: str
+) -> None:
+    merged, folder = trained
+    model: Any = wrap(tiny())
+    if door == "peft":
+        model = PeftModel.from_pretrained(model, folder)
+    else:
+        model.load_adapter(str(folder))
+    logits = model(input_ids=SOURCE, decoder_input_ids=PREV).logits
+    torch.testing.assert_close(logits, merged(SOURCE, PREV), atol=1e-5, rtol=1e-5)
+    assert (logits - tiny()(SOURCE, PREV)).abs().max() > 1e-2
+
+
+@torch.no_grad()
+def test_a_merged_model_is_opened_without_its_adapters_once_more(
+    trained: tuple[UnifiedModel, Path],
+) -> None:
+    merged, folder = trained
+    save_model(merged, folder.parent)
+    model = BiomedGptForConditionalGeneration.from_pretrained(folder.parent)
+    logits = model(input_ids=SOURCE, decoder_input_ids=PREV).logits
+    assert torch.equal(logits, merged(SOURCE, PREV))
+
+
+def test_stored_adapters_say_what_they_are_for_and_are_the_same_each_time(
+    trained: tuple[UnifiedModel, Path],
+) -> None:
+    _, folder = trained
+    assert sorted(path.name for path in folder.iterdir()) == [CONFIG, WEIGHTS]
+    config = json.loads((folder / CONFIG).read_text())
+    assert config["target_modules"] == sorted(PROJECTIONS)
+    assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", 3, 6.0)
+    assert (config["task_type"], config["base_model_name_or_path"]) == ("SEQ_2_SEQ_LM", "start")
+    assert len(load_file(folder / WEIGHTS)) == 64
 
 
 def test_a_step_moves_adapters_alone() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components.checkpoints.faults import TOLERANCES
 from components.cli import run_command
 from components.config import load_params
 from components.errors import refusals_told
@@ -72,6 +73,28 @@ def test_every_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> 
     shown = capsys.readouterr().out
     for line in ("show what would run, and why", "bring every product up to date"):
         assert line in shown
+
+
+def test_no_word_at_all_shows_every_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["biomedgpt"])
+    for words in ([], None):
+        with pytest.raises(SystemExit) as caught:
+            run_command(build_parser(), words)
+        assert caught.value.code == 2
+        shown = capsys.readouterr().err
+        assert all(f"\n    {command} " in shown for command in FROZEN)
+
+
+def test_import_says_what_it_reads_and_what_it_may_accept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        run_command(build_parser(), ["import", "--help"])
+    shown = capsys.readouterr().out
+    assert all(f"\n  {group} " in shown for group in TOLERANCES)
+    assert all(kind in shown for kind in (".pt", ".bin", ".safetensors", ".ckpt"))
 
 
 @pytest.mark.parametrize("words", [[], ["rn"], ["use"], ["run", "--size", "debug"]])

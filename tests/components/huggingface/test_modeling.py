@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -126,6 +129,14 @@ def test_a_config_that_leaves_a_field_out_is_refused(tmp_path: Path) -> None:
     del config["num_heads"]
     with pytest.raises(UserError, match="num_heads"):
         BiomedGptConfig.from_dict(config)
+
+
+def test_the_config_s_example_is_code_and_says_what_comes_out() -> None:
+    described = inspect.cleandoc(BiomedGptConfig.__doc__ or "").splitlines()
+    example = textwrap.dedent("\n".join(line for line in described if line[:1] == " "))
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert (names["config"].hidden_size, names["config"].vocab_size) == (1024, 59_457)
 
 
 @torch.no_grad()

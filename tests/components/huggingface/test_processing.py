@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +17,19 @@ from components.dataset.images import normalise, resize_square
 from components.errors import UserError
 from components.huggingface.images import BiomedGptImageProcessor
 from components.huggingface.processing import BiomedGptProcessor
+from components.huggingface.register import register
 from components.huggingface.tokenizer import BiomedGptTokenizer
 from components.lineage import write_manifest
+from components.model.config import VOCABULARY_SIZE, model_config
+from components.model.model import UnifiedModel
 from components.model.specials import BOS, EOS, PAD
+from components.model.weights import save_model
 from components.tasks.encoding import EncodedExample
 from components.tokenization.vocabulary import Vocabulary, train_vocabulary
 
 PX = 24
 MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I", "F", "YCbCr"]
+LONG = "yes no " * 20
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +79,43 @@ def test_files_bytes_pictures_and_arrays_are_alike(tmp_path: Path) -> None:
     assert torch.equal(values, expected(path.read_bytes()).expand(5, -1, -1, -1))
 
 
+@pytest.mark.parametrize("mode", ["I;16B", "I;16L", "I;16N"])
+def test_sixteen_bits_in_any_order_are_alike(mode: str) -> None:
+    deep = np.asarray(picture("I;16"))
+    order = ">u2" if mode == "I;16B" else "<u2"
+    image = Image.frombytes(mode, deep.shape[::-1], deep.astype(order).tobytes())
+    images = BiomedGptImageProcessor(image_px=PX)
+    wanted = images(picture("I;16"))["pixel_values"]
+    assert torch.equal(images(image)["pixel_values"], wanted)
+    for array in (deep, deep[..., None], deep.astype(">u2")):
+        assert torch.equal(images(array)["pixel_values"], wanted)
+
+
+@pytest.mark.parametrize(
+    ("mode", "known"), [("La", "LA"), ("RGBa", "RGBA"), ("PA", "RGBA"), ("HSV", "RGB")]
+)
+def test_modes_that_no_file_holds_are_converted_first(mode: str, known: str) -> None:
+    image = picture("LA" if mode == "La" else "RGB" if mode == "HSV" else "RGBA").convert(mode)
+    values = BiomedGptImageProcessor(image_px=PX)(image)["pixel_values"]
+    assert torch.equal(values, expected(as_file(image.convert(known), "PNG")))
+
+
+def test_arrays_with_one_channel_or_transparency_are_what_they_look_like() -> None:
+    colours = np.asarray(picture())
+    grey, veil = colours[..., 0], np.full(colours.shape[:2], 99, np.uint8)
+    clear = np.dstack([colours, veil])
+    given = [grey, grey[..., None], clear, colours[:, ::-1]]
+    values = BiomedGptImageProcessor(image_px=PX)(given)["pixel_values"]
+    wanted = [Image.fromarray(grey), Image.fromarray(grey), Image.fromarray(clear)]
+    wanted.append(Image.fromarray(colours[:, ::-1].copy()))
+    assert torch.equal(values, torch.cat([expected(as_file(image, "PNG")) for image in wanted]))
+
+
+def test_no_images_at_all_are_refused() -> None:
+    with pytest.raises(UserError, match="an empty list of images"):
+        BiomedGptImageProcessor(image_px=PX)([])
+
+
 def test_a_source_without_an_image_is_grey_and_hidden() -> None:
     features = BiomedGptImageProcessor(image_px=PX)([picture(), None])
     assert features["image_mask"].tolist() == [True, False]
@@ -86,10 +129,29 @@ def test_a_source_without_an_image_is_grey_and_hidden() -> None:
         (b"no image", "unknown-image-format"),
         (picture(size=(90, 90)), "too-many-pixels"),
         (as_file(picture(size=(90, 90)), "PNG"), "too-many-pixels"),
-        (np.zeros((4, 4, 3)), "unknown-array"),
+        (np.zeros((4, 4, 3)), "unknown-array: float64 (4, 4, 3), wanted uint8 (H, W)"),
+        (np.zeros((4, 4, 2), np.uint8), "unknown-array: uint8 (4, 4, 2)"),
+        (np.zeros((2, 4, 4, 3), np.uint8), "unknown-array: uint8 (2, 4, 4, 3)"),
+        (np.zeros((4, 4, 3), np.uint16), "unknown-array: uint16 (4, 4, 3)"),
+        (np.zeros((0, 4), np.uint8), "empty-image: an array (0, 4)"),
+        (Image.new("RGB", (0, 3)), "empty-image: 0 x 3"),
         ("no/such/file.png", "No such file"),
+        ("a\0name", "embedded null byte"),
     ],
-    ids=["empty", "text", "large picture", "large file", "float array", "absent"],
+    ids=[
+        "empty",
+        "text",
+        "large picture",
+        "large file",
+        "float array",
+        "two channels",
+        "a batch",
+        "deep colours",
+        "empty array",
+        "empty picture",
+        "absent",
+        "no name",
+    ],
 )
 def test_an_image_that_cannot_be_used_is_named(bad: object, why: str) -> None:
     images = BiomedGptImageProcessor(image_px=PX, max_pixels=5000)
@@ -117,9 +179,68 @@ def test_text_as_given_is_left_alone(processor: BiomedGptProcessor, vocabulary: 
 
 
 def test_a_long_source_is_cut_and_keeps_its_end(processor: BiomedGptProcessor) -> None:
-    ids = processor(text="yes no " * 20)["input_ids"][0].tolist()
+    with pytest.warns(UserWarning, match="cut to 12 tokens"):
+        ids = processor(text=LONG)["input_ids"][0].tolist()
     assert len(ids) == 12
     assert ids[-1] == EOS
+
+
+@pytest.mark.parametrize(
+    ("given", "width"),
+    [
+        ({"padding": "max_length", "max_length": 20}, 20),
+        ({"padding": "max_length"}, 12),
+        ({"padding": "longest", "max_length": 20}, None),
+        ({"pad_to_multiple_of": 4}, 8),
+        ({"padding": "max_length", "max_length": 4}, 4),
+        ({"padding": False, "return_tensors": None}, None),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore:.*were cut:UserWarning")
+def test_padding_and_lengths_are_those_of_tokenizers(
+    processor: BiomedGptProcessor, given: dict[str, Any], width: int | None
+) -> None:
+    texts = [" yes no", " left"]
+    settings = {"padding": True, "truncation": True, "return_tensors": "pt", **given}
+    wanted = processor.tokenizer(texts, **settings)
+    found = processor(text=texts, **given)
+    for name in ("input_ids", "attention_mask"):
+        rows = [[int(i) for i in row] for row in found[name]]
+        assert rows == [[int(i) for i in row] for row in wanted[name]]
+        assert width is None or len(rows[0]) == width
+
+
+@pytest.mark.parametrize("kind", [True, "only_first", "longest_first"])
+def test_what_is_cut_is_counted_in_one_warning(processor: BiomedGptProcessor, kind: object) -> None:
+    with pytest.warns(UserWarning, match="were cut") as warned:
+        inputs = processor(text=["yes", LONG, LONG], truncation=kind, max_length=7)
+    assert [str(entry.message) for entry in warned] == [
+        "2 of 3 sources were cut to 7 tokens (the longest had 62)"
+    ]
+    assert inputs["input_ids"].shape == (3, 7)
+
+
+def test_a_prompt_or_target_that_is_cut_is_counted(processor: BiomedGptProcessor) -> None:
+    with pytest.warns(UserWarning, match="1 of 2 prompts or targets were cut to 12 tokens"):
+        processor(text=["yes", "no"], text_target=["yes", LONG])
+
+
+@pytest.mark.parametrize("kind", [False, "do_not_truncate"])
+def test_nothing_is_cut_where_nothing_may_be(
+    processor: BiomedGptProcessor, kind: object, recwarn: pytest.WarningsRecorder
+) -> None:
+    inputs = processor(text=["yes", LONG], text_target=["yes", LONG], truncation=kind)
+    assert inputs["input_ids"].shape == (2, 62)
+    assert inputs["labels"].shape == (2, 61)
+    assert not [entry for entry in recwarn if "cut" in str(entry.message)]
+
+
+def test_an_argument_that_nothing_takes_is_named(processor: BiomedGptProcessor) -> None:
+    with pytest.raises(UserError, match="BiomedGptProcessor knows no argument max_lenght"):
+        processor(text="yes", max_lenght=20)
+    with pytest.raises(UserError, match="BiomedGptImageProcessor knows no argument do_resize"):
+        processor.image_processor(picture(), do_resize=False)
 
 
 def test_targets_are_those_of_an_encoded_example(
@@ -205,7 +326,8 @@ def test_a_trained_folder_says_how_it_is_to_be_asked(
     vocabulary.save(tmp_path / "vocabulary")
     model = trained_folder(tmp_path / "model", tmp_path / "vocabulary")
     processor = BiomedGptProcessor.from_folder(model, tmp_path / "vocabulary")
-    inputs = processor(images=picture(), text="yes no " * 20)
+    with pytest.warns(UserWarning, match="cut to 9 tokens"):
+        inputs = processor(images=picture(), text=LONG)
     assert inputs["pixel_values"].shape == (1, 3, PX, PX)
     assert inputs["input_ids"].shape == (1, 9)
 
@@ -218,3 +340,59 @@ def test_another_vocabulary_than_the_models_is_refused(
     BYTES.save(tmp_path / "vocabulary")
     with pytest.raises(UserError, match="another vocabulary"):
         BiomedGptProcessor.from_folder(model, tmp_path / "vocabulary")
+
+
+def imported_folder(folder: Path, num_ids: int) -> Path:
+    """A model without a manifest, as ``biomedgpt import`` leaves one."""
+    small = {"image_bucket_size": 8, "max_positions": 40, "original_image_size": 48}
+    save_model(UnifiedModel(model_config("debug", num_ids, **small)), folder)
+    return folder
+
+
+def test_an_imported_model_is_asked_with_a_vocabulary_that_is_named(
+    vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    vocabulary.save(tmp_path / "vocabulary")
+    model = imported_folder(tmp_path / "model", vocabulary.size)
+    processor = BiomedGptProcessor.from_folder(model, tmp_path / "vocabulary")
+    with pytest.warns(UserWarning, match="cut to 40 tokens"):
+        inputs = processor(images=picture(), text=LONG)
+    assert inputs["pixel_values"].shape == (1, 3, 48, 48)
+    assert inputs["input_ids"].shape == (1, 40)
+    told = BiomedGptProcessor.from_folder(
+        model, tmp_path / "vocabulary", image_px=32, max_source_tokens=11
+    )
+    told.save_pretrained(tmp_path / "saved")
+    register()
+    again = BiomedGptProcessor.from_pretrained(tmp_path / "saved")
+    for known in (told, again):
+        assert (known.image_processor.image_px, known.tokenizer.model_max_length) == (32, 11)
+
+
+def test_a_vocabulary_of_another_size_than_an_imported_model_s_is_refused(
+    vocabulary: Vocabulary, tmp_path: Path
+) -> None:
+    vocabulary.save(tmp_path / "vocabulary")
+    model = imported_folder(tmp_path / "model", vocabulary.size + 1)
+    with pytest.raises(UserError, match=f"has {vocabulary.size + 1} tokens") as caught:
+        BiomedGptProcessor.from_folder(model, tmp_path / "vocabulary")
+    assert "encoder.json, vocab.bpe and dict.txt" in caught.value.next_command
+
+
+def test_a_folder_without_a_vocabulary_says_what_belongs_there(tmp_path: Path) -> None:
+    model = imported_folder(tmp_path / "model", 60)
+    with pytest.raises(UserError, match="holds no vocabulary") as caught:
+        BiomedGptProcessor.from_folder(model, tmp_path)
+    assert "vocabulary.json nor encoder.json, vocab.bpe, dict.txt" in caught.value.why
+
+
+def test_the_released_files_are_a_vocabulary_by_path(shared_data: Path, tmp_path: Path) -> None:
+    model = imported_folder(tmp_path / "model", VOCABULARY_SIZE)
+    processor = BiomedGptProcessor.from_folder(model, shared_data / "bpe")
+    processor.save_pretrained(tmp_path / "saved")
+    register()
+    again = BiomedGptProcessor.from_pretrained(tmp_path / "saved")
+    for known in (processor, again):
+        ids = known(text="What does the image describe?")["input_ids"][0].tolist()
+        assert known.decode(ids, skip_special_tokens=True) == " what does the image describe?"
+        assert ids == [0, 99, 473, 5, 2274, 6190, 116, 2]

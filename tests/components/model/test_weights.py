@@ -25,3 +25,9 @@ def test_damaged_weights_name_the_file_and_the_stage(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").unlink()
     with pytest.raises(UserError, match="is damaged"):
         load_model(tmp_path)
+
+
+def test_weights_may_be_read_by_whom_their_neighbours_may(tmp_path: Path) -> None:
+    save_model(UnifiedModel(model_config("debug", 64)), tmp_path / "model")
+    modes = {path.stat().st_mode for path in (tmp_path / "model").iterdir()}
+    assert len(modes) == 1
