@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from components.pubmed.inflate import Damaged
 
@@ -37,7 +38,7 @@ def cut_records(chunks: Iterable[bytes]) -> Iterator[bytes]:
     stream = _as_utf8(iter(chunks))
     root, rest = _read_prolog(stream)
     ends = RECORD_ENDS[root]
-    for chunk in stream:
+    for chunk in chain([b""], stream):  # what the prolog's part holds counts, whatever follows
         rest += chunk
         end = _last_end(rest, ends)
         if end:
@@ -83,9 +84,7 @@ def _read_prolog(stream: Iterator[bytes]) -> tuple[bytes, bytes]:
 
 def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The stream in UTF-8, whatever its first line says that it is."""
-    first = next(chunks, b"")
-    while len(first) < MAX_PROLOG_BYTES and (more := next(chunks, b"")):
-        first += more
+    first, damage = _read_first(chunks)
     named = ENCODING.search(first, 0, 256)
     name = "utf-16" if first.startswith(UTF16) else named.group(1).decode() if named else "utf-8"
     try:
@@ -95,9 +94,24 @@ def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
     if codecs.lookup(name).name in ("utf-8", "ascii"):
         yield first.removeprefix(codecs.BOM_UTF8)
         yield from chunks
-        return
+    else:
+        try:
+            for chunk in chain([first], chunks):
+                yield decoder.decode(chunk).encode()
+        except UnicodeDecodeError as error:
+            raise Damaged("encoding", f"it is not {name}: {error.reason}") from None
+    if damage is not None:
+        raise damage
+
+
+def _read_first(chunks: Iterator[bytes]) -> tuple[bytes, Damaged | None]:
+    """Enough of a stream to tell what it is; where it ends early, what there is, and why."""
+    first = b""
     try:
-        for chunk in (first, *chunks):
-            yield decoder.decode(chunk).encode()
-    except UnicodeDecodeError as error:
-        raise Damaged("encoding", f"it is not {name}: {error.reason}") from None
+        for chunk in chunks:
+            first += chunk
+            if len(first) >= MAX_PROLOG_BYTES:
+                break
+    except Damaged as damage:
+        return first, damage
+    return first, None

@@ -123,3 +123,14 @@ def test_a_file_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.Monke
     found, rejects = read(path)
     assert found == ["1"]
     assert [(r.origin, r.reason) for r in rejects] == [("f", "oversized")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1"])
+def test_a_small_file_that_breaks_off_gives_what_is_whole(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "f.xml.gz"
+    text = article_set(*(cite(n) for n in range(1, 30))).replace("UTF-8", encoding)
+    packed = gzip.compress(text.encode(encoding), mtime=0)
+    path.write_bytes(packed[: len(packed) * 3 // 4])
+    found, rejects = read(path)
+    assert found == [str(n) for n in range(1, len(found) + 1)] and 0 < len(found) < 29
+    assert [(r.origin, r.reason) for r in rejects] == [("f", "truncated")]
