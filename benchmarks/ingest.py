@@ -36,6 +36,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lxml import etree
+from results import peak_memory_mb, show
 
 from components.pubmed.citation import Citation
 from components.pubmed.corpus import citation_article
@@ -47,7 +48,6 @@ from components.sample.papers import imagine_paper
 from components.sample.pubmed import DOCTYPE
 from components.sample.settings import SampleSettings
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 # What a record of 2022 to 2026 holds on average beside its text.
 AUTHORS, HEADINGS, CHEMICALS, KEYWORDS, REFERENCES = 7, 11, 4, 5, 22
 NUM_PAPERS = 400  # distinct ones; each is filed again under new numbers
@@ -160,9 +160,7 @@ def run_alone(name: str, path: Path, core: int) -> None:
     start = time.perf_counter()
     CONTENDERS[name](path)
     seconds = time.perf_counter() - start
-    # Not getrusage: a process inherits the peak of the one that started it.
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    print(json.dumps({"s": seconds, "mb": int(found[1]) / 1e3 if found else 0.0}))
+    print(json.dumps({"s": seconds, "mb": peak_memory_mb()}))
 
 
 def start_alone(name: str, path: Path, core: int = 0) -> subprocess.Popen[str]:
@@ -186,12 +184,9 @@ def measure(path: Path, repeats: int) -> dict[str, tuple[float, float]]:
     for _ in range(repeats):
         for name in CONTENDERS:
             runs[name].append(finish(start_alone(name, path)))
-        start = time.perf_counter()
         both = [finish(p) for p in [start_alone("ours", path, core) for core in (0, 1)]]
-        memory = max(one["mb"] for one in both)
-        runs["ours, two files, two workers"].append(
-            {"s": max(one["s"] for one in both), "mb": memory, "wall": time.perf_counter() - start}
-        )
+        worst = {key: max(one[key] for one in both) for key in ("s", "mb")}
+        runs["ours, two files, two workers"].append(worst)
     return {
         name: (statistics.median(one["s"] for one in found), max(one["mb"] for one in found))
         for name, found in runs.items()
@@ -243,10 +238,7 @@ def main() -> None:
             path = Path(folder) / "pubmed26n9999.xml.gz"
             make_file(path, given.records)
         text = table(path, given.repeats, what)
-    print(text)
-    if given.write:
-        with RESULTS.open("a") as file:
-            file.write("\n" + text)
+    show(text, given.write)
 
 
 if __name__ == "__main__":

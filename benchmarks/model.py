@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -25,11 +24,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 from peer import Peer
+from results import peak_memory_mb, show
 from torch.utils.flop_counter import FlopCounterMode
 
 from components.dataset.collate import Batch
@@ -39,7 +38,6 @@ from components.model.config import model_config
 from components.model.model import UnifiedModel
 from components.training.objective import Objective, batch_loss
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
 REFERENCE_PEAK = 137e9  # operations a second of matrix products where the reference was timed
 PEAK_SIDE = 2048
 
@@ -202,9 +200,7 @@ def run_alone(size: str, name: str, peer: bool) -> None:
     case = next(case for case in CASES if case.name == name)
     who = Peer(size, "cpu") if peer else Ours(size, "cpu")
     action(who, case, make_batch(case, who.vocabulary))()
-    # Not getrusage: a process inherits the peak of the one that started it.
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    print(json.dumps(int(found[1]) / 1e6 if found else 0.0))
+    print(json.dumps(peak_memory_mb() / 1e3))
 
 
 def measure(case: Case, pair: list[Any], setup: Setup) -> list[list[float]]:
@@ -297,10 +293,7 @@ def main() -> None:
     text = table(
         Setup(given.size, given.threads, given.repeats, given.device, bfloat16, given.compile)
     )
-    print(text)
-    if given.write:
-        with RESULTS.open("a") as file:
-            file.write("\n" + text)
+    show(text, given.write)
 
 
 if __name__ == "__main__":

@@ -175,9 +175,8 @@ def collect_fulltexts(files: list[Path], root: Path, corpus: Corpus) -> list[Ful
             continue
         corpus.num_in += len(found.figures)
         key = _key(found.article)
-        other = newest.get(key)
-        newest[key] = found
-        if other is not None:
+        other = newest.setdefault(key, found)
+        if other is not found:
             loser, winner = sorted((other, found), key=lambda one: one.article.version)
             newest[key] = winner
             detail = f"by {winner.article.origin}"

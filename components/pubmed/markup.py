@@ -31,8 +31,6 @@ def local_name(element: Element) -> str:
 
 def squeeze(text: str) -> str:
     """Every run of white space, of any kind, as one space; none at the ends."""
-    if text.isascii() and text.isprintable() and "  " not in text:
-        return text.strip(" ")  # as nearly all are: found out ten times faster than split
     return " ".join(text.split())
 
 
