@@ -11,7 +11,8 @@ own that is tied to one core:
 - gunzip: zlib alone; nothing is parsed
 - bare iterparse: lxml steps through the records and extracts nothing
 - pubmed-parser: the package of that name, to dicts that are thrown away (pip install pubmed-parser)
-- ours: every field of a citation, then the corpus's columns, written to Parquet
+- ours: every field of a citation, in the corpus's columns, written to Parquet
+- ours, with fingerprints: and the keys by which near-duplicates are found
 
 Times are medians; memory is the peak of the process. The last row gives ours two files at a time.
 """
@@ -31,17 +32,15 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from lxml import etree
 from results import peak_memory_mb, show
 
-from components.pubmed.citation import Citation
-from components.pubmed.corpus import citation_article
-from components.pubmed.medline import read_citations
-from components.records import Article, write_records
+from components.pubmed.readings import read_unit
+from components.pubmed.units import Unit
 from components.sample.citations import Card, build_citation, wrap_citation
 from components.sample.markup import Element, add
 from components.sample.papers import imagine_paper
@@ -50,6 +49,7 @@ from components.sample.settings import SampleSettings
 
 # What a record of 2022 to 2026 holds on average beside its text.
 AUTHORS, HEADINGS, CHEMICALS, KEYWORDS, REFERENCES = 7, 11, 4, 5, 22
+MAX_IMAGE_PIXELS = 1  # citations have none
 NUM_PAPERS = 400  # distinct ones; each is filed again under new numbers
 
 
@@ -133,17 +133,19 @@ def pubmed_parser(path: Path) -> int:
     return sum(1 for _ in parse_medline_xml(str(path)))
 
 
-def ours(path: Path) -> int:
-    """Read every field, write the corpus's columns; returns how many records there are."""
-    hashes: dict[str, str] = defaultdict(lambda: "0" * 64)
-
-    def articles() -> Iterator[Article]:
-        for item in read_citations(path):
-            if isinstance(item, Citation):
-                yield citation_article(item, hashes)
-
+def ours(path: Path, near_duplicates: bool = False) -> int:
+    """Read every field and write Parquet, as the stage does; returns how many records there are."""
+    unit = Unit("file", "citations", path.parent, (path.name,))
     with tempfile.TemporaryDirectory() as folder:
-        return write_records(Path(folder) / "articles.parquet", Article, articles())
+        report = read_unit(unit, Path(folder), MAX_IMAGE_PIXELS, near_duplicates)
+    if report.error:
+        raise SystemExit(report.error)
+    return report.num_in
+
+
+def ours_with_fingerprints(path: Path) -> int:
+    """The same, and the fingerprints that near-duplicates are found by."""
+    return ours(path, near_duplicates=True)
 
 
 CONTENDERS: dict[str, Callable[[Path], int]] = {
@@ -151,6 +153,7 @@ CONTENDERS: dict[str, Callable[[Path], int]] = {
     "bare iterparse": bare_iterparse,
     "pubmed-parser": pubmed_parser,
     "ours": ours,
+    "ours, with fingerprints": ours_with_fingerprints,
 }
 
 

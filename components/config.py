@@ -82,7 +82,11 @@ class IngestPubmedParams(Section):
     languages: list[str]
     keep_retracted: bool
     min_text_chars: int = Field(ge=0)
+    licences: Literal["any", "commercial-only"]
+    near_duplicates: bool = Field(description="leave out what says nearly what another says")
     max_image_pixels: int = Field(ge=1)
+    workers: int = Field(ge=0, description="0: in the stage's own process, without Ray")
+    max_unreadable_files: int = Field(ge=0)
     max_quarantined: float = Field(ge=0, le=1)
 
 

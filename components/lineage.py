@@ -50,16 +50,29 @@ def check_share(folder: Path, num_in: int, rejects: list[Reject], limit: float, 
 
     The records then lie in the quarantine file of ``folder``, which gets no manifest.
     """
-    if num_in and len(rejects) / num_in > limit:
-        worst = Counter(reject.reason for reject in rejects).most_common(3)
-        first = rejects[0]
-        write_records(folder / QUARANTINE, Reject, _in_order(rejects))
-        raise UserError(
-            f"{what}: {len(rejects)} of {num_in} records were unusable (limit {limit:.0%})",
-            why=f"{'; '.join(f'{reason} ({n})' for reason, n in worst)}. "
-            f"First: {first.origin}: {first.detail}. All: {folder / QUARANTINE}",
-            next_command="mend the source, or raise the stage's max_quarantined in params.yaml",
-        )
+    if not is_above(len(rejects), num_in, limit):
+        return
+    write_records(folder / QUARANTINE, Reject, _in_order(rejects))
+    reasons = Counter(reject.reason for reject in rejects)
+    first = f"{rejects[0].origin}: {rejects[0].detail}"
+    raise too_many_unusable(folder, num_in, reasons, first=first, limit=limit, what=what)
+
+
+def is_above(num: int, num_in: int, limit: float) -> bool:
+    """Whether so many of ``num_in`` are more than the share ``limit``."""
+    return bool(num_in) and num / num_in > limit
+
+
+def too_many_unusable(
+    folder: Path, num_in: int, reasons: Counter[str], *, first: str, limit: float, what: str
+) -> UserError:
+    """The error that ends a stage whose input is too faulty to go on with."""
+    worst = "; ".join(f"{reason} ({n})" for reason, n in reasons.most_common(3))
+    return UserError(
+        f"{what}: {reasons.total()} of {num_in} records were unusable (limit {limit:.0%})",
+        why=f"{worst}. First: {first}. All: {folder / QUARANTINE}",
+        next_command="mend the source, or raise the stage's max_quarantined in params.yaml",
+    )
 
 
 def _in_order(rejects: Iterable[Reject]) -> list[Reject]:
@@ -75,23 +88,28 @@ def write_manifest(
     inputs: Iterable[Path],
     counts: Mapping[str, int],
     rejects: Iterable[Reject] = (),
+    reasons: Mapping[str, int] | None = None,
     rules: Collection[str] = (),
     notes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the quarantine file and, last, the manifest of a product folder; return the manifest.
 
+    Where the quarantine is too large for one file, it was written before, as shards under its name,
+    and ``reasons`` says how many records it holds by reason.
+
     ``counts`` must hold ``in`` and ``out``; in = out + quarantined is checked here. ``rules`` are
     the reasons that are no faults of a record, such as a limit. An input that is a folder with a
     manifest is named by that manifest's hash, any other by its content.
     """
-    rejected = _in_order(rejects)
-    reasons = dict(sorted(Counter(reject.reason for reject in rejected).items()))
-    if counts["in"] != counts["out"] + len(rejected):
-        raise AssertionError(
-            f"{stage}: {dict(counts)} and {len(rejected)} quarantined do not add up"
-        )
     folder.mkdir(parents=True, exist_ok=True)
-    write_records(folder / QUARANTINE, Reject, rejected)
+    if reasons is None:
+        rejected = _in_order(rejects)
+        reasons = Counter(reject.reason for reject in rejected)
+        write_records(folder / QUARANTINE, Reject, rejected)
+    reasons, num_rejected = dict(sorted(reasons.items())), sum(reasons.values())
+    if counts["in"] != counts["out"] + num_rejected:
+        told = f"{dict(counts)} and {num_rejected} quarantined do not add up"
+        raise AssertionError(f"{stage}: {told}")
     manifest = {
         "stage": stage,
         "identity": dict(identity),
@@ -99,7 +117,7 @@ def write_manifest(
         "code_sha256": hash_code(),
         "settings": dict(settings),
         "inputs": {path.as_posix(): hash_product(path) for path in sorted(inputs)},
-        "counts": {**counts, "quarantined": len(rejected)},
+        "counts": {**counts, "quarantined": num_rejected},
         "quarantine": reasons,
         "rules": [reason for reason in reasons if reason in rules],
         "notes": dict(notes or {}),

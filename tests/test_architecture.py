@@ -54,8 +54,9 @@ DOORS = {
     "s3fs": ("components/storage.py",),
     "transformers": ("components/tokenization/text.py", "components/huggingface/"),
     "peft": ("components/adapters.py",),
-    "pugixml": ("components/pubmed/nodes.py",),
+    "xml2arrow": ("components/pubmed/citation.py",),
     "isal": ("components/pubmed/inflate.py",),
+    "rensa": ("components/pubmed/near_duplicates.py",),
     "pydicom": ("components/readers/dicom.py",),
 }
 UNSAFE = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}

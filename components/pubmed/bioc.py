@@ -143,7 +143,7 @@ def _build(
         publication_types=[],
         doi=infons.get("article-id_doi") or infons.get("doi", ""),
         licence=_name_licence(infons.get("license", ""), UNKNOWN if is_whole else CITATION_LICENCE),
-        retracted=not is_notice and RETRACTED_TITLE.match(title) is not None,
+        retracted=not is_notice and re.match(RETRACTED_TITLE, title) is not None,
         concern=False,
         origin=f"{origin.rpartition('#')[0]}#{key}.{version}",
         origin_sha256=digest,

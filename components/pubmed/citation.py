@@ -1,189 +1,235 @@
-"""One PubMed citation: its text, what it is, and whether it may be used.
+"""PubMed citations as columns: their texts, what they are, and whether they may be used.
 
-Element names are those of NLM's PubMed DTD (2016 to 2026).
+``citation.yaml`` says where each field stands in NLM's DTD.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
-from components.pubmed.markup import squeeze
-from components.pubmed.nodes import Node, each, node_text
-from components.records import Reject
+import polars as pl
+from xml2arrow import Xml2ArrowError, XmlToArrowParser
 
-YEAR = re.compile(r"\b(1[5-9]|20)\d{2}\b")
-NUMBER = re.compile(r"[0-9]{1,9}")  # what a 32-bit column holds
-RETRACTED_TITLE = re.compile(r"^\W*(RETRACTED\b|(?i:retracted( article| paper)?\s*[:\]]))")
-RETRACTED_TYPES = frozenset({"Retracted Publication"})
-NOTICE_TYPES = frozenset({"Retraction of Publication", "Retraction Notice"})
-RETRACTED_BY = frozenset({"RetractionIn", "RetractedandRepublishedIn"})
-RETRACTS = frozenset({"RetractionOf"})
-NO_LABEL = frozenset({"", "UNLABELLED", "UNLABELED"})
+from components.pubmed.inflate import Damaged
+from components.pubmed.rich_text import RichTexts, flatten, has_rich_names, read_rich_texts
+
+Tables = dict[str, pl.DataFrame]
+FIELDS = Path(__file__).with_name("citation.yaml")
+KEY = "citation"  # number of the record within the part that is read at once
+YEAR = r"\b((?:1[5-9]|20)\d{2})\b"
+NUMBER = r"^[0-9]{1,9}$"  # what a 32-bit column holds
+RETRACTED_TITLE = r"^\W*(?:RETRACTED\b|(?i:retracted(?: article| paper)?\s*[:\]]))"
+RETRACTED_TYPES = ["Retracted Publication"]
+NOTICE_TYPES = ["Retraction of Publication", "Retraction Notice"]
+RETRACTED_BY = ["RetractionIn", "RetractedandRepublishedIn"]
+NO_LABEL = ["", "UNLABELLED", "UNLABELED"]
+UNEVEN = r"\s{2,}|[^\S ]"  # white space that is no single space
 
 
-@dataclass(frozen=True, slots=True)
-class Citation:
-    """A citation. ``retracts`` and ``doubts`` name the PMIDs that it, as a notice, speaks of.
+def parse_citations(records: Sequence[bytes]) -> pl.DataFrame:
+    """A row for each whole PubmedArticle, in order; pmid is null where there is none or no article.
 
-    ``abstract`` holds (label, text) in order, the label empty where there is none;
-    ``other_abstracts`` (language, kind, text): translations and plain-language summaries.
+    Columns: pmid, version, title, vernacular_title, text, sections, copyright, other_abstracts,
+    authors, journal, year, languages, mesh, publication_types, doi, pmcid, retracted, concern,
+    is_notice, retracts, doubts. The text has a line per section, labels before their text. An
+    article is retracted when its type, its comments or its title say so. A retraction notice is
+    not itself retracted: it is marked as a notice, and ``retracts`` names what it retracts.
+    Raises Damaged for a record that is broken.
     """
-
-    pmid: str
-    version: int
-    title: str
-    vernacular_title: str
-    abstract: list[tuple[str, str]]
-    other_abstracts: list[tuple[str, str, str]]
-    authors: list[str]
-    journal: str
-    year: int
-    languages: list[str]
-    mesh: list[str]
-    publication_types: list[str]
-    doi: str
-    pmcid: str
-    copyright: str
-    retracted: bool
-    concern: bool
-    is_notice: bool
-    retracts: list[str]
-    doubts: list[str]
-    origin: str
-
-    def text(self) -> str:
-        """The abstract, a line per section, labels before their text."""
-        lines = (f"{label}: {text}" if label else text for label, text in self.abstract)
-        return "\n".join(lines)
+    flat = [flatten(record) for record in records]
+    whole = (f or r for f, r in zip(flat, records, strict=True))
+    tables = _parse(b"".join([b"<set>", *whole, b"</set>"]))
+    if len(tables["records"]) != len(records):
+        raise Damaged("broken-citation", "no PMID")
+    rows = tables["records"].select(KEY)
+    has_article = pl.col(KEY).is_in(tables["article"][KEY].unique().implode())
+    rows = rows.with_columns(has_article=has_article)
+    for columns in (*_read_texts(records, flat, tables), *_read_facts(tables)):
+        rows = rows.join(columns, on=KEY, how="left", maintain_order="left")
+    return rows.with_columns(_states()).drop(KEY, "relations")
 
 
-def read_pmid(node: Node) -> tuple[str, int]:
-    """PMID and version of a PMID element; version 1 where none is stated, "" for no PMID."""
-    version = node.attribute("Version").value() or "1"
-    return node.child_value().strip(), int(version) if NUMBER.fullmatch(version) else 1
+@cache
+def _parser() -> XmlToArrowParser:
+    return XmlToArrowParser(FIELDS)
 
 
-def parse_citation(node: Node, name: str) -> Citation | Reject:
-    """The citation of a PubmedArticle or a bare MedlineCitation; a Reject without PMID or article.
+def _parse(xml: bytes) -> Tables:
+    """The tables of citation.yaml."""
+    try:
+        batches = _parser().parse(xml)
+    except Xml2ArrowError as error:
+        raise Damaged("broken-xml", str(error)) from None
+    except TypeError:  # its word for bytes that are not UTF-8
+        raise Damaged("broken-encoding", "not UTF-8") from None
+    return {name: pl.DataFrame(batch).rename({f"<{KEY}>": KEY}) for name, batch in batches.items()}
 
-    An article is retracted when its type, its comments or its title say so. A retraction notice
-    is not itself retracted: it is marked as a notice, and names what it retracts.
-    """
-    medline = node if node.name() == "MedlineCitation" else node.child("MedlineCitation")
-    pmid, version = read_pmid(medline.child("PMID"))
-    article = medline.child("Article")
-    if not NUMBER.fullmatch(pmid) or not article:
-        detail = f"PMID {pmid} has no Article" if NUMBER.fullmatch(pmid) else "no PMID"
-        return Reject(f"{name}#{pmid or 'unknown'}", "broken-citation", detail)
-    types = _values(article.child("PublicationTypeList"), "PublicationType")
-    title = node_text(article.child("ArticleTitle"))
-    comments = list(_read_comments(medline))
-    relations = {relation for relation, _ in comments}
-    retracts = [other for relation, other in comments if relation in RETRACTS]
-    is_notice = bool(NOTICE_TYPES.intersection(types) or retracts)
-    abstract, ids = article.child("Abstract"), _read_ids(node)
-    return Citation(
-        pmid=pmid,
-        version=version,
-        title=title,
-        vernacular_title=node_text(article.child("VernacularTitle")),
-        abstract=_read_abstract(abstract),
-        other_abstracts=[
-            (o.attribute("Language").value(), o.attribute("Type").value(), _join(_read_abstract(o)))
-            for o in each(medline, "OtherAbstract")
-        ],
-        authors=_read_authors(article.child("AuthorList")),
-        journal=squeeze(article.child("Journal").child_value("Title")),
-        year=_read_year(article),
-        languages=_values(article, "Language"),
-        mesh=[
-            squeeze(heading.child_value("DescriptorName"))
-            for heading in each(medline.child("MeshHeadingList"), "MeshHeading")
-        ],
-        publication_types=types,
-        doi=_read_doi(article) or ids.get("doi", ""),
-        pmcid=ids.get("pmc", "") or _read_old_pmcid(medline),
-        copyright=node_text(abstract.child("CopyrightInformation")),
-        retracted=bool(RETRACTED_TYPES.intersection(types) or RETRACTED_BY & relations)
-        or (RETRACTED_TITLE.match(title) is not None and not is_notice),
-        concern="ExpressionOfConcernIn" in relations,
-        is_notice=is_notice,
-        retracts=[other for other in retracts if other],
-        doubts=[o for relation, o in comments if relation == "ExpressionOfConcernFor" and o],
-        origin=f"{name}#{pmid}.{version}",
+
+def _first(table: pl.DataFrame, column: str, name: str = "") -> pl.DataFrame:
+    """The first value of a column by record that is not empty."""
+    found = table.select(KEY, pl.col(column).alias(name or column))
+    there = found.filter(pl.col(name or column) != "")
+    return there.unique(KEY, keep="first", maintain_order=True)
+
+
+def _listed(table: pl.DataFrame, column: str, name: str = "") -> pl.DataFrame:
+    """All values of a column by record, in order."""
+    found = table.select(KEY, pl.col(column).alias(name or column)).drop_nulls()
+    return found.group_by(KEY, maintain_order=True).agg(pl.all())
+
+
+def _tidy(column: str) -> pl.Expr:
+    """A text with single spaces between words; null where nothing is left."""
+    text = pl.col(column).str.replace_all(UNEVEN, " ").str.strip_chars()
+    return pl.when(text != "").then(text).alias(column)
+
+
+def _read_texts(
+    records: Sequence[bytes], flat: Sequence[bytes | None], tables: Tables
+) -> list[pl.DataFrame]:
+    """Titles, abstracts and authors: as xml2arrow gives them where that is all, else re-read."""
+    rich = _find_rich_texts(flat, tables)
+    rich_authors = _find_rich_authors(records, tables["authors"])
+    found = read_rich_texts(records, rich, rich_authors)
+    article, sections = (
+        tables[name].filter(~pl.col(KEY).is_in(rich)) for name in ("article", "sections")
+    )
+    authors = tables["authors"].filter(~pl.col(KEY).is_in(rich_authors))
+    vernacular = pl.DataFrame(schema={KEY: pl.UInt32, "vernacular_title": pl.String})
+    person = pl.concat_str("first", "last", "suffix", separator=" ", ignore_nulls=True)
+    name = pl.when(pl.col("last").is_null()).then(pl.coalesce("group", "first")).otherwise(person)
+    names = _add(authors.select(KEY, name.alias("authors")), found.authors)
+    return [
+        _first(_add(article.select(KEY, _tidy("title")), found.titles), "title"),
+        _first(_add(vernacular, found.vernacular_titles), "vernacular_title"),
+        _first(_add(sections.select(KEY, _tidy("copyright")), found.copyrights), "copyright"),
+        _join_sections(_add(sections.select(KEY, "label", _tidy("text")), found.sections)),
+        _listed(names.select(KEY, _tidy("authors")), "authors"),
+        _list_other_abstracts(found),
+    ]
+
+
+def _find_rich_texts(flat: Sequence[bytes | None], tables: Tables) -> list[int]:
+    """Records with rich texts, or with texts that are read in the other way only."""
+    rich = {number for number, record in enumerate(flat) if record is None}
+    rich.update(tables["medline"].filter(pl.col("other_abstract").is_not_null())[KEY])
+    rich.update(tables["article"].filter(pl.col("vernacular").is_not_null())[KEY])
+    return sorted(rich)
+
+
+def _find_rich_authors(records: Sequence[bytes], authors: pl.DataFrame) -> list[int]:
+    """Records with markup in the name of a group or a person."""
+    may_be = authors.filter(pl.col("last").is_null() | pl.col("suffix").is_not_null())
+    return [n for n in may_be[KEY].unique().sort() if has_rich_names(records[n])]
+
+
+def _add(plain: pl.DataFrame, rich: Sequence[tuple[object, ...]]) -> pl.DataFrame:
+    """The rows of plain texts and of those that were read again."""
+    return plain.vstack(pl.DataFrame(rich, schema=plain.schema, orient="row"))
+
+
+def _join_sections(sections: pl.DataFrame) -> pl.DataFrame:
+    """A text of a line per section, labels before their text, and the list of the labels."""
+    label = pl.col("label").str.strip_chars().fill_null("")
+    is_label = ~label.str.to_uppercase().is_in(NO_LABEL)
+    lines = sections.filter(pl.col("text") != "").select(
+        KEY,
+        pl.when(is_label).then(label).alias("sections"),
+        pl.when(is_label).then(label + ": " + pl.col("text")).otherwise("text").alias("text"),
+    )
+    return lines.group_by(KEY, maintain_order=True).agg(
+        pl.col("text").str.join("\n"), pl.col("sections").drop_nulls()
     )
 
 
-def _values(parent: Node, name: str) -> list[str]:
-    return [node.child_value().strip() for node in each(parent, name)]
+def _list_other_abstracts(found: RichTexts) -> pl.DataFrame:
+    names = {KEY: pl.UInt32, "language": pl.String, "kind": pl.String, "text": pl.String}
+    rows = pl.DataFrame(found.other_abstracts, schema=names, orient="row")
+    return rows.group_by(KEY, maintain_order=True).agg(
+        pl.struct("language", "kind", "text").alias("other_abstracts")
+    )
 
 
-def _read_abstract(abstract: Node) -> list[tuple[str, str]]:
-    parts = []
-    for node in each(abstract, "AbstractText"):
-        text = node_text(node)
-        if text:
-            label = node.attribute("Label").value().strip()
-            parts.append(("" if label.upper() in NO_LABEL else label, text))
-    return parts
+def _read_facts(tables: Tables) -> list[pl.DataFrame]:
+    """Everything else that an element says by itself."""
+    medline, article = tables["medline"], tables["article"]
+    return [
+        _read_pmids(medline),
+        _first(article.with_columns(_tidy("journal")), "journal"),
+        _read_years(article),
+        _listed(article.with_columns(_tidy("language")), "language", "languages"),
+        _listed(tables["headings"].with_columns(_tidy("heading")), "heading", "mesh"),
+        _listed(tables["types"].with_columns(_tidy("type")), "type", "publication_types"),
+        _read_dois(article, tables["ids"]),
+        _read_pmcids(medline, tables["ids"]),
+        _read_comments(tables["comments"]),
+    ]
 
 
-def _join(parts: list[tuple[str, str]]) -> str:
-    return "\n".join(text for _, text in parts)
+def _read_pmids(medline: pl.DataFrame) -> pl.DataFrame:
+    """PMID and version; version 1 where none is stated."""
+    pmid = pl.col("pmid").str.strip_chars()
+    version = pl.when(pl.col("version").str.contains(NUMBER)).then("version").otherwise(pl.lit("1"))
+    return medline.filter(pmid.str.contains(NUMBER)).select(
+        KEY, pmid, version.cast(pl.Int32).alias("version")
+    ).unique(KEY, keep="first")  # fmt: skip
 
 
-def _read_comments(medline: Node) -> Iterator[tuple[str, str]]:
-    """(relation, the other article's PMID or "") of each comment or correction."""
-    for node in each(medline.child("CommentsCorrectionsList"), "CommentsCorrections"):
-        yield node.attribute("RefType").value(), node.child_value("PMID").strip()
-
-
-def _read_authors(authors: Node) -> list[str]:
-    """Persons by their names, groups by theirs."""
-    names = []
-    for author in each(authors, "Author"):
-        last, first = author.child_value("LastName"), author.child_value("ForeName")
-        if last:
-            suffix = author.child_value("Suffix")
-            names.append(squeeze(f"{first} {last} {suffix}"))
-        elif group := node_text(author.child("CollectiveName")) or squeeze(first):
-            names.append(group)
-    return names
-
-
-def _read_year(article: Node) -> int:
+def _read_years(article: pl.DataFrame) -> pl.DataFrame:
     """The year of publication: Year, the first year of MedlineDate, or the electronic date."""
-    date = article.child("Journal").child("JournalIssue").child("PubDate")
-    places = ((date, "Year"), (date, "MedlineDate"), (article.child("ArticleDate"), "Year"))
-    for place, name in places:
-        found = YEAR.search(place.child_value(name))
-        if found:
-            return int(found.group())
-    return 0
+    places = ("year", "medline_date", "electronic_year")
+    years = [pl.col(place).str.extract(YEAR).drop_nulls().first() for place in places]
+    return article.group_by(KEY).agg(pl.coalesce(years).cast(pl.Int32).alias("year"))
 
 
-def _read_doi(article: Node) -> str:
-    for node in each(article, "ELocationID"):
-        kind, valid = node.attribute("EIdType").value(), node.attribute("ValidYN").value()
-        if kind == "doi" and valid != "N":
-            return str(node.child_value()).strip()
-    return ""
+def _read_dois(article: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+    """The DOI of the article's own location, else of its list of identifiers."""
+    is_valid = (pl.col("location_kind") == "doi") & (pl.col("location_valid").fill_null("Y") != "N")
+    located = article.filter(is_valid).select(
+        KEY, pl.col("location").str.strip_chars().alias("doi")
+    )
+    listed = ids.filter(pl.col("kind") == "doi").select(
+        KEY, pl.col("id").str.strip_chars().alias("doi")
+    )
+    return _first(pl.concat([located, listed]), "doi")
 
 
-def _read_ids(node: Node) -> dict[str, str]:
-    """The article's own identifiers by kind; those of its references are elsewhere."""
-    listed = node.child("PubmedData").child("ArticleIdList")
-    found: dict[str, str] = {}
-    for one in each(listed, "ArticleId"):
-        found.setdefault(one.attribute("IdType").value(), one.child_value().strip())
-    return found
+def _read_pmcids(medline: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+    """PMCIDs of the list of identifiers, else in the way of older files."""
+    listed = ids.filter(pl.col("kind") == "pmc").select(
+        KEY, pl.col("id").str.strip_chars().alias("pmcid")
+    )
+    old = medline.filter(pl.col("other_id_source") == "NLM").select(
+        KEY, pl.col("other_id").str.extract(r"^\s*(PMC\S*)").alias("pmcid")
+    )
+    return _first(pl.concat([listed, old]), "pmcid")
 
 
-def _read_old_pmcid(medline: Node) -> str:
-    for node in each(medline, "OtherID"):
-        words = node.child_value().split()
-        if node.attribute("Source").value() == "NLM" and words and words[0].startswith("PMC"):
-            return str(words[0])
-    return ""
+def _read_comments(comments: pl.DataFrame) -> pl.DataFrame:
+    """How other articles speak of this one, and which it retracts or doubts."""
+    relation, other = pl.col("relation"), pl.col("other").str.strip_chars()
+    is_named = other.is_not_null() & (other != "")
+    return comments.group_by(KEY, maintain_order=True).agg(
+        relation.drop_nulls().alias("relations"),
+        other.filter(is_named & (relation == "RetractionOf")).alias("retracts"),
+        other.filter(is_named & (relation == "ExpressionOfConcernFor")).alias("doubts"),
+    )
+
+
+def _states() -> list[pl.Expr]:
+    """Whether an article is retracted, in doubt, or a notice about another."""
+
+    def has(column: str, values: list[str]) -> pl.Expr:
+        found = pl.col(column).list.set_intersection(pl.lit(values))
+        return (found.list.len() > 0).fill_null(value=False)
+
+    is_notice = has("publication_types", NOTICE_TYPES) | has("relations", ["RetractionOf"])
+    says_so = pl.col("title").str.contains(RETRACTED_TITLE).fill_null(value=False) & ~is_notice
+    is_retracted = has("publication_types", RETRACTED_TYPES) | has("relations", RETRACTED_BY)
+    return [
+        (is_retracted | says_so).alias("retracted"),
+        has("relations", ["ExpressionOfConcernIn"]).alias("concern"),
+        is_notice.alias("is_notice"),
+    ]

@@ -1,6 +1,6 @@
-"""A file of PubMed records, cut between records, so that each part can be parsed by itself.
+"""A file of PubMed records, cut between records, so that each can be parsed by itself.
 
-A part that is broken costs only its own records, and memory does not grow with the file.
+A record that is broken costs only itself, and memory does not grow with the file.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain
 
 from components.pubmed.inflate import Damaged
@@ -16,53 +17,88 @@ ROOT = re.compile(rb"<(PubmedArticleSet|MedlineCitationSet)(?:\s[^<>]*)?>")
 OTHER_ROOT = re.compile(rb"<([A-Za-z][\w.:-]*)")
 ENCODING = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([\w.:-]+)""")
 SUBSET = re.compile(rb"<!DOCTYPE[^>]*\[")
-RECORD_ENDS = {
-    b"PubmedArticleSet": (b"</PubmedArticle>", b"</PubmedBookArticle>"),
-    b"MedlineCitationSet": (b"</MedlineCitation>",),
-}
-WRAPPED = re.compile(rb".*?</(?:PubmedArticle|PubmedBookArticle|DeleteCitation)>", re.DOTALL)
-BARE = re.compile(rb".*?</(?:MedlineCitation|DeleteCitation)>", re.DOTALL)
-DELETION_END = b"</DeleteCitation>"
+RECORD = re.compile(rb"<(PubmedArticle|PubmedBookArticle|MedlineCitation|DeleteCitation)[\s>]")
+BETWEEN = re.compile(rb"\s*(?:</?(?:Pubmed|Medline|Delete)|<!--|\Z)")  # what follows a record
+REFERENCES, AFTER_REFERENCES = b"<ReferenceList", b"</PubmedData></PubmedArticle>"
 MAX_PROLOG_BYTES = 1 << 16
 MAX_RECORD_BYTES = 64 << 20
+PART_BYTES = 8 << 20  # enough records at once that each costs little, few enough for the memory
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def cut_records(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Parts of whole records (and the deletions after the last), UTF-8, in file order.
+@dataclass
+class Part:
+    """Whole records in file order, UTF-8: articles (without their references), and the others.
+
+    A bare citation of 2016 is wrapped as a PubmedArticle. The others are books and deletions.
+    """
+
+    articles: list[bytes] = field(default_factory=list)
+    others: list[bytes] = field(default_factory=list)
+
+
+def cut_records(chunks: Iterable[bytes]) -> Iterator[Part]:
+    """Parts of a file of some megabytes each, in file order.
 
     Raises Damaged: ``no-pubmed`` for another root or none, ``entities`` for a file that defines
     some (NLM's never do), ``encoding`` for one that nobody knows, ``oversized`` for a record of
-    over 64 MB, ``truncated`` where the root's end is missing.
+    over 64 MB, ``truncated`` where the root's end is missing; what is whole comes before.
     """
     stream = _as_utf8(iter(chunks))
     root, rest = _read_prolog(stream)
-    ends = RECORD_ENDS[root]
-    for chunk in chain([b""], stream):  # what the prolog's part holds counts, whatever follows
-        rest += chunk
-        end = _last_end(rest, ends)
-        if end:
-            yield rest[:end]
-            rest = rest[end:]
-        elif len(rest) > MAX_RECORD_BYTES:
+    for more, damage in _gather(stream):
+        part, rest = _cut(b"".join((rest, *more)))
+        yield part
+        if damage is not None:
+            raise damage
+        if len(rest) > MAX_RECORD_BYTES:
             raise Damaged("oversized", f"a record is over {MAX_RECORD_BYTES >> 20} MB")
-    end = _last_end(rest, (*ends, DELETION_END))
-    if end:
-        yield rest[:end]
-    if b"</" + root not in rest[end:]:
+    if b"</" + root not in rest:
         raise Damaged("truncated", f"the file ends without </{root.decode()}>")
 
 
-def split_records(part: bytes) -> list[bytes]:
-    """The records of a part, one by one."""
-    wrapped = b"<PubmedArticle" in part or b"<PubmedBookArticle" in part
-    return (WRAPPED if wrapped else BARE).findall(part)
+def _gather(stream: Iterator[bytes]) -> Iterator[tuple[list[bytes], Damaged | None]]:
+    """Chunks of a part's size together; the last with what ended the stream too early."""
+    chunks: list[bytes] = []
+    num_bytes = 0
+    try:
+        for chunk in stream:
+            chunks.append(chunk)
+            num_bytes += len(chunk)
+            if num_bytes >= PART_BYTES:
+                yield chunks, None
+                chunks, num_bytes = [], 0
+    except Damaged as damage:
+        yield chunks, damage
+        return
+    yield chunks, None
 
 
-def _last_end(part: bytes, ends: Iterable[bytes]) -> int:
-    """Where the last record of a part ends; 0 where none does."""
-    found = ((part.rfind(end), len(end)) for end in ends)
-    return max((at + length for at, length in found if at >= 0), default=0)
+def _cut(buffer: bytes) -> tuple[Part, bytes]:
+    """The whole records of a buffer, and what is left after the last."""
+    part, at = Part(), 0
+    while start := RECORD.search(buffer, at):
+        begin, name = start.start(), start.group(1)
+        close = b"</%b>" % name
+        end = buffer.find(close, begin)
+        while end >= 0 and not BETWEEN.match(buffer, end + len(close)):
+            end = buffer.find(close, end + 1)  # that one stood in character data
+        if end < 0:
+            break
+        at = end + len(close)
+        if name == b"PubmedArticle":
+            part.articles.append(_without_references(buffer, begin, at))
+        elif name == b"MedlineCitation":
+            part.articles.append(b"<PubmedArticle>%b</PubmedArticle>" % buffer[begin:at])
+        else:
+            part.others.append(buffer[begin:at])
+    return part, buffer[at:]
+
+
+def _without_references(buffer: bytes, begin: int, end: int) -> bytes:
+    """A record as far as its references, which are last in it, long, and read by nobody here."""
+    references = buffer.find(REFERENCES, begin, end)
+    return buffer[begin:end] if references < 0 else buffer[begin:references] + AFTER_REFERENCES
 
 
 def _read_prolog(stream: Iterator[bytes]) -> tuple[bytes, bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from components.lineage import hash_bytes
@@ -155,15 +154,14 @@ def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
 
 
-def attach_image(
-    figure: Figure, folder: Path, root: Path, max_pixels: int
-) -> tuple[Figure, ImageRecord] | Reject:
-    """The figure with the id of its image, and the image.
+def read_image(
+    figure: Figure, path: Path | None, root: Path, max_pixels: int
+) -> ImageRecord | Reject:
+    """The image of a figure, which ``find_image`` found at ``path``.
 
-    ``folder`` is the article's. A Reject where no image is beside it or the image is broken, and
-    for a name that leads out of ``root``: file names in articles are untrusted.
+    A Reject where there is none or it is broken, and for a name that leads out of ``root``: file
+    names in articles are untrusted.
     """
-    path = _find_image(figure.graphic, folder)
     if path is None:
         return Reject(figure.origin, "no-image", figure.graphic[:200])
     if not path.resolve().is_relative_to(root.resolve()):
@@ -173,7 +171,7 @@ def attach_image(
         facts = check_image(content, max_pixels)
     except BadImage as bad:
         return Reject(figure.origin, bad.reason, f"{path.name}: {bad.detail}")
-    image = ImageRecord(
+    return ImageRecord(
         id=hash_bytes(content),
         bytes=content,
         format=facts.format,
@@ -182,10 +180,9 @@ def attach_image(
         modality=figure.modality,
         origin=figure.origin,
     )
-    return replace(figure, image_id=image.id), image
 
 
-def _find_image(name: str, folder: Path) -> Path | None:
+def find_image(name: str, folder: Path) -> Path | None:
     """The file that a graphic names: as it is, then with other suffixes, case or folder.
 
     A bounded number of names is tried, so that a folder of a million files costs no more.

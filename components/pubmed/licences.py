@@ -9,6 +9,7 @@ from components.pubmed.markup import Element, plain_text
 UNKNOWN = "unknown"
 CITATION_LICENCE = "NLM terms"  # of a citation that states no copyright of its own
 PUBLISHER = "copyright stated by the publisher"
+FOR_MONEY = re.compile(r"(?:CC0|public domain|CC BY(?:-SA|-ND)?)(?: \d\.\d)?")
 CC_URL = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/?(\d\.\d)?", re.IGNORECASE)
 CC_WORDS = re.compile(r"creative\s+commons|\bCC[ -]BY\b", re.IGNORECASE)
 CONDITIONS = (
@@ -22,6 +23,16 @@ def name_kind(licence: str) -> str:
     """A licence that has a name, as it is; PUBLISHER for a journal's line of copyright."""
     named = ("", UNKNOWN, CITATION_LICENCE, "CC0", "public domain")
     return licence if licence in named or licence.startswith("CC BY") else PUBLISHER
+
+
+def allows_commercial_use(licence: str) -> bool:
+    """Whether a licence, or a line of copyright that names one, lets anybody use it for money.
+
+    As PMC groups them: CC0, CC BY, CC BY-SA, CC BY-ND and the public domain. What states nothing
+    allows nothing.
+    """
+    named = licence if name_kind(licence) == licence else _name_words(licence)
+    return FOR_MONEY.fullmatch(named) is not None
 
 
 def find_licence(meta: Element) -> str:

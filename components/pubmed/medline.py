@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import polars as pl
+from lxml import etree
+
 from components.errors import UserError
-from components.pubmed.citation import Citation, parse_citation, read_pmid
-from components.pubmed.cutting import cut_records, split_records
+from components.lineage import hash_file
+from components.pubmed.citation import parse_citations
+from components.pubmed.cutting import Part, cut_records
 from components.pubmed.inflate import Damaged, read_chunks
-from components.pubmed.nodes import Node, children, each, parse_records
+from components.pubmed.licences import CITATION_LICENCE
+from components.pubmed.shards import complete
 from components.records import Reject
 
 MD5 = re.compile(r"\b[0-9a-fA-F]{32}\b")
@@ -33,8 +38,22 @@ class Deletion:
     origin: str
 
 
-def read_citations(path: Path, name: str = "") -> Iterator[Citation | Deletion | Reject]:
-    """Yield what a citation file holds, in file order; ``name`` stands for it in origins.
+@dataclass
+class Batch:
+    """Some megabytes of a file: citations (columns of a Reading), and what is none."""
+
+    citations: list[pl.DataFrame] = field(default_factory=list)
+    deletions: list[Deletion] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """How many records were read; a deletion is none."""
+        return sum(map(len, self.citations)) + len(self.rejects)
+
+
+def read_citations(path: Path, name: str = "", sha256: str = "") -> Iterator[Batch]:
+    """Yield what a citation file holds, in file order; ``name`` stands for it in origins,
+    and ``sha256`` is taken for its hash where it is known.
 
     A broken record gives a Reject that names it, and the rest is read. A file that breaks off
     gives everything that is whole before that point and then one Reject (``truncated``) that names
@@ -44,46 +63,79 @@ def read_citations(path: Path, name: str = "") -> Iterator[Citation | Deletion |
     """
     name = name or path.name
     _check_md5(path)
-    num_found = 0
+    sha256, num_found = sha256 or hash_file(path), 0
     try:
         for part in cut_records(read_chunks(path)):
-            for item in _read_part(part, name):
-                num_found += 1
-                yield item
+            batch = _read_part(part, name, sha256)
+            num_found += len(batch) + len(batch.deletions)
+            yield batch
     except Damaged as damage:
         if not num_found:
             raise _unreadable(path, damage.detail) from None
-        yield Reject(name, damage.reason, damage.detail)
+        yield Batch(rejects=[Reject(name, damage.reason, damage.detail)])
 
 
-def _read_part(part: bytes, name: str) -> Iterator[Citation | Deletion | Reject]:
-    """What whole records give; one that is broken gives a Reject, the others what they hold."""
+def _read_part(part: Part, name: str, sha256: str) -> Batch:
+    batch = Batch()
+    for found in _parse(part.articles, name):
+        if isinstance(found, Reject):
+            batch.rejects.append(found)
+            continue
+        is_whole = pl.col("pmid").is_not_null() & pl.col("has_article")
+        for (pmid,) in found.filter(~is_whole).select("pmid").iter_rows():
+            detail = f"PMID {pmid} has no Article" if pmid else "no PMID"
+            batch.rejects.append(Reject(f"{name}#{pmid or 'unknown'}", "broken-citation", detail))
+        batch.citations.append(_as_readings(found.filter(is_whole), name, sha256))
+    for record in part.others:
+        _read_other(record, name, batch)
+    return batch
+
+
+def _parse(records: Sequence[bytes], name: str) -> Iterator[pl.DataFrame | Reject]:
+    """Columns of the records; one that is broken is found by halves, and gives a Reject."""
+    if not records:
+        return
     try:
-        document = parse_records(part)  # keeps its nodes alive
-        yield from [item for node in children(document) for item in _read_node(node, name)]
-    except (Damaged, UnicodeDecodeError) as error:
-        records = split_records(part)
-        if len(records) > 1:
-            for record in records:
-                yield from _read_part(record, name)
-            return
-        found = PMID.search(part)
-        origin = f"{name}#{found.group(1).decode() if found else 'unknown'}"
-        if isinstance(error, UnicodeDecodeError):
-            error = Damaged("broken-encoding", f"not UTF-8: {error.reason}")
-        yield Reject(origin, error.reason, error.detail)
+        yield parse_citations(records)
+    except Damaged as damage:
+        half = len(records) // 2
+        if half:
+            yield from _parse(records[:half], name)
+            yield from _parse(records[half:], name)
+        else:
+            found = PMID.search(records[0])
+            origin = f"{name}#{found.group(1).decode() if found else 'unknown'}"
+            yield Reject(origin, damage.reason, damage.detail)
 
 
-def _read_node(node: Node, name: str) -> Iterator[Citation | Deletion | Reject]:
-    kind = node.name()
-    if kind in ("PubmedArticle", "MedlineCitation"):
-        yield parse_citation(node, name)
-    elif kind == "DeleteCitation":
-        for pmid, version in map(read_pmid, each(node, "PMID")):
-            yield Deletion(pmid, version, f"{name}#DeleteCitation")
-    elif kind == "PubmedBookArticle":
-        pmid, version = read_pmid(node.first_element_by_path("BookDocument/PMID"))
-        yield Reject(f"{name}#{pmid}.{version}", "book", "a book chapter, not a citation")
+def _as_readings(citations: pl.DataFrame, name: str, sha256: str) -> pl.DataFrame:
+    return complete(
+        citations.with_columns(
+            kind=pl.lit("abstract"),
+            title=pl.coalesce("title", "vernacular_title"),
+            language=pl.col("languages").list.join(","),
+            licence=pl.col("copyright").fill_null(CITATION_LICENCE),
+            origin=pl.format(f"{name}#{{}}.{{}}", "pmid", "version"),
+            origin_sha256=pl.lit(sha256),
+        )
+    )
+
+
+def _read_other(record: bytes, name: str, batch: Batch) -> None:
+    """Books are no citations; a list of deletions is none either."""
+    try:
+        element = etree.fromstring(record, etree.XMLParser(resolve_entities=False))
+    except etree.XMLSyntaxError as error:
+        batch.rejects.append(Reject(f"{name}#unknown", "broken-xml", str(error)))
+        return
+    for node in element.iterfind("PMID" if element.tag == "DeleteCitation" else ".//PMID"):
+        pmid, version = (node.text or "").strip(), int(node.get("Version", "1"))
+        if element.tag == "DeleteCitation":
+            batch.deletions.append(Deletion(pmid, version, f"{name}#DeleteCitation"))
+            continue
+        origin = f"{name}#{pmid}.{version}"
+        batch.rejects.append(Reject(origin, "book", "a book chapter, not a citation"))
+        break
 
 
 def _check_md5(path: Path) -> None:

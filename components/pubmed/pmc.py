@@ -145,7 +145,7 @@ def _read_parts(
         doi=_read_id(front, "doi") or str(metadata.get("doi") or ""),
         licence=str(metadata.get("license_code") or "") or find_licence(front),
         retracted=metadata.get("is_retracted") is True
-        or (not is_notice and RETRACTED_TITLE.match(title) is not None),
+        or (not is_notice and re.match(RETRACTED_TITLE, title) is not None),
         concern=not is_notice and any(kind in CONCERN_RELATIONS for kind, _ in relations),
         origin=f"{name}#{key}",
         origin_sha256=hash_file(path),
@@ -193,10 +193,14 @@ def _identify(path: Path, front: Element, metadata: dict[str, Any]) -> tuple[str
     return (f"PMC{digits.group()}" if digits else ""), version
 
 
+def metadata_files(path: Path, root: Path) -> tuple[Path, Path]:
+    """Where the metadata of an article may lie; the first that is there counts."""
+    return path.with_suffix(".json"), root / "metadata" / f"{path.stem}.json"
+
+
 def _read_metadata(path: Path, root: Path) -> dict[str, Any]:
     """The metadata JSON of an article, {} where there is none; ValueError where it is broken."""
-    candidates = (path.with_suffix(".json"), root / "metadata" / f"{path.stem}.json")
-    for candidate in candidates:
+    for candidate in metadata_files(path, root):
         if candidate.is_file():
             values = json.loads(candidate.read_bytes())
             if not isinstance(values, dict):

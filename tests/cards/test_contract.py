@@ -21,12 +21,12 @@ from components.cards import SOURCE_TASKS, Card
 from components.config import FinetuneParams, IngestPubmedParams, PrepareParams, load_params
 from components.evaluation.metrics import METRICS
 from components.examples import build_examples
-from components.pubmed.corpus import Corpus, build_corpus
 from components.readers.images import check_image
 from components.readers.registry import READERS, read_rows
 from components.records import UNSPLIT, RawRow, Reject
 from components.sample.world import MAKERS
 from components.tasks.registry import TASKS
+from tests.components.pubmed.reading import build
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "data/cards").glob("*.yaml"))
@@ -210,13 +210,16 @@ def test_a_corpus_is_read_without_a_fault(name: str, make: Make, tmp_path: Path)
         languages=["eng"],
         keep_retracted=False,
         min_text_chars=40,
+        licences="any",
+        near_duplicates=False,
+        workers=0,
+        max_unreadable_files=0,
         max_image_pixels=40_000_000,
         max_quarantined=0.0,
     )
-    corpus: Corpus = build_corpus(folders[0], folders[1], params)
-    assert corpus.faults() == []
-    counts = corpus.counts()
-    assert counts["in"] == counts["out"] + len(corpus.rejects)
+    corpus = build(folders[0], folders[1], tmp_path, params)
+    assert corpus.faults == []
+    counts = corpus.corpus.counts()
     assert counts["abstracts" if name == "pubmed" else "fulltexts"] > 3
     assert "superseded" in {reject.reason for reject in corpus.rejects}
     with_image = [figure for figure in corpus.figures if figure.image_id]

@@ -96,6 +96,10 @@ def params() -> IngestPubmedParams:
         languages=["eng"],
         keep_retracted=False,
         min_text_chars=40,
+        licences="any",
+        near_duplicates=False,
+        workers=0,
+        max_unreadable_files=0,
         max_image_pixels=40_000_000,
         max_quarantined=0.05,
     )

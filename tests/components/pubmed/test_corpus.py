@@ -15,24 +15,23 @@ from PIL import Image
 
 from components.config import IngestPubmedParams
 from components.errors import UserError
-from components.pubmed.corpus import Corpus, build_corpus, find_citation_files
+from components.pubmed.units import find_citation_files
 from tests.components.pubmed.conftest import LONG, article_set, cite, jats, write
+from tests.components.pubmed.reading import Built
+from tests.components.pubmed.reading import build as build_all
 
 FIG = "<fig id='F1'><caption><p>A caption.</p></caption><graphic xlink:href='{}'/></fig>"
 
 
-def build(root: Path, params: IngestPubmedParams) -> Corpus:
-    corpus = build_corpus(root / "pubmed", root / "pmc", params)
-    counts = corpus.counts()
-    assert counts["in"] == counts["out"] + len(corpus.rejects)
-    return corpus
+def build(root: Path, params: IngestPubmedParams) -> Built:
+    return build_all(root / "pubmed", root / "pmc", root / "work", params)
 
 
-def reasons(corpus: Corpus) -> dict[str, str]:
+def reasons(corpus: Built) -> dict[str, str]:
     return {reject.origin.rpartition("/")[2]: reject.reason for reject in corpus.rejects}
 
 
-def kept(corpus: Corpus) -> list[tuple[str, int]]:
+def kept(corpus: Built) -> list[tuple[str, int]]:
     return [(article.pmid, article.version) for article in corpus.articles]
 
 
@@ -74,7 +73,7 @@ def test_deletions_hold_for_earlier_files_only(tmp_path: Path, params: IngestPub
         "pubmed26n0001.xml#1.1": "deleted",
         "pubmed26n0001.xml#2.1": "deleted",
     }
-    assert corpus.counts()["deletions"] == 4
+    assert corpus.corpus.counts()["deletions"] == 4
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -105,8 +104,8 @@ def test_every_retraction_signal_is_heard(
     retracted = dict.fromkeys(("1", "2", "3", "6", "1PMC10"), (True, False))
     assert found == ({**sound, **retracted} if keep else sound)
     notices = [r.origin for r in corpus.rejects if r.reason == "retraction-notice"]
-    assert notices == ["pubmed26n0001.xml#4.1", "b.nxml#PMC11.1"]
-    assert corpus.faults() == []
+    assert notices == ["b.nxml#PMC11.1", "pubmed26n0001.xml#4.1"]
+    assert corpus.faults == []
 
 
 def test_rules_and_their_reasons(tmp_path: Path, params: IngestPubmedParams) -> None:
@@ -128,7 +127,7 @@ def test_rules_and_their_reasons(tmp_path: Path, params: IngestPubmedParams) -> 
         "1.1": "no-abstract", "2.1": "language", "3.1": "too-short", "10.1": "duplicate",
         "unknown": "broken-citation",
     }  # fmt: skip
-    assert [fault.reason for fault in corpus.faults()] == ["broken-citation"]
+    assert [fault.reason for fault in corpus.faults] == ["broken-citation"]
 
 
 def test_a_title_in_its_own_language_stands_in(tmp_path: Path, params: IngestPubmedParams) -> None:
@@ -161,7 +160,7 @@ def test_figures_follow_their_article(tmp_path: Path, params: IngestPubmedParams
         "superseded": 1, "unused-article": 2, "too-short": 1, "unknown-image-format": 1,
         "no-image": 2,
     }  # fmt: skip
-    assert {fault.reason for fault in corpus.faults()} == {"unknown-image-format"}
+    assert {fault.reason for fault in corpus.faults} == {"unknown-image-format"}
 
 
 def test_figures_keep_to_the_limit_of_pixels(tmp_path: Path, params: IngestPubmedParams) -> None:
@@ -179,7 +178,7 @@ def test_a_figure_without_caption_is_rejected_by_rule(
     write(tmp_path / "pmc/a.nxml", jats("1", body))
     corpus = build(tmp_path, params)
     assert reasons(corpus) == {"F1": "no-caption"}
-    assert corpus.faults() == []
+    assert corpus.faults == []
 
 
 def test_nothing_to_read_is_an_error(tmp_path: Path, params: IngestPubmedParams) -> None:

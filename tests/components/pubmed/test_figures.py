@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components.pubmed.figures import attach_image
+from components.pubmed.figures import find_image, read_image
 from components.pubmed.pmc import FullText, read_article
-from components.records import Figure, ImageRecord, Reject
+from components.records import Figure, Reject
 from tests.components.pubmed.conftest import jats, write
 from tests.components.pubmed.test_pmc import picture
 
@@ -151,11 +151,10 @@ def attach(root: Path, graphic: str, *files: str) -> str:
         (root / "p" / file).parent.mkdir(parents=True, exist_ok=True)
         (root / "p" / file).write_bytes(picture(number))
     (figure,) = figures(root / "p", fig("F1", graphic=graphic))
-    found = attach_image(figure, root / "p", root, 1000)
+    found = read_image(figure, find_image(figure.graphic, root / "p"), root, 1000)
     if isinstance(found, Reject):
         return found.reason
-    image: ImageRecord = found[1]
-    return next(file for file in files if (root / "p" / file).read_bytes() == image.bytes)
+    return next(file for file in files if (root / "p" / file).read_bytes() == found.bytes)
 
 
 @pytest.mark.parametrize(

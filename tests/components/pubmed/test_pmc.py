@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from components.pubmed.figures import attach_image
+from components.lineage import hash_bytes
+from components.pubmed.figures import find_image, read_image
 from components.pubmed.pmc import FullText, read_article
 from components.records import Reject
 from tests.components.pubmed.conftest import jats, write
@@ -158,7 +159,8 @@ def test_figures_after_the_text_count_and_one_without_an_id_gets_a_number(tmp_pa
 
 def attach(root: Path, href: str) -> Any:
     found = read(root, jats("5", FIG.format(id="F1", href=href, more="")), "sub/a.nxml")
-    return attach_image(found.figures[0], found.folder, root, 1000)
+    (figure,) = found.figures
+    return read_image(figure, find_image(figure.graphic, found.folder), root, 1000)
 
 
 @pytest.mark.parametrize(("href", "file"), [("one", "one.png"), ("one.png", "one.png"),
@@ -166,8 +168,8 @@ def attach(root: Path, href: str) -> Any:
 def test_image_is_found_with_and_without_suffix(tmp_path: Path, href: str, file: str) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / file).write_bytes(picture())
-    figure, image = attach(tmp_path, href)
-    assert figure.image_id == image.id
+    image = attach(tmp_path, href)
+    assert image.id == hash_bytes(picture())
     assert (image.bytes, image.width, image.height) == (picture(), 6, 4)
 
 

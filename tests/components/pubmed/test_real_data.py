@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from components.config import IngestPubmedParams
-from components.pubmed.citation import Citation
-from components.pubmed.corpus import build_corpus
-from components.pubmed.medline import Deletion, read_citations
+from components.pubmed.medline import Deletion
 from components.pubmed.pmc import FullText, read_article
+from tests.components.pubmed.reading import Citation, build, read_items
 
 CITATION = re.compile(rb"<MedlineCitation[ >]")
 DELETED = re.compile(rb"<DeleteCitation>.*</DeleteCitation>", re.DOTALL)
@@ -25,7 +24,7 @@ def find_files(shared_data: Path) -> list[Path]:
 
 
 def read_known(path: Path) -> dict[str, Citation]:
-    return {item.pmid: item for item in read_citations(path) if isinstance(item, Citation)}
+    return {item.pmid: item for item in read_items(path) if isinstance(item, Citation)}
 
 
 def read_real(shared_data: Path, file: str) -> FullText:
@@ -40,7 +39,7 @@ def test_as_many_citations_and_deletions_as_the_files_hold(shared_data: Path) ->
     for path in find_files(shared_data):
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
-        found = Counter(type(item) for item in read_citations(path))
+        found = Counter(type(item) for item in read_items(path))
         num_deleted = sum(part.count(b"<PMID") for part in DELETED.findall(content))
         assert found == Counter({
             Citation: len(CITATION.findall(content)), Deletion: num_deleted,
@@ -51,24 +50,23 @@ def test_as_many_citations_and_deletions_as_the_files_hold(shared_data: Path) ->
 
 def test_every_citation_has_title_year_journal_and_language(shared_data: Path) -> None:
     for path in find_files(shared_data):
-        for item in read_citations(path):
+        for item in read_items(path):
             if isinstance(item, Citation):
-                assert item.title or item.vernacular_title
-                assert item.year > 1900 and item.languages and item.journal
-                assert "  " not in item.text() and "<" not in item.title
+                assert item.title and item.year > 1900 and item.language and item.journal
+                assert "  " not in item.text and "<" not in item.title
 
 
 def test_a_retraction_note_and_a_title_in_its_own_language_alone(shared_data: Path) -> None:
     known = read_known(shared_data / "pubmed/baseline/pubmed26n1334.xml.gz")
     note, untitled = known["41578200"], known["41605226"]
     assert note.is_notice and not note.retracted and len(note.retracts) == 1
-    assert (untitled.title, untitled.languages) == ("", ["ger"])
+    assert (untitled.title, untitled.language) == (untitled.vernacular_title, "ger")
     assert untitled.vernacular_title.startswith("Kommentar")
 
 
 def test_versions_of_a_citation_are_told_apart(shared_data: Path) -> None:
     path = shared_data / "pubmed/baseline/pubmed22n1114.xml.gz"
-    found = [item for item in read_citations(path) if isinstance(item, Citation)]
+    found = [item for item in read_items(path) if isinstance(item, Citation)]
     assert Counter(item.version for item in found) == {1: 28, 2: 2, 3: 2, 4: 1}
     assert len({(item.pmid, item.version) for item in found}) == len(found)
 
@@ -113,15 +111,16 @@ def test_references_and_tables_stay_out_of_the_text(shared_data: Path) -> None:
     assert not {"References", "Supporting Information"} & set(article.sections)
 
 
-def test_the_corpus_adds_up_and_repeats(shared_data: Path, params: IngestPubmedParams) -> None:
+def test_the_corpus_adds_up_and_repeats(
+    shared_data: Path, tmp_path: Path, params: IngestPubmedParams
+) -> None:
     folders = shared_data / "pubmed", shared_data / "pmc_oa"
-    corpus = build_corpus(*folders, params)
-    assert corpus == build_corpus(*folders, params)
-    counts = corpus.counts()
-    assert counts["in"] == counts["out"] + len(corpus.rejects)
+    corpus = build(*folders, tmp_path / "one", params)
+    assert corpus == build(*folders, tmp_path / "two", params)
+    counts = corpus.corpus.counts()
     assert (counts["fulltexts"], counts["figures"], counts["deletions"]) == (5, 0, 317)
     assert len({a.pmid for a in corpus.articles if a.kind == "abstract"}) == counts["abstracts"]
-    assert corpus.faults() == []
+    assert corpus.faults == []
     assert Counter(reject.reason for reject in corpus.rejects) == {
         "no-abstract": 99, "language": 11, "superseded": 8, "retraction-notice": 1, "too-short": 1,
         "no-image": 11,

@@ -10,31 +10,36 @@ from pathlib import Path
 import pytest
 
 from components.config import IngestPubmedParams
-from components.pubmed.citation import Citation
-from components.pubmed.corpus import Corpus, build_corpus, find_citation_files
-from components.pubmed.medline import Deletion, read_citations
+from components.pubmed.medline import Deletion
+from components.pubmed.units import find_citation_files
 from components.sample.facts import DISEASES
 from components.sample.papers import imagine_paper
+from tests.components.pubmed.reading import Built, Citation, read_items
+from tests.components.pubmed.reading import build as build_all
 from tests.components.sample.conftest import SMALL, Make, read_json
 
 
-def build(pubmed: Path, pmc: Path, keep_retracted: bool = False) -> Corpus:
+def build(pubmed: Path, pmc: Path, work: Path, keep_retracted: bool = False) -> Built:
     params = IngestPubmedParams(
         languages=["eng"],
         keep_retracted=keep_retracted,
         min_text_chars=40,
+        licences="any",
+        near_duplicates=False,
+        workers=0,
+        max_unreadable_files=0,
         max_image_pixels=40_000_000,
         max_quarantined=0.0,
     )
-    corpus = build_corpus(pubmed, pmc, params)
-    assert corpus.faults() == []
+    corpus = build_all(pubmed, pmc, work, params)
+    assert corpus.faults == []
     return corpus
 
 
 def read_all(folder: Path) -> dict[str, list[Citation | Deletion]]:
     found: dict[str, list[Citation | Deletion]] = {}
     for path in find_citation_files(folder):
-        items = list(read_citations(path))
+        items = list(read_items(path))
         found[path.name] = [i for i in items if isinstance(i, Citation | Deletion)]
         assert len(found[path.name]) == len(items)
     return found
@@ -67,7 +72,7 @@ def test_updates_revise_and_delete_what_the_baseline_holds(make: Make, seed: int
     baseline = {i.pmid: i for items in found.values() for i in items if isinstance(i, Citation)}
     revised = [item for item in update if isinstance(item, Citation)]
     deleted = {item.pmid for item in update if isinstance(item, Deletion)}
-    assert revised and all(item.text() != baseline[item.pmid].text() for item in revised)
+    assert revised and all(item.text != baseline[item.pmid].text for item in revised)
     assert deleted and deleted <= set(baseline)
     assert not deleted & {item.pmid for item in revised}
 
@@ -80,7 +85,9 @@ def test_a_paper_follows_from_the_seed_and_its_number_alone() -> None:
     assert sum(one.title == other.title for one, other in zip(papers, others, strict=True)) < 5
 
 
-def test_retractions_and_doubts_come_by_each_signal(literature: tuple[Path, Path]) -> None:
+def test_retractions_and_doubts_come_by_each_signal(
+    literature: tuple[Path, Path], tmp_path: Path
+) -> None:
     found = [i for items in read_all(literature[0]).values() for i in items]
     citations = [item for item in found if isinstance(item, Citation)]
     notices = [item for item in citations if item.is_notice]
@@ -89,14 +96,14 @@ def test_retractions_and_doubts_come_by_each_signal(literature: tuple[Path, Path
     tied = {c.pmid for c in citations if c.retracted} - typed
     assert (len(typed), len(tied), len(named - typed - tied)) == (1, 1, 1)
     assert {c.pmid for c in citations if c.concern} == {p for c in citations for p in c.doubts}
-    corpus = build(*literature)
+    corpus = build(*literature, tmp_path)
     gone = {r.origin.rpartition("#")[2] for r in corpus.rejects if r.reason == "retracted"}
     assert {f"{pmid}.1" for pmid in named} <= gone
     assert sum(reject.reason == "retraction-notice" for reject in corpus.rejects) == len(notices)
 
 
-def test_a_paper_is_the_same_in_both_sources(literature: tuple[Path, Path]) -> None:
-    corpus = build(*literature, keep_retracted=True)
+def test_a_paper_is_the_same_in_both_sources(literature: tuple[Path, Path], tmp_path: Path) -> None:
+    corpus = build(*literature, tmp_path, keep_retracted=True)
     printed = {a.pmcid: a for a in corpus.articles if a.kind == "fulltext"}
     cited = {a.pmcid: a for a in corpus.articles if a.kind == "abstract" and a.pmcid}
     assert len(printed) == 7 and len(cited) > 3
@@ -116,7 +123,7 @@ def test_one_article_is_revised_one_retracted_and_one_lacks_a_picture(
     assert [stem for stem, record in records.items() if record["version"] == 2] == ["PMC90000002.2"]
     retracted = [stem for stem, record in records.items() if record["is_retracted"]]
     assert retracted == ["PMC90000007.1"]
-    corpus = build(tmp_path / "no citations", pmc)
+    corpus = build(tmp_path / "no citations", pmc, tmp_path)
     bare = [reject.origin for reject in corpus.rejects if reject.reason == "no-image"]
     assert len(bare) == 1 and "#PMC90000005.1/" in bare[0]
     versions = {a.pmcid: a.version for a in corpus.articles if a.kind == "fulltext"}
@@ -130,17 +137,19 @@ def test_every_tenth_article_is_a_package_of_before(make: Make, tmp_path: Path) 
     folder = make("pmc_oa", num_images=20)
     assert [path.parent.name for path in folder.rglob("*.nxml")] == ["PMC90000010"]
     assert not list((folder / "PMC90000010").glob("*.json"))
-    corpus = build(tmp_path / "no citations", folder)
+    corpus = build(tmp_path / "no citations", folder, tmp_path)
     (package,) = [article for article in corpus.articles if article.pmcid == "PMC90000010"]
     figures = [figure for figure in corpus.figures if figure.pmcid == "PMC90000010"]
     assert package.version == 1 and package.licence.startswith("CC BY")
     assert figures and all(figure.image_id for figure in figures)
 
 
-def test_abstracts_state_facts_of_their_own_disease(literature: tuple[Path, Path]) -> None:
+def test_abstracts_state_facts_of_their_own_disease(
+    literature: tuple[Path, Path], tmp_path: Path
+) -> None:
     signs = {disease.name: disease for disease in DISEASES}
     stated: Counter[str] = Counter()
-    for article in build(*literature).articles:
+    for article in build(*literature, tmp_path).articles:
         for name, disease in signs.items():
             if f"the typical sign of {name} is" in article.text.lower():
                 assert f"the typical sign of {name} is {disease.sign}" in article.text.lower()

@@ -1,0 +1,265 @@
+"""Which rows of the readings become text, and why the others do not.
+
+Of one PMID (or PMCID) the highest version wins, and of one version its newest file; a deletion
+holds for the files before it. What a retraction notice names is retracted, in whatever form it is
+there. Only numbers and flags of all rows are in memory at once, never their texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from components.config import IngestPubmedParams
+from components.pubmed.licences import allows_commercial_use
+from components.pubmed.near_duplicates import BANDS, find_near_duplicates
+from components.pubmed.shards import ARTICLES
+from components.pubmed.units import Unit
+
+# Reasons that are rules about what becomes text, not faults of the record: the stage's limit on
+# quarantined records does not count them.
+RULES = frozenset({
+    "book", "deleted", "duplicate", "language", "licence", "near-duplicate", "no-abstract",
+    "no-caption", "no-image", "retracted", "retraction-notice", "superseded", "too-short",
+    "unused-article",
+})  # fmt: skip
+AT = ["unit", "row"]  # where a row stands: the number of its unit, and its number in the shard
+BY = ["by_unit", "by_row"]  # where the row stands that another one yields to
+NAMES = ["pmid", "pmcid", "doi"]
+DELETION = 2**32 - 1  # row of a deletion, which comes after all citations of its file
+
+
+@dataclass
+class Signals:
+    """PMIDs, PMCIDs and DOIs, in small letters, that some record calls retracted, or doubts."""
+
+    retracted: set[str] = field(default_factory=set)
+    doubted: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Readings:
+    """The shards of all units, in the order of the units, and the deletions that each states."""
+
+    units: Sequence[Unit]
+    folder: Path
+    deletions: Sequence[Sequence[tuple[str, int]]]
+
+    def scan(self, number: int) -> pl.LazyFrame:
+        """The articles of a unit, with where they stand."""
+        path = self.folder / self.units[number].name / "articles.parquet"
+        at = pl.lit(number, dtype=pl.UInt32).alias("unit")
+        return pl.scan_parquet(path).with_row_index("row").with_columns(at)
+
+    def scan_bands(self, number: int) -> pl.LazyFrame:
+        """The fingerprints of a unit's texts, with where they stand."""
+        path = self.folder / self.units[number].name / "bands.parquet"
+        at = pl.lit(number, dtype=pl.UInt32).alias("unit")
+        return pl.scan_parquet(path).with_row_index("row").with_columns(at)
+
+    def load(self, columns: Sequence[str | pl.Expr], *, citations: bool) -> pl.DataFrame:
+        """Some columns of all citations, or of all else."""
+        numbers = [n for n, u in enumerate(self.units) if (u.kind == "citations") == citations]
+        none = pl.LazyFrame(schema={**pl.Schema(ARTICLES), "unit": pl.UInt32, "row": pl.UInt32})
+        frames = [none, *(self.scan(number) for number in numbers)]
+        return pl.concat(pl.collect_all([frame.select(*AT, *columns) for frame in frames]))
+
+
+def judge(readings: Readings, params: IngestPubmedParams) -> pl.DataFrame:
+    """A row for each row of the readings, in their order.
+
+    Columns: unit, row, reason, by, retracted, concern. ``reason`` is "" where the row is taken;
+    ``by`` is the origin of the record that stands in its place, or that withdraws it.
+    """
+    current, outdated = _find_current(readings)
+    signals = _gather_signals(readings, current)
+    rows = pl.concat(
+        _apply_rules(readings.scan(n), signals, params) for n in range(len(readings.units))
+    )
+    passed = current.join(rows.filter(pl.col("reason") == ""), on=AT, maintain_order="left")
+    same = _find_duplicates(passed)
+    similar = same.clear()
+    if params.near_duplicates:
+        similar = _find_similar(readings, passed.join(same, on=AT, how="anti"))
+    lost = _name_winners(readings, pl.concat([outdated, same, similar]))
+    judged = rows.drop("digest").join(lost, on=AT, how="left", maintain_order="left")
+    return judged.with_columns(
+        pl.coalesce("lost", "reason").alias("reason"), pl.col("by").fill_null("")
+    ).drop("lost")
+
+
+def _find_current(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Where the rows stand that hold, in the order of the corpus, and the outdated ones.
+
+    Citations come before articles, each by number. Outdated rows have a reason and whom they
+    yield to.
+    """
+    citations, outdated = _replay(readings)
+    articles, older = _newest_articles(readings)
+    # The same abstract of the source that keeps it up to date, where both are there.
+    held = citations.select(pl.col("pmid").cast(pl.String), by_unit="unit", by_row="row")
+    copies = _lose(articles.filter(pl.col("kind") == "abstract").join(held, on="pmid"))
+    articles = articles.join(copies, on=AT, how="anti")
+    return pl.concat([citations.select(AT), articles.select(AT)]), pl.concat(
+        [outdated, older, copies]
+    )
+
+
+def _replay(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Citations that hold (unit, row, pmid) by PMID, and those that do not.
+
+    What happens next to a version of a PMID decides: a newer copy, a deletion, or nothing.
+    """
+    pmid = pl.col("pmid").cast(pl.UInt32)
+    events = pl.concat(
+        [readings.load([pmid, "version"], citations=True), _deletion_events(readings)]
+    ).sort("pmid", "version", *AT)
+    events = _yields_to_next(events, "pmid", "version").filter(pl.col("row") != DELETION)
+    gone = events.filter(pl.col("by_row").is_not_null())
+    held = _yields_to_next(events.filter(pl.col("by_row").is_null()), "pmid")
+    older = held.filter(pl.col("by_row").is_not_null())
+    return held.filter(pl.col("by_row").is_null()).drop(BY), _lose(pl.concat([gone, older]))
+
+
+def _yields_to_next(rows: pl.DataFrame, *names: str) -> pl.DataFrame:
+    """Sorted rows, with where the next row of the same names stands."""
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(-1) for name in names)
+    return rows.with_columns(
+        by_unit=pl.when(same).then(pl.col("unit").shift(-1)),
+        by_row=pl.when(same).then(pl.col("row").shift(-1)),
+    )
+
+
+def _deletion_events(readings: Readings) -> pl.DataFrame:
+    rows = [
+        (number, DELETION, int(pmid), version)
+        for number, gone in enumerate(readings.deletions)
+        for pmid, version in gone
+        if pmid.isdecimal()
+    ]
+    schema = {"unit": pl.UInt32, "row": pl.UInt32, "pmid": pl.UInt32, "version": pl.Int32}
+    return pl.DataFrame(rows, schema, orient="row")
+
+
+def _newest_articles(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The highest version of each article by number, of equals the last; and the others."""
+    is_full = pl.col("kind") == "fulltext"
+    by_pmid = pl.when(pl.col("pmid") != "").then("pmid").otherwise("pmcid")
+    name = pl.when(is_full).then("pmcid").otherwise(by_pmid)
+    columns: list[str | pl.Expr] = [
+        "kind", "pmid", "version", "origin",
+        pl.when(name != "").then(name).otherwise("origin").alias("name"),
+        pl.col("pmcid").str.extract(r"^PMC([0-9]+)$").cast(pl.Int64).fill_null(0).alias("number"),
+    ]  # fmt: skip
+    articles = readings.load(columns, citations=False).sort("kind", "name", "version", *AT)
+    last = [pl.col(part).last().over("kind", "name").alias(f"by_{part}") for part in AT]
+    articles = articles.with_columns(last)
+    is_last = (pl.col("unit") == pl.col("by_unit")) & (pl.col("row") == pl.col("by_row"))
+    newest = articles.filter(is_last).sort("number", "origin")
+    return newest.drop(BY), _lose(articles.filter(~is_last))
+
+
+def _lose(rows: pl.DataFrame, reason: str = "superseded") -> pl.DataFrame:
+    is_deleted = pl.col("by_row") == DELETION
+    why = pl.when(is_deleted).then(pl.lit("deleted")).otherwise(pl.lit(reason))
+    return rows.select(*AT, why.alias("reason"), *BY)
+
+
+def _gather_signals(readings: Readings, current: pl.DataFrame) -> Signals:
+    """Who is retracted or doubted, by its own record or by a notice about it."""
+    signals = Signals()
+    tells = pl.col("retracted", "concern"), pl.col("retracts", "doubts").list.len() > 0
+    for number in range(len(readings.units)):
+        told = readings.scan(number).filter(pl.any_horizontal(*tells)).select(
+            *AT, *NAMES, "retracted", "concern", "retracts", "doubts"
+        ).collect()  # fmt: skip
+        for row in told.join(current, on=AT, how="semi").iter_rows(named=True):
+            own = {row[name].lower() for name in NAMES if row[name]}
+            signals.retracted.update(map(str.lower, row["retracts"]))
+            signals.doubted.update(map(str.lower, row["doubts"]))
+            signals.retracted.update(own if row["retracted"] else ())
+            signals.doubted.update(own if row["concern"] else ())
+    return signals
+
+
+def _apply_rules(
+    articles: pl.LazyFrame, signals: Signals, params: IngestPubmedParams
+) -> pl.DataFrame:
+    """unit, row, reason (of the first rule that a row meets), retracted, concern, digest."""
+
+    def is_named(names: set[str]) -> pl.Expr:
+        listed = pl.lit(pl.Series(sorted(names), dtype=pl.String)).implode()
+        return pl.any_horizontal(pl.col(name).str.to_lowercase().is_in(listed) for name in NAMES)
+
+    languages = pl.col("language").str.split(",").list.set_intersection(pl.lit(params.languages))
+    rules = {
+        "retraction-notice": pl.col("is_notice"),
+        "retracted": pl.col("retracted") & (not params.keep_retracted),
+        "no-abstract": pl.col("num_chars") == 0,
+        "language": languages.list.len() == 0,
+        "licence": ~_may_be_used(params.licences),
+        "too-short": pl.col("num_chars") < params.min_text_chars,
+    }
+    reasons = [pl.when(met).then(pl.lit(reason)) for reason, met in rules.items()]
+    marked = articles.with_columns(
+        retracted=pl.col("retracted") | is_named(signals.retracted),
+        concern=pl.col("concern") | is_named(signals.doubted),
+    )
+    reason = pl.coalesce(*reasons, pl.lit("")).alias("reason")
+    return marked.select(*AT, reason, "retracted", "concern", "digest").collect()
+
+
+def _may_be_used(licences: str) -> pl.Expr:
+    if licences == "any":
+        return pl.lit(value=True)
+    return pl.col("licence").map_elements(allows_commercial_use, return_dtype=pl.Boolean)
+
+
+def _find_duplicates(passed: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose text an earlier one has, in the order of the corpus."""
+    first = [pl.col(part).first().over("digest").alias(f"by_{part}") for part in AT]
+    is_later = (pl.col("unit") != pl.col("by_unit")) | (pl.col("row") != pl.col("by_row"))
+    again = passed.with_columns(first).filter(is_later)
+    return _lose(again, "duplicate")
+
+
+def _find_similar(readings: Readings, distinct: pl.DataFrame) -> pl.DataFrame:
+    """Rows whose text is nearly that of an earlier one, in the order of the corpus."""
+    order = distinct.select(AT).with_row_index("order").cast({"order": pl.Int64})
+    bands = [readings.scan_bands(number) for number in range(len(readings.units))]
+
+    def read_texts(orders: Sequence[int]) -> dict[int, str]:
+        wanted = order[list(orders)]
+        texts = pl.collect_all([
+            readings.scan(number).join(rows.lazy(), on=AT).select("order", "text")
+            for (number,), rows in wanted.partition_by("unit", as_dict=True).items()
+        ])  # fmt: skip
+        return dict(pl.concat(texts).iter_rows())
+
+    similar = find_near_duplicates(
+        pl.concat(bands).join(order.lazy(), on=AT).select("order", *BANDS), read_texts
+    )
+    kept = order[similar["kept"]].select(by_unit="unit", by_row="row")
+    return _lose(order[similar["order"]].select(AT).hstack(kept), "near-duplicate")
+
+
+def _name_winners(readings: Readings, lost: pl.DataFrame) -> pl.DataFrame:
+    """unit, row, lost (the reason), by: the origin of what stands where the row yields to."""
+    wanted = lost.select(unit="by_unit", row="by_row").unique()
+    numbers = wanted["unit"].unique().sort().to_list()
+    origins = pl.collect_all([readings.scan(n).select(*AT, by="origin") for n in numbers])
+    deletions = pl.DataFrame(
+        {
+            "unit": numbers,
+            "row": [DELETION] * len(numbers),
+            "by": [f"{readings.units[n].files[0]}#DeleteCitation" for n in numbers],
+        },
+        schema={"unit": pl.UInt32, "row": pl.UInt32, "by": pl.String},
+    )
+    named = pl.concat([deletions, *origins]).join(wanted, on=AT, how="semi")
+    return lost.join(named, left_on=["by_unit", "by_row"], right_on=AT).select(
+        *AT, pl.col("reason").alias("lost"), "by"
+    )

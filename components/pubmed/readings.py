@@ -1,0 +1,227 @@
+"""Readings: a unit's files as Parquet, in a folder that says what they were read from.
+
+``<folder>/<unit>/`` holds articles, figures and rejects, and last ``unit.json``. A unit whose files
+have not changed since, nor the code that reads them, is not read again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.errors import UserError
+from components.lineage import hash_bytes, hash_file
+from components.pubmed.bioc import read_collection
+from components.pubmed.figures import find_image, read_image
+from components.pubmed.medline import read_citations
+from components.pubmed.near_duplicates import BANDS, fingerprint
+from components.pubmed.pmc import FullText, metadata_files, read_articles
+from components.pubmed.shards import (
+    ARTICLES,
+    FIGURES,
+    REJECTS,
+    Shard,
+    complete,
+    open_shard,
+    row_groups,
+)
+from components.pubmed.units import Unit
+from components.records import Figure, Reject
+
+REPORT = "unit.json"
+ARTICLES_PER_BATCH = 64
+# The modules of this room that do not decide what a file's reading is.
+AFTER_READING = frozenset({"corpus", "judging", "near_duplicates", "scale", "units"})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a unit's reading came from, and what it gave.
+
+    ``inputs`` maps each file, and each that would matter if it were there, to its sha256 or "";
+    and each folder where an image was missed to a hash of its names.
+    ``deletions`` are the (PMID, version) that a citation file withdraws. ``error`` says why a file
+    gave nothing at all.
+    """
+
+    reader: str
+    inputs: dict[str, str]
+    num_in: int
+    deletions: list[tuple[str, int]]
+    error: str
+
+
+class _Writer:
+    """The shards of one unit, and what goes into its report."""
+
+    def __init__(self, unit: Unit, max_image_pixels: int, stack: ExitStack, folder: Path) -> None:
+        def shard(name: str, schema: pa.Schema) -> Shard:
+            return stack.enter_context(open_shard(folder / f"{name}.parquet", schema))
+
+        self.unit, self.max_image_pixels = unit, max_image_pixels
+        self.articles, self.figures = shard("articles", ARTICLES), shard("figures", FIGURES)
+        self.rejects = shard("rejects", REJECTS)
+        self.inputs: dict[str, str] = {}
+        self.deletions: list[tuple[str, int]] = []
+
+    def add_rejects(self, rejects: Iterable[Reject]) -> None:
+        self.rejects.add(pl.DataFrame([asdict(r) for r in rejects], schema=pl.Schema(REJECTS)))
+
+    def note(self, path: Path) -> None:
+        """Remember what a path holds, once."""
+        name = path.relative_to(self.unit.root).as_posix()
+        if name not in self.inputs:
+            self.inputs[name] = _hash(path)
+
+
+def read_unit(unit: Unit, folder: Path, max_image_pixels: int, near_duplicates: bool) -> Report:
+    """Read a unit into ``folder``, unless what lies there was read from the same by the same code.
+
+    With ``near_duplicates`` the fingerprints of the texts are kept as well. An unreadable file
+    gives a report with an error, so that the others are read.
+    """
+    own = folder / unit.name
+    held = read_report(own)
+    reader = hash_bytes(f"{hash_reader()} {max_image_pixels}".encode())
+    if held is None or held.reader != reader or held.error or not _is_current(unit, held):
+        shutil.rmtree(own, ignore_errors=True)
+        held = _read(unit, own, reader, max_image_pixels)
+    if near_duplicates and not (own / "bands.parquet").exists():
+        _write_fingerprints(own)
+    return held
+
+
+def _read(unit: Unit, own: Path, reader: str, max_image_pixels: int) -> Report:
+    error = ""
+    with ExitStack() as stack:
+        writer = _Writer(unit, max_image_pixels, stack, own)
+        try:
+            (_write_citations if unit.kind == "citations" else _write_articles)(writer)
+        except UserError as unreadable:
+            error = str(unreadable)
+    num_in = sum(s.num_rows for s in (writer.articles, writer.figures, writer.rejects))
+    report = Report(reader, writer.inputs, num_in, writer.deletions, error)
+    partial = own / (REPORT + ".partial")
+    partial.write_text(json.dumps(asdict(report), indent=1, sort_keys=True) + "\n")
+    partial.replace(own / REPORT)
+    return report
+
+
+def _write_fingerprints(own: Path) -> None:
+    partial = own / "bands.parquet.partial"
+    schema = pa.schema([(band, pa.uint64()) for band in BANDS])
+    with pq.ParquetWriter(partial, schema) as writer:
+        for texts in row_groups(own / "articles.parquet", ["text"]):
+            writer.write_table(fingerprint(texts["text"]).to_arrow().cast(schema))
+    partial.replace(own / "bands.parquet")
+
+
+def read_report(own: Path) -> Report | None:
+    """The report of a unit's folder; None where its reading is not there or not finished."""
+    try:
+        values: dict[str, Any] = json.loads((own / REPORT).read_text())
+    except FileNotFoundError:
+        return None
+    values["deletions"] = [(pmid, version) for pmid, version in values["deletions"]]
+    return Report(**values)
+
+
+@cache
+def hash_reader() -> str:
+    """What the code that reads is: a hash over the sources of this room."""
+    sources = sorted(Path(__file__).parent.glob("*.*"))
+    return hash_bytes(
+        b"\0".join(p.read_bytes() for p in sources if p.stem not in AFTER_READING and p.is_file())
+    )
+
+
+def _is_current(unit: Unit, held: Report) -> bool:
+    if not set(unit.files) <= held.inputs.keys():
+        return False
+    return all(_hash(unit.root / name) == digest for name, digest in held.inputs.items())
+
+
+def _hash(path: Path) -> str:
+    if path.is_dir():
+        names = sorted(child.name for child in path.iterdir())
+        return hash_bytes("\0".join(names).encode("utf-8", "surrogateescape"))
+    return hash_file(path) if path.is_file() else ""
+
+
+def _write_citations(writer: _Writer) -> None:
+    (name,) = writer.unit.files
+    path = writer.unit.root / name
+    writer.note(path)
+    for batch in read_citations(path, name, writer.inputs[name]):
+        for citations in batch.citations:
+            writer.articles.add(citations)
+        writer.add_rejects(batch.rejects)
+        writer.deletions += [(one.pmid, one.version) for one in batch.deletions]
+
+
+def _write_articles(writer: _Writer) -> None:
+    root = writer.unit.root
+    read = read_collection if writer.unit.kind == "bioc" else read_articles
+    for name in writer.unit.files:
+        for path in (root / name, *metadata_files(root / name, root)):
+            writer.note(path)
+    found = chain.from_iterable(read(root / name, root) for name in writer.unit.files)
+    for batch in _batches(found):
+        writer.add_rejects(one for one in batch if isinstance(one, Reject))
+        fulltexts = [one for one in batch if isinstance(one, FullText)]
+        first = writer.articles.num_rows
+        writer.articles.add(_article_rows(fulltexts))
+        figures = [
+            {**asdict(figure), "row": row, **_find_image(figure, fulltext.folder, writer)}
+            for row, fulltext in enumerate(fulltexts, first)
+            for figure in fulltext.figures
+        ]
+        writer.figures.add(pl.DataFrame(figures, schema=pl.Schema(FIGURES)))
+
+
+def _batches(items: Iterable[FullText | Reject]) -> Iterator[list[FullText | Reject]]:
+    batch: list[FullText | Reject] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == ARTICLES_PER_BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+def _article_rows(fulltexts: list[FullText]) -> pl.DataFrame:
+    schema = pl.Schema(ARTICLES)
+    rows = [
+        {**asdict(one.article), "is_notice": one.is_notice, "retracts": one.retracts}
+        for one in fulltexts
+    ]
+    return complete(pl.DataFrame(rows, schema={name: schema[name] for name in schema if name}))
+
+
+def _find_image(figure: Figure, folder: Path, writer: _Writer) -> dict[str, Any]:
+    """The image of a figure, or why there is none."""
+    nothing = {"path": "", "format": "", "width": 0, "height": 0, "reason": "", "detail": ""}
+    if not figure.caption:
+        return {**nothing, "reason": "no-caption", "detail": figure.label}
+    root, path = writer.unit.root, find_image(figure.graphic, folder)
+    image = read_image(figure, path, root, writer.max_image_pixels)
+    if path is None or (isinstance(image, Reject) and image.reason == "path-outside"):
+        writer.note(folder)
+    else:
+        writer.note(path)
+    if isinstance(image, Reject):
+        return {**nothing, "reason": image.reason, "detail": image.detail}
+    facts = {"format": image.format, "width": image.width, "height": image.height}
+    place = "" if path is None else path.relative_to(root).as_posix()
+    return {**nothing, **facts, "image_id": image.id, "path": place}

@@ -1,0 +1,154 @@
+"""Texts of a citation that hold more than letters: markup, formulae, runs of white space.
+
+xml2arrow gives the plain text of an element and drops what is nested in it. Records whose texts
+need more are found here, and those texts are read again by the rules of ``markup``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from lxml import etree
+
+from components.pubmed.inflate import Damaged
+from components.pubmed.markup import Element, plain_text, squeeze
+
+MATHML = b'xmlns:mml="http://www.w3.org/1998/Math/MathML"'
+LETTERS = re.compile(rb"</?(?:b|i|u|su[bp])>")
+EXPONENT = re.compile(rb"(?<=[0-9])<sup>(?=\s*(?:-|\xe2\x88\x92|&#x2212;|&#8722;)?[0-9])")
+# Where text stands, the names of the elements within, and the least number of tags.
+SPANS = (
+    (b"<ArticleTitle", b"</ArticleTitle>", (), 1),
+    (b"<Abstract>", b"</Abstract>", (b"AbstractText", b"CopyrightInformation"), 3),
+)
+RICH_NAME = re.compile(rb"<(?:CollectiveName|Suffix)>[^<]*<(?!/)")
+
+
+@dataclass
+class RichTexts:
+    """Rows for the columns of some records: (number of the record, its values)."""
+
+    titles: list[tuple[int, str]] = field(default_factory=list)
+    vernacular_titles: list[tuple[int, str]] = field(default_factory=list)
+    sections: list[tuple[int, str, str]] = field(default_factory=list)  # label, text
+    copyrights: list[tuple[int, str]] = field(default_factory=list)
+    other_abstracts: list[tuple[int, str, str, str]] = field(default_factory=list)
+    authors: list[tuple[int, str]] = field(default_factory=list)
+
+
+def flatten(record: bytes) -> bytes | None:
+    """A record without letters' markup in its title and abstract; None where they hold more.
+
+    Exponents after a digit get a caret, as ``plain_text`` gives it.
+    """
+    pieces: list[bytes] = []
+    at = 0
+    for opening, closing, names, plain in SPANS:
+        begin = record.find(opening, at)
+        if begin < 0:
+            continue
+        end = record.find(closing, begin)
+        inner = record[begin:end]
+        num_tags = inner.count(b"<")
+        if num_tags == plain:  # most have no more
+            continue
+        num_tags -= sum(map(inner.count, names)) + 1
+        if num_tags:
+            inner, num_exponents = EXPONENT.subn(b"^", inner)
+            inner, num_letters = LETTERS.subn(b"", inner)
+            if num_exponents + num_letters != num_tags:
+                return None
+            pieces += record[at:begin], inner
+            at = end
+    return b"".join((*pieces, record[at:])) if pieces else record
+
+
+def has_rich_names(record: bytes) -> bool:
+    """Whether markup stands in the name of an author."""
+    return RICH_NAME.search(record) is not None
+
+
+def read_rich_texts(
+    records: Sequence[bytes], texts: Sequence[int], authors: Sequence[int]
+) -> RichTexts:
+    """The texts and the authors of the records with these numbers.
+
+    Raises Damaged for one that is no XML.
+    """
+    found = RichTexts()
+    for numbers, readers in ((texts, TEXTS), (authors, AUTHORS)):
+        for number in numbers:
+            for element in _parse(records[number], readers):
+                readers[element.tag](found, number, element)
+    return found
+
+
+def _parse(record: bytes, tags: Iterable[str]) -> Element:
+    """The elements of these names within one that holds them all."""
+    pieces = [piece for tag in tags for piece in _slices(record, tag.encode())]
+    try:
+        return etree.fromstring(b"<x %b>%b</x>" % (MATHML, b"".join(pieces)), _parser())
+    except etree.XMLSyntaxError as error:
+        deep = "depth" in str(error)
+        raise Damaged("too-deep" if deep else "broken-xml", str(error)) from None
+
+
+@cache
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+
+
+def _slices(record: bytes, tag: bytes) -> Iterator[bytes]:
+    """Every element of a name, which does not nest."""
+    begin, close = record.find(b"<" + tag), b"</" + tag + b">"
+    while begin >= 0:
+        end = record.find(close, begin)
+        follows = record[begin + len(tag) + 1 : begin + len(tag) + 2]
+        if follows in (b">", b" ", b"\n", b"\t") and end >= 0:
+            yield record[begin : end + len(close)]
+            begin = record.find(b"<" + tag, end)
+        else:
+            begin = record.find(b"<" + tag, begin + 1)
+
+
+def _read_title(found: RichTexts, number: int, element: Element) -> None:
+    found.titles.append((number, plain_text(element)))
+
+
+def _read_vernacular(found: RichTexts, number: int, element: Element) -> None:
+    found.vernacular_titles.append((number, plain_text(element)))
+
+
+def _read_abstract(found: RichTexts, number: int, element: Element) -> None:
+    for part in element.iterfind("AbstractText"):
+        found.sections.append((number, part.get("Label", ""), plain_text(part)))
+    for part in element.iterfind("CopyrightInformation"):
+        found.copyrights.append((number, plain_text(part)))
+
+
+def _read_other_abstract(found: RichTexts, number: int, element: Element) -> None:
+    text = "\n".join(filter(None, map(plain_text, element.iterfind("AbstractText"))))
+    language, kind = element.get("Language", ""), element.get("Type", "")
+    found.other_abstracts.append((number, language, kind, text))
+
+
+def _read_authors(found: RichTexts, number: int, element: Element) -> None:
+    """Persons by their names, groups by theirs."""
+    for author in element.iterfind("Author"):
+        parts = (plain_text(author.find(name)) for name in ("ForeName", "LastName", "Suffix"))
+        name = squeeze(" ".join(parts)) or plain_text(author.find("CollectiveName"))
+        if name:
+            found.authors.append((number, name))
+
+
+Readers = dict[str, Callable[[RichTexts, int, Element], None]]
+TEXTS: Readers = {
+    "ArticleTitle": _read_title,
+    "VernacularTitle": _read_vernacular,
+    "Abstract": _read_abstract,
+    "OtherAbstract": _read_other_abstract,
+}
+AUTHORS: Readers = {"AuthorList": _read_authors}

@@ -1,0 +1,89 @@
+"""Units: the files that are read together, and by which reader. The unit is what is spread, what is
+resumed, and what an update reads anew.
+
+A citation file is a unit. Articles, which have a file each, are put together by their PMCIDs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from components.errors import UserError
+from components.pubmed.passages import find_collections
+
+Kind = Literal["citations", "bioc", "jats"]
+NUMBERED = re.compile(r"(\d{2})n(\d+)")
+PMCID = re.compile(r"PMC(\d{1,12})", re.IGNORECASE)
+ARTICLES_PER_UNIT = 1000  # numbers, of which about half are in the Open Access subset
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Files under ``root``, by their paths there; ``name`` is the path of what they give."""
+
+    name: str
+    kind: Kind
+    root: Path
+    files: tuple[str, ...]
+
+
+def find_units(pubmed: Path, pmc: Path) -> list[Unit]:
+    """Citation files oldest first, then articles, BioC's before JATS, which says more.
+
+    Where two units hold the same article in the same version, the later one wins. Raises UserError
+    when neither folder holds anything.
+    """
+    citations = [_relative(path, pubmed) for path in find_citation_files(pubmed)]
+    units = [Unit(f"pubmed/{name}", "citations", pubmed, (name,)) for name in citations]
+    units += _group("bioc", pmc, find_collections(pmc))
+    units += _group("jats", pmc, find_article_files(pmc))
+    if not units:
+        raise UserError(
+            f"no citations under {pubmed} and no articles under {pmc}",
+            why="looked for *.xml, *.xml.gz, *.nxml and *.json",
+            next_command="dvc repro acquire_sources",
+        )
+    return units
+
+
+def find_citation_files(root: Path) -> list[Path]:
+    """Citation files, oldest first: those without NLM's number, then by year and number.
+
+    A file without a number (an answer of efetch) has no known age: it never overrides one that
+    has.
+    """
+    found = [p for p in root.rglob("*") if p.name.endswith((".xml", ".xml.gz")) and p.is_file()]
+
+    def age(path: Path) -> tuple[int, int, str]:
+        number = NUMBERED.search(path.name)
+        year, count = (int(number.group(1)), int(number.group(2))) if number else (-1, -1)
+        return year, count, _relative(path, root)
+
+    return sorted(found, key=age)
+
+
+def find_article_files(root: Path) -> list[Path]:
+    """JATS files, sorted by path."""
+    return sorted(p for p in root.rglob("*") if p.suffix in (".nxml", ".xml") and p.is_file())
+
+
+def _group(kind: Kind, root: Path, files: Iterable[Path]) -> list[Unit]:
+    groups: dict[str, list[str]] = {}
+    for path in files:
+        name = _relative(path, root)
+        groups.setdefault(_number_range(name), []).append(name)
+    return [Unit(f"pmc/{kind}/{name}", kind, root, tuple(groups[name])) for name in sorted(groups)]
+
+
+def _number_range(name: str) -> str:
+    """The thousand that the last PMCID in a path belongs to: PMC123456 -> PMC000000123xxx."""
+    found = PMCID.findall(name)
+    return f"PMC{int(found[-1]) // ARTICLES_PER_UNIT:09d}xxx" if found else "unnumbered"
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
