@@ -21,9 +21,9 @@ def run(params: Params) -> None:
     num_excluded = len(corpus.rejects) - len(faults)
     num_judged = corpus.num_in - num_excluded
     check_share(OUT, num_judged, faults, settings.max_quarantined, "ingest_pubmed")
-    write_records(OUT / "articles.parquet", Article, corpus.articles)
-    write_records(OUT / "figures.parquet", Figure, corpus.figures)
-    write_records(OUT / "images.parquet", ImageRecord, corpus.images.values())
+    write_records(OUT / "articles/all.parquet", Article, corpus.articles)
+    write_records(OUT / "figures/all.parquet", Figure, corpus.figures)
+    write_records(OUT / "images/all.parquet", ImageRecord, corpus.images.values())
     print(
         f"{counts['in']} records in; {counts['abstracts']} abstracts, {counts['fulltexts']} full "
         f"texts, {counts['figures']} figures with image out; "
