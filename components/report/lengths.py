@@ -21,7 +21,7 @@ from components.report.inputs import Lengths, TokenCounts
 from components.tokenization.text import space_words
 from components.tokenization.vocabulary import Vocabulary
 
-MAX_COUNTED = 2000  # texts of a kind: up to so many are all tokenized, of more so many are drawn
+MAX_COUNTED, NUM_DRAWN = 2000, 1000  # texts of a kind: so many are all tokenized, of more so many
 BINS_PER_DOUBLING = 4
 
 
@@ -76,11 +76,11 @@ def count_tokens(kind: str, texts: pl.Series, vocabulary: Vocabulary) -> NDArray
 
 
 def choose_texts(num_texts: int, seed: int) -> NDArray[np.int64]:
-    """Numbers of the texts whose tokens are counted, in order: all, or MAX_COUNTED at random."""
+    """Numbers of the texts whose tokens are counted, in order: all, or NUM_DRAWN at random."""
     if num_texts <= MAX_COUNTED:
         return np.arange(num_texts)
     generator = np.random.default_rng(seed)
-    return np.sort(generator.choice(num_texts, MAX_COUNTED, replace=False))
+    return np.sort(generator.choice(num_texts, NUM_DRAWN, replace=False))
 
 
 def estimate_total(

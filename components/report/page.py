@@ -19,7 +19,7 @@ from components.report.corpus_charts import KINDS, view_corpus
 from components.report.figures import plot_forest, plot_scaling
 from components.report.flags import derived_splits, find_flags
 from components.report.inputs import ReportInputs
-from components.report.lengths import MAX_COUNTED
+from components.report.lengths import MAX_COUNTED, NUM_DRAWN
 from components.report.numbers import (
     print_bytes,
     print_count,
@@ -139,6 +139,7 @@ def _make_environment(inputs: ReportInputs) -> Environment:
         "strength": lambda size: size_strength(inputs.params, size),
         "kinds": KINDS,
         "max_counted": MAX_COUNTED,
+        "num_drawn": NUM_DRAWN,
         "confidence": f"{100 * inputs.params.evaluate.confidence:g}",
     }
     return environment

@@ -293,7 +293,7 @@ def make_audit() -> dict[str, Any]:
 
 
 def make_corpus() -> Corpus:
-    counted = TokenCounts(353_000, 1094.3, 2000, 110, 290, 480, 912, 1990, {28: 500, 32: 1500})
+    counted = TokenCounts(353_000, 1094.3, 1000, 110, 290, 480, 912, 990, {28: 300, 32: 700})
     return Corpus(
         articles_by_year={
             "abstract": {year: int((year - 1996) ** 1.3 * 0.6) for year in range(1998, 2025)}
