@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from components.config import Params
+from components.errors import damaged
 from components.pubmed.licences import name_kind
 from components.records import find_shards
 from components.report.inputs import Corpus, SourceFile
@@ -23,10 +24,18 @@ FILE = pl.col("origin").str.replace(r"#[^#]*$", "")  # an origin is file#record
 def count_corpus(folder: Path, vocabulary: Path, params: Params) -> Corpus | None:
     """What stands in ``folder``; None where there are no articles.
 
-    Without a finished ``vocabulary`` the texts' tokens are not counted.
+    Without a finished ``vocabulary`` the texts' tokens are not counted. Raises UserError where a
+    shard cannot be read.
     """
     if not (folder / "articles").exists():
         return None
+    try:
+        return _count_all(folder, vocabulary, params)
+    except pl.exceptions.PolarsError as error:
+        raise damaged(folder / "articles", str(error)) from None
+
+
+def _count_all(folder: Path, vocabulary: Path, params: Params) -> Corpus:
     articles = scan(folder / "articles")
     figures = scan(folder / "figures") if (folder / "figures").exists() else None
     states = _count(articles.select(state=_name_state()), "state")

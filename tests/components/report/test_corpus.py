@@ -131,6 +131,19 @@ def test_without_a_vocabulary_characters_are_counted(tmp_path: Path, params: Par
         count_corpus(tmp_path / "bare", tmp_path, params)
 
 
+def test_a_damaged_shard_is_an_error_with_the_stage(tmp_path: Path, params: Params) -> None:
+    folder = write_corpus(tmp_path, [ARTICLES[:2], ARTICLES[2:]])
+    write_manifest(
+        folder, stage="ingest_pubmed", identity={}, settings={}, inputs=[],
+        counts={"in": 4, "out": 4},
+    )  # fmt: skip
+    shard = folder / "articles/u1/a.parquet"
+    shard.write_bytes(shard.read_bytes()[:-30])
+    with pytest.raises(UserError, match="is damaged") as caught:
+        count_corpus(folder, tmp_path, params)
+    assert caught.value.next_command.endswith(" ingest_pubmed")
+
+
 def many_articles() -> Iterator[Article]:
     generator = np.random.default_rng(4)
     pool = ["heart", "lung", "the", "is", "clear", "large", "zygomatic"]
