@@ -51,14 +51,15 @@ def refusals_told() -> Iterator[None]:
 def damaged(path: Path, why: str) -> UserError:
     """The error for a file of a product that is there and is not whole.
 
-    It names the stage that made the file, which the manifest beside it tells.
+    It names the stage that made the file, which the manifest beside it or above it tells.
     """
+    manifests = [m for folder in path.parents if (m := folder / "manifest.json").is_file()]
     try:
-        manifest = json.loads(path.with_name("manifest.json").read_bytes())
+        manifest = json.loads(manifests[0].read_bytes())
         identity = manifest["identity"]
         parts = [identity[key] for key in ("size", "dataset", "source") if key in identity]
         stage = "@".join([manifest["stage"], *filter(None, ["-".join(parts)])])
         command = f"dvc repro --force --single-item {stage}"
-    except (OSError, ValueError, KeyError, TypeError):  # no product of a stage, or damaged as well
+    except (OSError, ValueError, LookupError, TypeError):  # of no stage, or damaged as well
         command = "make or fetch it again"
     return UserError(f"{path} is damaged", why=why, next_command=command)

@@ -54,7 +54,8 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
     vocabulary = Vocabulary.load(Path(plan.vocabulary))
     articles, codes, *sets = (Path(path) for path in plan.inputs)
     material = read_material(articles, codes, sets)
-    store = ImageStore([folder / IMAGES for folder in [articles, *sets]], plan.settings["image_px"])
+    images = [articles / "images", *(folder / IMAGES for folder in sets)]
+    store = ImageStore(images, plan.settings["image_px"])
     feed = PretrainFeed(
         material,
         vocabulary,
@@ -76,8 +77,8 @@ def read_material(articles: Path, codes: Path, sets: list[Path]) -> PretrainMate
     """Train splits of the paired sets, figures with their captions, article texts, codes."""
     examples = [e for folder in sets for e in read_records(folder / "examples.parquet", Example)]
     pairs = [e for e in examples if e.split == "train" and e.task in PAIRED_TASKS]
-    pairs += [_caption(f) for f in read_records(articles / "figures.parquet", Figure)]
-    found = read_records(articles / "articles.parquet", Article)
+    pairs += [_caption(f) for f in read_records(articles / "figures", Figure)]
+    found = read_records(articles / "articles", Article)
     texts = Documents(f"{a.title}\n{mark_sections(a.text, a.sections)}" for a in found)
     kept_out = {e.image_id for e in examples if e.split != "train"}
     coded = [

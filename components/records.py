@@ -7,9 +7,9 @@ crosses a stage boundary is one of the Parquet schemas below; columns are read b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +18,8 @@ from components.errors import UserError, damaged
 
 T = TypeVar("T")
 SPLITS = ("train", "validation", "test")
+# What is read at a time: rows, and their bytes; encoded bytes. And the size of a row group.
+BATCH_ROWS, BATCH_BYTES, BUFFER_BYTES, GROUP_BYTES = 1024, 4 << 20, 1 << 16, 16 << 20
 UNSPLIT = "unsplit"  # a source without official splits: prepare derives them, and says so
 
 
@@ -217,7 +219,10 @@ def write_records(path: Path, kind: type[T], records: Iterable[T], batch_rows: i
         for batch in _batches(records, batch_rows):
             # column by column: ten times faster than by rows
             columns = {name: [getattr(row, name) for row in batch] for name in schema.names}
-            writer.write_table(pa.Table.from_pydict(columns, schema=schema))
+            table = pa.Table.from_pydict(columns, schema=schema)
+            # a reader holds a page, and a page of long texts is as large as its row group
+            group_rows = max(GROUP_BYTES * len(batch) // max(table.nbytes, 1), 1)
+            writer.write_table(table, row_group_size=group_rows)
             num_written += len(batch)
     partial.replace(path)
     return num_written
@@ -234,39 +239,58 @@ def _batches(records: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def read_records(path: Path, kind: type[T]) -> Iterator[T]:
-    """Yield the records of a Parquet file, batch by batch.
+def find_shards(path: Path) -> list[Path]:
+    """The Parquet files of a product: the file, or those of a folder in the order of their paths.
 
-    Raises UserError when the file is missing, damaged, or lacks a column of the written schema.
+    Raises UserError when there is none.
     """
-    if not path.is_file():
+    shards = sorted(p for p in path.rglob("*.parquet") if p.is_file()) if path.is_dir() else [path]
+    if not shards or not shards[0].is_file():
         raise UserError(
-            f"{path} is missing",
+            f"{path} {'holds no Parquet file' if path.is_dir() else 'is missing'}",
             why="the stage that makes it has not run, or its output was removed",
             next_command="dvc repro",
         )
+    return shards
+
+
+def read_records(path: Path, kind: type[T]) -> Iterator[T]:
+    """Yield the records of a Parquet file, or of a folder's shards one after another.
+
+    Memory holds some BATCH_BYTES of them. Raises UserError when there is no file, or one is
+    damaged or lacks a column of the written schema.
+    """
+    for shard in find_shards(path):
+        yield from _read_shard(shard, kind)
+
+
+def _read_shard(path: Path, kind: type[T]) -> Iterator[T]:
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
             absent = [name for name in names if name not in file.schema_arrow.names]
             if absent:
                 raise UserError(
                     f"{path} lacks the columns {absent}", next_command="dvc repro --force"
                 )
-            for batch in file.iter_batches(batch_size=1024, columns=names):
-                for row in batch.to_pylist():
-                    yield kind(**row)
+            for index in range(file.num_row_groups):
+                size = _batch_rows(file.metadata.row_group(index))
+                for batch in file.iter_batches(size, row_groups=[index], columns=names):
+                    for row in batch.to_pylist():
+                        yield kind(**row)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # the machine's fault; of a broken page Arrow tells by OSError without a number
         raise damaged(path, str(error)) from None
 
 
+def _batch_rows(group: pq.RowGroupMetaData) -> int:
+    """Rows that are BATCH_BYTES at the row group's mean, BATCH_ROWS at most."""
+    rows = BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1)
+    return min(max(int(rows), 1), BATCH_ROWS)
+
+
 def count_records(path: Path) -> int:
-    """Number of rows of a Parquet file, read from its footer."""
-    return int(pq.ParquetFile(path).metadata.num_rows)
-
-
-def as_row(record: Any) -> dict[str, Any]:
-    """A record as a plain dict, column by column."""
-    return asdict(record)
+    """Number of rows of a Parquet file, or of a folder's shards, read from their footers."""
+    rows: list[int] = [pq.read_metadata(shard).num_rows for shard in find_shards(path)]
+    return sum(rows)

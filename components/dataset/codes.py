@@ -19,22 +19,21 @@ HELD_OUT_PART, MAX_HELD_OUT = 10, 256
 
 
 def image_files(datasets: Sequence[str]) -> list[Path]:
-    """Product folders that hold images."""
+    """Product folders that hold images: the articles', then those of data sets."""
     return [ARTICLES, *(Path("data/examples") / name for name in datasets)]
 
 
 def training_images(datasets: Sequence[str]) -> list[ImageRecord]:
     """Images of the articles' figures and of train splits, each once; test images never."""
-    found: dict[str, ImageRecord] = {}
+    articles, *sets = image_files(datasets)
+    found = {r.id: r for r in read_records(articles / "images", ImageRecord)}
     barred: set[str] = set()
-    for folder in image_files(datasets):
-        images = {r.id: r for r in read_records(folder / "images.parquet", ImageRecord)}
-        if folder != ARTICLES:
-            examples = list(read_records(folder / "examples.parquet", Example))
-            barred |= {e.image_id for e in examples if e.split != "train"}
-            modality = {e.image_id: e.modality for e in examples}
-            images = {key: _with_modality(r, modality[key]) for key, r in images.items()}
-        found = {**images, **found}
+    for folder in sets:
+        examples = list(read_records(folder / "examples.parquet", Example))
+        barred |= {e.image_id for e in examples if e.split != "train"}
+        modality = {e.image_id: e.modality for e in examples}
+        images = read_records(folder / "images.parquet", ImageRecord)
+        found = {**{r.id: _with_modality(r, modality[r.id]) for r in images}, **found}
     return [record for key, record in found.items() if key not in barred]
 
 

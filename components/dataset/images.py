@@ -21,7 +21,7 @@ CACHE_BYTES = 2_000_000_000
 
 
 class ImageStore:
-    """Images by id, as 8-bit RGB at one size."""
+    """Images by id, as 8-bit RGB at one size. ``files``: Parquet files, or folders of shards."""
 
     def __init__(self, files: Iterable[Path], image_px: int) -> None:
         self.image_px = image_px

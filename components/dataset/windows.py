@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from components.errors import UserError
+from components.tokenization.text import space_words
 from components.tokenization.vocabulary import Vocabulary
 
 SECTION, PARAGRAPH = b"\n\n", b"\n"
@@ -121,8 +122,7 @@ class Windows:
 
     def _encode(self, content: bytes) -> list[int]:
         """Ids of lower-cased words, one space before each."""
-        words = content.decode("utf-8", "replace").lower().split()
-        return self.vocabulary.encode("".join(f" {word}" for word in words))
+        return self.vocabulary.encode(space_words(content.decode("utf-8", "replace")))
 
     def _bytes_per_token(self) -> float:
         """Measured on the beginnings of documents that are spread evenly over all."""

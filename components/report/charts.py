@@ -1,4 +1,4 @@
-"""Charts in a small fixed box, which the page repeats side by side: losses and years.
+"""Charts in a small fixed box, which the page repeats side by side: losses. And ranked bars.
 
 Data in, positions out; figures.html draws them.
 """
@@ -42,15 +42,6 @@ class Panel:
     y_ticks: list[tuple[float, str]]
     lines: list[Line]
     x_label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Bars:
-    """Stacked bars: (x, width, label, [(y, height, kind)])."""
-
-    bars: list[tuple[float, float, str, list[tuple[float, float, str]]]]
-    y_ticks: list[tuple[float, str]]
-    kinds: list[str]
 
 
 def rank_bars(counts: dict[str, int]) -> list[tuple[str, int]]:
@@ -128,27 +119,3 @@ def _loss_panel(
         lines,
         "step",
     )
-
-
-def plot_years(by_kind: dict[str, dict[int, int]]) -> Bars | None:
-    """Articles by year, stacked by kind; a year without an article keeps its place."""
-    years = sorted({year for counts in by_kind.values() for year in counts if year > 0})
-    if not years:
-        return None
-    first = max(years[0], years[-1] - 59)
-    kinds = sorted(by_kind)
-    totals = [sum(by_kind[kind].get(year, 0) for kind in kinds) for year in years]
-    ticks = round_ticks(0, max(totals), 3)
-    shown = range(first, years[-1] + 1)
-    pitch = (PANEL_WIDTH * 2 - LEFT - RIGHT) / len(shown)
-    bars = []
-    for index, year in enumerate(shown):
-        base, stack = 0, []
-        for kind in kinds:
-            count = by_kind[kind].get(year, 0)
-            top = scale_down(base + count, ticks)
-            stack.append((top, round(scale_down(base, ticks) - top, 1), kind))
-            base += count
-        x = LEFT + pitch * index + pitch * 0.12
-        bars.append((round(x, 1), round(pitch * 0.76, 1), str(year), stack))
-    return Bars(bars, [(scale_down(tick, ticks), print_tick(tick)) for tick in ticks], kinds)

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from components.cards import Card
 from components.config import Params
 from components.evaluation.summary import compare_sizes
 from components.lineage import MANIFEST, QUARANTINE, hash_file
-from components.pubmed.licences import name_kind
 from components.records import Prediction, Reject, read_records
+from components.report.corpus import count_by_split, count_corpus
 from components.report.inputs import (
-    Corpus,
     Manifest,
     QuarantineGroup,
     ReportInputs,
@@ -49,7 +45,7 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
         logs=_read_logs(root, params),
         tokenizer=_read_json(root / "models/image_tokenizer/summary.json"),
         reconstructions_png=reconstructions.read_bytes() if reconstructions.is_file() else None,
-        corpus=count_corpus(root / "articles"),
+        corpus=count_corpus(root / "articles", root / "vocabulary", params),
         quarantine=[
             group
             for name, manifest in manifests.items()
@@ -153,53 +149,7 @@ def _read_quarantine(folder: Path, name: str, manifest: Manifest) -> list[Quaran
     ]
 
 
-def count_corpus(folder: Path) -> Corpus | None:
-    """Counts over articles.parquet and figures.parquet; None where there are no articles."""
-    if not (folder / "articles.parquet").is_file():
-        return None
-    articles = pl.scan_parquet(folder / "articles.parquet")
-    years = articles.group_by("kind", "year").len().sort("kind", "year").collect()
-    by_year: dict[str, dict[int, int]] = {}
-    for kind, year, count in years.iter_rows():
-        by_year.setdefault(kind, {})[year] = count
-    states = articles.select(pl.col("retracted").sum(), pl.col("concern").sum()).collect()
-    return Corpus(
-        articles_by_year=by_year,
-        licences=_group_licences(_count(articles, "licence")),
-        num_retracted=states.item(0, 0) or 0,
-        num_concern=states.item(0, 1) or 0,
-        **_count_figures(folder / "figures.parquet"),
-    )
-
-
-def _count_figures(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {"num_figures": 0, "figure_modalities": {}, "figure_licences": {}}
-    figures = pl.scan_parquet(path)
-    return {
-        "num_figures": figures.select(pl.len()).collect().item(),
-        "figure_modalities": _count(figures, "modality"),
-        "figure_licences": _group_licences(_count(figures, "licence")),
-    }
-
-
-def _group_licences(counts: dict[str, int]) -> dict[str, int]:
-    """Counts by kind of licence, the most frequent first."""
-    grouped: Counter[str] = Counter()
-    for licence, count in counts.items():
-        grouped[name_kind(licence)] += count
-    return dict(grouped.most_common())
-
-
-def _count(table: pl.LazyFrame, column: str) -> dict[str, int]:
-    """Rows by the value of a column, the most frequent first."""
-    counted = table.group_by(column).len().sort(["len", column], descending=[True, False])
-    return dict(counted.collect().iter_rows())
-
-
 def _count_modalities(path: Path) -> dict[str, dict[str, int]]:
     if not path.is_file():
         return {}
-    table = pl.scan_parquet(path)
-    splits = table.select(pl.col("split").unique().sort()).collect().to_series().to_list()
-    return {split: _count(table.filter(pl.col("split") == split), "modality") for split in splits}
+    return count_by_split(path, "modality")

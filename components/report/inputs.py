@@ -31,21 +31,69 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """Tokens of the texts of a kind, counted of all or of a sample (``num_counted``)."""
+
+    total: int
+    half_width: float  # of the total's confidence interval; 0 where all were counted
+    num_counted: int
+    low: int  # a tenth of the texts is as short
+    median: int
+    high: int  # a tenth is longer
+    longest: int
+    num_over: int  # of those counted, longer than the limit
+    bins: dict[int, int]  # of those counted, by report.lengths.place_in_bin
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How long the texts of one kind are; ``tokens`` is None before there is a vocabulary."""
+
+    kind: str  # "abstract", "fulltext" or "caption"
+    num_texts: int
+    num_chars: int
+    longest_chars: int
+    limit: int  # tokens that pretraining reads at once
+    tokens: TokenCounts | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A raw file and what of it is in the corpus; years are 0 where none is stated."""
+
+    file: str
+    sha256: str
+    abstracts: int
+    fulltexts: int
+    first_year: int
+    last_year: int
+
+
+@dataclass(frozen=True, slots=True)
 class Corpus:
     """Counts over articles and figures."""
 
     articles_by_year: dict[str, dict[int, int]]  # kind ("abstract", "fulltext") to year to count
-    licences: dict[str, int]
-    num_retracted: int
-    num_concern: int
+    publication_types: dict[str, int]  # an article counts for each of its types
+    languages: dict[str, int]  # and for each of its languages
+    licences: dict[str, dict[str, int]]  # kind ("abstract", "fulltext", "figure") to licence
+    states: dict[str, int]  # "sound", "concern", "retracted"
+    num_journals: int
     num_figures: int
     figure_modalities: dict[str, int]
-    figure_licences: dict[str, int]
+    sources: list[SourceFile]  # the largest
+    num_sources: int
+    lengths: list[Lengths]
 
     @property
     def num_articles(self) -> int:
         """Articles of every kind."""
-        return sum(sum(years.values()) for years in self.articles_by_year.values())
+        return sum(self.states.values())
+
+    @property
+    def num_by_kind(self) -> dict[str, int]:
+        """Articles by kind."""
+        return {kind: sum(years.values()) for kind, years in self.articles_by_year.items()}
 
 
 @dataclass(frozen=True, slots=True)

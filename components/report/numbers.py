@@ -29,12 +29,20 @@ def print_count(value: int) -> str:
     return f"{value:,}"
 
 
-def print_share(part: int, whole: int) -> str:
+def print_rounded(value: int) -> str:
+    """``123,456``, and from a million on ``12.3 million``"""
+    for power, word in ((9, "billion"), (6, "million")):
+        if value >= 0.9995 * 10**power:
+            return f"{value / 10**power:.3g} {word}"
+    return print_count(value)
+
+
+def print_share(part: float, whole: float, digits: int = 1) -> str:
     """``3.4 %``; ``under 0.1 %`` for what would round to nothing."""
     if not whole:
         return MISSING
-    share = 100 * part / whole
-    return "under 0.1 %" if 0 < share < 0.05 else f"{share:.1f} %"
+    share, least = 100 * part / whole, 10**-digits
+    return f"under {least:g} %" if 0 < share < least / 2 else f"{share:.{digits}f} %"
 
 
 def print_bytes(num_bytes: int) -> str:

@@ -14,15 +14,18 @@ from markupsafe import Markup
 
 from components import __version__
 from components.report.axes import size_strength
-from components.report.charts import plot_losses, plot_years, rank_bars
+from components.report.charts import plot_losses, rank_bars
+from components.report.corpus_charts import KINDS, view_corpus
 from components.report.figures import plot_forest, plot_scaling
 from components.report.flags import derived_splits, find_flags
 from components.report.inputs import ReportInputs
+from components.report.lengths import MAX_COUNTED, NUM_DRAWN
 from components.report.numbers import (
     print_bytes,
     print_count,
     print_gain,
     print_range,
+    print_rounded,
     print_score,
     print_share,
 )
@@ -96,7 +99,7 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
     cards = list(inputs.cards.values())
     return {
         "picture": draw_pipeline(inputs.manifests),
-        "years": plot_years(inputs.corpus.articles_by_year) if inputs.corpus else None,
+        "corpus_view": view_corpus(inputs),
         "tokenizer_numbers": _flatten(
             {k: v for k, v in inputs.tokenizer.items() if k not in ("all", "by_modality")}
         ),
@@ -125,6 +128,7 @@ def _make_environment(inputs: ReportInputs) -> Environment:
         "score": print_score,
         "gain": print_gain,
         "count": print_count,
+        "rounded": print_rounded,
         "bytes": print_bytes,
         "words": lambda name: name.replace("_", " "),
     }
@@ -133,7 +137,9 @@ def _make_environment(inputs: ReportInputs) -> Environment:
         "rank": rank_bars,
         "share": print_share,
         "strength": lambda size: size_strength(inputs.params, size),
-        "label_every": lambda num_bars: -(-num_bars // 12),
+        "kinds": KINDS,
+        "max_counted": MAX_COUNTED,
+        "num_drawn": NUM_DRAWN,
         "confidence": f"{100 * inputs.params.evaluate.confidence:g}",
     }
     return environment

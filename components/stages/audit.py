@@ -25,10 +25,10 @@ ARTICLES, INSTRUCTIONS, OUT = Path("data/articles"), Path("data/instructions"), 
 INSTRUCTION_SET = "biomed_vital"
 
 
-def read_images(folders: list[Path]) -> Iterator[ImageRecord]:
-    """The images of every product that holds some."""
-    for folder in folders:
-        yield from read_records(folder / "images.parquet", ImageRecord)
+def read_images(sets: list[Path]) -> Iterator[ImageRecord]:
+    """The images of the data sets' products, then those of the articles."""
+    for images in [*(folder / "images.parquet" for folder in sets), ARTICLES / "images"]:
+        yield from read_records(images, ImageRecord)
 
 
 def run(params: Params) -> None:
@@ -41,11 +41,11 @@ def run(params: Params) -> None:
     }
     summary, rows = audit(
         examples,
-        read_images([*folders.values(), ARTICLES]),
-        read_records(ARTICLES / "articles.parquet", Article),
+        read_images([*folders.values()]),
+        read_records(ARTICLES / "articles", Article),
         {name: load_card(name) for name in [*params.datasets, *params.sources]},
         params.audit,
-        figures=read_records(ARTICLES / "figures.parquet", Figure),
+        figures=read_records(ARTICLES / "figures", Figure),
     )
     write_records(OUT / "overlaps.parquet", Overlap, (Overlap(**row) for row in rows))
     (OUT / "audit.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")

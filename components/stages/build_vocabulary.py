@@ -23,7 +23,7 @@ ROLES = ("encoder", "merges", "order")
 
 def training_texts(folders: list[Path]) -> Iterator[str]:
     """What the vocabulary may see: articles, and the train splits of examples."""
-    for article in read_records(ARTICLES / "articles.parquet", Article):
+    for article in read_records(ARTICLES / "articles", Article):
         yield f" {article.title} {article.text}".lower()
     for folder in folders:
         for example in read_records(folder / "examples.parquet", Example):

@@ -51,6 +51,11 @@ def mend_text(text: str) -> str:
     return text
 
 
+def space_words(text: str) -> str:
+    """The text in lower-cased words, one space before each: how pretraining reads it."""
+    return "".join(f" {word}" for word in text.lower().split())
+
+
 def _byte_level(model: BPE) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)

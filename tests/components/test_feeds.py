@@ -18,8 +18,8 @@ EXAMPLE = Example("e", "set", "vqa", "train", " is it?", " yes", image_id="i2")
 
 
 def write(folder: Path, articles: list[Article]) -> tuple[Path, Path, list[Path]]:
-    write_records(folder / "articles" / "articles.parquet", Article, articles)
-    write_records(folder / "articles" / "figures.parquet", Figure, [FIGURE])
+    write_records(folder / "articles" / "articles/a.parquet", Article, articles)
+    write_records(folder / "articles" / "figures/a.parquet", Figure, [FIGURE])
     held = replace(EXAMPLE, id="t", split="test", image_id="i3")
     write_records(folder / "set" / "examples.parquet", Example, [EXAMPLE, held])
     codes = [ImageCodes(f"i{n}", [n], 0.0, "") for n in (1, 2, 3)]
@@ -42,3 +42,15 @@ def test_pairs_and_codes_of_held_out_images_stay_out(tmp_path: Path) -> None:
     assert material.pairs[1].target == " A rib."
     assert material.codes == [("i1", [1]), ("i2", [2])]
     assert len(material.texts) == 0
+
+
+def test_the_corpus_in_shards_is_the_same_material(tmp_path: Path) -> None:
+    articles = [replace(ARTICLE, pmid=str(i), title=f"title {i}") for i in range(5)]
+    whole = read_material(*write(tmp_path / "whole", articles))
+    folders = write(tmp_path / "cut", articles[:2])
+    for unit, part in (("a1/x", articles[2:3]), ("b", articles[3:]), ("c", [])):
+        write_records(folders[0] / f"articles/{unit}.parquet", Article, part)
+    cut = read_material(*folders)
+    assert bytes(cut.texts.content) == bytes(whole.texts.content)
+    assert cut.texts.ends.tolist() == whole.texts.ends.tolist()
+    assert cut.pairs == whole.pairs

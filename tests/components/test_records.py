@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import random
+import string
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.errors import UserError
-from components.records import SCHEMAS, Reject, as_row, count_records, read_records, write_records
+from components.records import (
+    GROUP_BYTES,
+    SCHEMAS,
+    Article,
+    Reject,
+    count_records,
+    find_shards,
+    read_records,
+    write_records,
+)
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text(max_size=20),
@@ -25,6 +37,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "list<item: string>": st.lists(st.text(max_size=5), max_size=3),
     "list<item: int32>": st.lists(st.integers(0, 2**31 - 1), max_size=3),
 }
+EMPTY: dict[str, Any] = {
+    "string": "", "bool": False, "int32": 0, "list<item: string>": [],
+}  # fmt: skip
 REJECTS = [Reject(f"file#{i}", "bad", "x" * i) for i in range(10)]
 
 
@@ -77,6 +92,59 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
     assert list(read_records(path, Reject)) == REJECTS
 
 
+def write_shards(folder: Path, shards: dict[str, list[Reject]]) -> None:
+    for name, rejects in shards.items():
+        write_records(folder / name, Reject, rejects)
+
+
+def test_a_folder_of_shards_is_read_as_the_one_file(tmp_path: Path) -> None:
+    write_records(tmp_path / "one.parquet", Reject, REJECTS)
+    folder = tmp_path / "many"
+    names = ["a/2.parquet", "a/10.parquet", "b.parquet", "a-1/x.parquet"]  # by path: 10, 2, a-1, b
+    write_shards(folder, {
+        names[1]: REJECTS[:3], names[0]: REJECTS[3:4], names[3]: [], names[2]: REJECTS[4:],
+    })  # fmt: skip
+    (folder / "a/3.parquet.partial").write_bytes(b"not whole yet")
+    (folder / "b.parquet.md").write_text("no shard")
+    shards = [shard.relative_to(folder).as_posix() for shard in find_shards(folder)]
+    assert shards == ["a/10.parquet", "a/2.parquet", "a-1/x.parquet", "b.parquet"]
+    assert list(read_records(folder, Reject)) == list(
+        read_records(tmp_path / "one.parquet", Reject)
+    )
+    assert count_records(folder) == count_records(tmp_path / "one.parquet") == len(REJECTS)
+
+
+def test_a_folder_without_shards_is_an_error_like_a_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "empty/deeper").mkdir(parents=True)
+    for path, words in (("empty", "holds no Parquet file"), ("nothing", "is missing")):
+        with pytest.raises(UserError, match=words) as caught:
+            list(read_records(tmp_path / path, Reject))
+        assert caught.value.next_command == "dvc repro"
+        with pytest.raises(UserError, match=words):
+            count_records(tmp_path / path)
+
+
+def test_long_texts_take_little_memory_to_read(tmp_path: Path) -> None:
+    """The texts of the file are 80 MB, one batch of many rows or one row group would be as much."""
+    generator = random.Random(1)
+    long = "".join(generator.choices(string.ascii_lowercase, k=1_000_000))
+    empty = {column.name: EMPTY[str(column.type)] for column in SCHEMAS[Article]}
+
+    def articles() -> Iterator[Article]:
+        for _ in range(800):
+            begin = generator.randrange(900_000)
+            yield Article(**{**empty, "text": long[begin : begin + 100_000]})
+
+    path = tmp_path / "articles.parquet"
+    write_records(path, Article, articles())
+    groups = pq.read_metadata(path)
+    largest = max(groups.row_group(i).total_byte_size for i in range(groups.num_row_groups))
+    assert largest < 1.1 * GROUP_BYTES
+    before = pa.total_allocated_bytes()
+    peak = max(pa.total_allocated_bytes() - before for _ in read_records(path, Article))
+    assert peak < 48e6  # a page, which may be a row group, twice; and a batch
+
+
 def test_a_missing_file_and_a_missing_column_are_named(tmp_path: Path) -> None:
     path = tmp_path / "rejects.parquet"
     with pytest.raises(UserError, match=r"rejects\.parquet is missing") as caught:
@@ -86,10 +154,6 @@ def test_a_missing_file_and_a_missing_column_are_named(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path, columns=["origin"]), path)
     with pytest.raises(UserError, match=r"lacks the columns \['reason', 'detail'\]"):
         list(read_records(path, Reject))
-
-
-def test_a_row_is_a_plain_dict() -> None:
-    assert as_row(REJECTS[0]) == {"origin": "file#0", "reason": "bad", "detail": ""}
 
 
 def test_a_damaged_file_names_the_stage_that_made_it(tmp_path: Path) -> None:
@@ -104,3 +168,15 @@ def test_a_damaged_file_names_the_stage_that_made_it(tmp_path: Path) -> None:
             list(read_records(path, Reject))
         assert caught.value.what.startswith(str(path))
         assert caught.value.next_command.endswith(" prepare@slake")
+
+
+def test_a_damaged_shard_names_the_stage_of_the_product_above_it(tmp_path: Path) -> None:
+    shard = tmp_path / "articles/articles/2016/a.parquet"
+    write_records(shard, Reject, REJECTS)
+    manifest = {"stage": "ingest_pubmed", "identity": {}}
+    (tmp_path / "articles/manifest.json").write_text(json.dumps(manifest))
+    shard.write_bytes(shard.read_bytes()[:100])
+    with pytest.raises(UserError, match="is damaged") as caught:
+        list(read_records(tmp_path / "articles/articles", Reject))
+    assert caught.value.what.startswith(str(shard))
+    assert caught.value.next_command.endswith(" ingest_pubmed")

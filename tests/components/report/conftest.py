@@ -19,11 +19,14 @@ from components.evaluation.metrics import METRICS
 from components.profiles.overlay import read_profile
 from components.report.inputs import (
     Corpus,
+    Lengths,
     QuarantineGroup,
     ReportInputs,
     Sample,
     ScaleGain,
     Scores,
+    SourceFile,
+    TokenCounts,
 )
 from components.schema import validate
 
@@ -289,6 +292,32 @@ def make_audit() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def make_corpus() -> Corpus:
+    counted = TokenCounts(353_000, 1094.3, 1000, 110, 290, 480, 912, 990, {28: 300, 32: 700})
+    return Corpus(
+        articles_by_year={
+            "abstract": {year: int((year - 1996) ** 1.3 * 0.6) for year in range(1998, 2025)}
+            | {0: 7, 1931: 12},
+            "fulltext": {year: int((year - 1996) ** 1.3 * 0.25) for year in range(1998, 2025)},
+        },
+        publication_types={"Journal Article": 1100, "Review": 80, "Case Reports": 57},
+        languages={"eng": 1235, "fre": 3},
+        licences={
+            "abstract": {"NLM terms": 705}, "fulltext": {"CC BY": 412, "CC BY-NC": 120, "": 9},
+            "figure": {"CC BY": 640, "CC BY-NC": 172},
+        },
+        states={"sound": 1235, "concern": 2}, num_journals=93, num_figures=812,
+        figure_modalities={"x-ray": 310, "ct": 204, "histology": 190, "mri": 108},
+        sources=[SourceFile("baseline/pubmed26n0001.xml.gz", "0" * 64, 705, 0, 1931, 2024)],
+        num_sources=31,
+        lengths=[
+            Lengths("abstract", 2400, 1_500_000, 4012, 56, counted),
+            Lengths("caption", 812, 90_000, 900, 48,
+                    TokenCounts(21_000, 0.0, 812, 12, 25, 44, 210, 70, {16: 300, 19: 512})),
+        ],
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def params(repository: Path) -> Params:
     return validate(Params, read_profile("demo"), "profile demo")
@@ -322,16 +351,7 @@ def inputs(params: Params) -> ReportInputs:
         logs=logs,
         tokenizer=make_tokenizer(),
         reconstructions_png=make_reconstructions(),
-        corpus=Corpus(
-            articles_by_year={
-                kind: {year: int((year - 1996) ** 1.3 * scale) for year in range(1998, 2025)}
-                for kind, scale in (("abstract", 0.6), ("fulltext", 0.25))
-            },
-            licences={"CC BY": 412, "CC BY-NC": 120, "": 705},
-            num_retracted=0, num_concern=2, num_figures=812,
-            figure_modalities={"x-ray": 310, "ct": 204, "histology": 190, "mri": 108},
-            figure_licences={"CC BY": 640, "CC BY-NC": 172},
-        ),
+        corpus=make_corpus(),
         quarantine=[
             QuarantineGroup("data/articles", "ingest_pubmed", "retracted", True, 14,
                             [("pubmed26n0001.xml.gz#10000312", "RetractionIn 10000998")]),

@@ -56,9 +56,10 @@ def write_corpus(root: Path) -> None:
         replace(ARTICLE, pmid="3", kind="fulltext", retracted=True),
     ]
     figure = Figure("f1", "PMC1", "1", "c", [], "g", "", "CC BY", "ct", "o")
-    write_records(folder / "articles.parquet", Article, articles)
+    write_records(folder / "articles/a.parquet", Article, articles[:2])
+    write_records(folder / "articles/b.parquet", Article, articles[2:])
     figures = [figure, replace(figure, id="f2", image_id="abc")]
-    write_records(folder / "figures.parquet", Figure, figures)
+    write_records(folder / "figures/a.parquet", Figure, figures)
     write_manifest(
         folder, stage="ingest_pubmed", identity={}, settings={}, inputs=[],
         counts={"in": 8, "out": 3},
@@ -111,8 +112,8 @@ def test_reads_what_is_there(root: Path, params: Params, inputs: ReportInputs) -
     found = collect_inputs(root, params, inputs.cards)
     assert found.corpus is not None
     assert found.corpus.articles_by_year == {"abstract": {2001: 3, 2003: 1}, "fulltext": {2001: 1}}
-    assert found.corpus.licences == {"CC BY": 2, PUBLISHER: 2, "": 1}
-    assert (found.corpus.num_retracted, found.corpus.num_concern) == (1, 1)
+    assert found.corpus.licences["abstract"] == {PUBLISHER: 2, "CC BY": 1, "": 1}
+    assert found.corpus.states == {"sound": 3, "retracted": 1, "concern": 1}
     assert found.corpus.num_figures == 2
     assert list(found.manifests) == ["data/articles"] == list(found.hashes)
     (group,) = found.quarantine

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.report.axes import round_ticks
-from components.report.charts import plot_losses, plot_years, rank_bars
+from components.report.charts import plot_losses, rank_bars
 from components.report.figures import plot_forest, plot_scaling
 from components.report.flags import Flag, find_flags
 from components.report.inputs import ReportInputs
@@ -242,13 +242,6 @@ def test_scaling_needs_two_sizes(inputs: ReportInputs) -> None:
     assert [slope.note != "" for slope in slopes] == [False] * 3 + [True] * 5
     one = {inputs.params.sizes[0]: inputs.metrics[inputs.params.sizes[0]]}
     assert plot_scaling(inputs, list_scores(inputs, one)) == []
-
-
-def test_years_keep_the_place_of_an_empty_year() -> None:
-    chart = plot_years({"abstract": {2000: 2, 2003: 4}, "fulltext": {2003: 1, 0: 9}})
-    assert chart is not None
-    assert [label for _, _, label, _ in chart.bars] == ["2000", "2001", "2002", "2003"]
-    assert plot_years({"abstract": {0: 3}}) is None
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1e4), st.integers(2, 6))

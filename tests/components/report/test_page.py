@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from components.config import Params
-from components.report.inputs import QuarantineGroup, ReportInputs
+from components.report.inputs import QuarantineGroup, ReportInputs, SourceFile
 from components.report.page import SECTIONS, build_report
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -101,7 +101,14 @@ def test_text_from_data_stays_text(inputs: ReportInputs, page: str) -> None:
             samples=[sample],
             quarantine=[group],
             audit=inputs.audit | {"evidence": [evidence]},
-            corpus=replace(inputs.corpus, licences={EVIL: 3}, figure_modalities={EVIL: 2}),
+            corpus=replace(
+                inputs.corpus,
+                licences={"figure": {EVIL: 3}},
+                figure_modalities={EVIL: 2},
+                publication_types={EVIL: 2},
+                languages={EVIL: 2},
+                sources=[SourceFile(EVIL, EVIL, 1, 1, 0, 0)],
+            ),
             tokenizer={EVIL: EVIL},
             instruction_modalities={EVIL: {EVIL: 1}},
         )

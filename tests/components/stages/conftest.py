@@ -65,6 +65,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path)
     for folder in ("data/examples/vqa_rad", "data/instructions"):
         write_records(Path(folder, "examples.parquet"), Example, examples)
         write_records(Path(folder, "images.parquet"), ImageRecord, pictures)
-    write_records(Path("data/articles/images.parquet"), ImageRecord, [])
-    write_records(Path("data/articles/articles.parquet"), Article, [])
+    write_records(Path("data/articles/images/a.parquet"), ImageRecord, [])
+    write_records(Path("data/articles/articles/a.parquet"), Article, [])
     return tmp_path
