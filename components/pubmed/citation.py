@@ -13,9 +13,9 @@ import polars as pl
 from xml2arrow import Xml2ArrowError, XmlToArrowParser
 
 from components.pubmed.inflate import Damaged
-from components.pubmed.rich_text import RichTexts, flatten, has_rich_names, read_rich_texts
+from components.pubmed.rich_text import flatten, has_rich_rest, read_rich_texts
 
-Tables = dict[str, pl.DataFrame]
+Tables = dict[str, pl.LazyFrame]
 FIELDS = Path(__file__).with_name("citation.yaml")
 KEY = "citation"  # number of the record within the part that is read at once
 YEAR = r"\b((?:1[5-9]|20)\d{2})\b"
@@ -41,14 +41,13 @@ def parse_citations(records: Sequence[bytes]) -> pl.DataFrame:
     flat = [flatten(record) for record in records]
     whole = (f or r for f, r in zip(flat, records, strict=True))
     tables = _parse(b"".join([b"<set>", *whole, b"</set>"]))
-    if len(tables["records"]) != len(records):
-        raise Damaged("broken-citation", "no PMID")
     rows = tables["records"].select(KEY)
-    has_article = pl.col(KEY).is_in(tables["article"][KEY].unique().implode())
-    rows = rows.with_columns(has_article=has_article)
     for columns in (*_read_texts(records, flat, tables), *_read_facts(tables)):
         rows = rows.join(columns, on=KEY, how="left", maintain_order="left")
-    return rows.with_columns(_states()).drop(KEY, "relations")
+    found = rows.with_columns(_states()).drop(KEY, "relations").collect()
+    if len(found) != len(records):
+        raise Damaged("broken-citation", "no PMID")
+    return found
 
 
 @cache
@@ -64,73 +63,77 @@ def _parse(xml: bytes) -> Tables:
         raise Damaged("broken-xml", str(error)) from None
     except TypeError:  # its word for bytes that are not UTF-8
         raise Damaged("broken-encoding", "not UTF-8") from None
-    return {name: pl.DataFrame(batch).rename({f"<{KEY}>": KEY}) for name, batch in batches.items()}
+    frames = {name: pl.DataFrame(batch) for name, batch in batches.items()}
+    return {name: frame.rename({f"<{KEY}>": KEY}).lazy() for name, frame in frames.items()}
 
 
-def _first(table: pl.DataFrame, column: str, name: str = "") -> pl.DataFrame:
-    """The first value of a column by record that is not empty."""
-    found = table.select(KEY, pl.col(column).alias(name or column))
+def _first(table: pl.LazyFrame, column: str, name: str = "") -> pl.LazyFrame:
+    """The first value of a column by record that is not empty, with single spaces."""
+    found = table.select(KEY, _tidy(column).alias(name or column))
     there = found.filter(pl.col(name or column) != "")
     return there.unique(KEY, keep="first", maintain_order=True)
 
 
-def _listed(table: pl.DataFrame, column: str, name: str = "") -> pl.DataFrame:
-    """All values of a column by record, in order."""
-    found = table.select(KEY, pl.col(column).alias(name or column)).drop_nulls()
-    return found.group_by(KEY, maintain_order=True).agg(pl.all())
+def _listed(table: pl.LazyFrame, column: str, name: str = "") -> pl.LazyFrame:
+    """All values of a column by record that are not empty, in order, with single spaces."""
+    found = table.select(KEY, _tidy(column).alias(name or column))
+    there = found.filter(pl.col(name or column) != "")
+    return there.group_by(KEY, maintain_order=True).agg(pl.all())
 
 
 def _tidy(column: str) -> pl.Expr:
-    """A text with single spaces between words; null where nothing is left."""
-    text = pl.col(column).str.replace_all(UNEVEN, " ").str.strip_chars()
-    return pl.when(text != "").then(text).alias(column)
+    """A text with single spaces between words."""
+    return pl.col(column).str.replace_all(UNEVEN, " ").str.strip_chars()
 
 
 def _read_texts(
     records: Sequence[bytes], flat: Sequence[bytes | None], tables: Tables
-) -> list[pl.DataFrame]:
+) -> list[pl.LazyFrame]:
     """Titles, abstracts and authors: as xml2arrow gives them where that is all, else re-read."""
-    rich = _find_rich_texts(flat, tables)
-    rich_authors = _find_rich_authors(records, tables["authors"])
-    found = read_rich_texts(records, rich, rich_authors)
-    article, sections = (
-        tables[name].filter(~pl.col(KEY).is_in(rich)) for name in ("article", "sections")
-    )
-    authors = tables["authors"].filter(~pl.col(KEY).is_in(rich_authors))
-    vernacular = pl.DataFrame(schema={KEY: pl.UInt32, "vernacular_title": pl.String})
+    rich = _find_rich(flat, tables)
+    found = read_rich_texts(records, rich)
+
+    def plain(table: str, *columns: str | pl.Expr) -> pl.LazyFrame:
+        return tables[table].filter(~pl.col(KEY).is_in(rich)).select(KEY, *columns)
+
     person = pl.concat_str("first", "last", "suffix", separator=" ", ignore_nulls=True)
     name = pl.when(pl.col("last").is_null()).then(pl.coalesce("group", "first")).otherwise(person)
-    names = _add(authors.select(KEY, name.alias("authors")), found.authors)
+    names = _add(plain("authors", name.alias("authors")), found.authors)
+    texts = _add(plain("sections", "label", _tidy("text")), found.sections)
+    translations = _translations(plain("other_abstracts", pl.exclude(KEY)))
     return [
-        _first(_add(article.select(KEY, _tidy("title")), found.titles), "title"),
-        _first(_add(vernacular, found.vernacular_titles), "vernacular_title"),
-        _first(_add(sections.select(KEY, _tidy("copyright")), found.copyrights), "copyright"),
-        _join_sections(_add(sections.select(KEY, "label", _tidy("text")), found.sections)),
-        _listed(names.select(KEY, _tidy("authors")), "authors"),
-        _list_other_abstracts(found),
+        _first(_add(plain("article", "title"), found.titles), "title"),
+        _first(
+            _add(plain("article", "vernacular"), found.vernacular_titles),
+            "vernacular",
+            "vernacular_title",
+        ),
+        _first(_add(plain("sections", "copyright"), found.copyrights), "copyright"),
+        _join_sections(texts),
+        _join_other_abstracts(_add(translations, found.other_abstracts)),
+        _listed(names, "authors"),
     ]
 
 
-def _find_rich_texts(flat: Sequence[bytes | None], tables: Tables) -> list[int]:
-    """Records with rich texts, or with texts that are read in the other way only."""
-    rich = {number for number, record in enumerate(flat) if record is None}
-    rich.update(tables["medline"].filter(pl.col("other_abstract").is_not_null())[KEY])
-    rich.update(tables["article"].filter(pl.col("vernacular").is_not_null())[KEY])
-    return sorted(rich)
+def _find_rich(flat: Sequence[bytes | None], tables: Tables) -> list[int]:
+    """Records with texts that are more than letters."""
+    told = (
+        tables["authors"].filter(pl.col("last").is_null() | pl.col("suffix").is_not_null()),
+        tables["article"].filter(pl.col("vernacular").is_not_null()),
+        tables["other_abstracts"],
+    )
+    may_be = set(pl.concat([rows.select(KEY) for rows in told]).collect()[KEY])
+    return [n for n, one in enumerate(flat) if one is None or (n in may_be and has_rich_rest(one))]
 
 
-def _find_rich_authors(records: Sequence[bytes], authors: pl.DataFrame) -> list[int]:
-    """Records with markup in the name of a group or a person."""
-    may_be = authors.filter(pl.col("last").is_null() | pl.col("suffix").is_not_null())
-    return [n for n in may_be[KEY].unique().sort() if has_rich_names(records[n])]
-
-
-def _add(plain: pl.DataFrame, rich: Sequence[tuple[object, ...]]) -> pl.DataFrame:
+def _add(plain: pl.LazyFrame, rich: Sequence[tuple[object, ...]]) -> pl.LazyFrame:
     """The rows of plain texts and of those that were read again."""
-    return plain.vstack(pl.DataFrame(rich, schema=plain.schema, orient="row"))
+    if not rich:
+        return plain
+    return pl.concat([plain, pl.LazyFrame(rich, schema=plain.collect_schema(), orient="row")])
 
 
-def _join_sections(sections: pl.DataFrame) -> pl.DataFrame:
+def _join_sections(sections: pl.LazyFrame) -> pl.LazyFrame:
     """A text of a line per section, labels before their text, and the list of the labels."""
     label = pl.col("label").str.strip_chars().fill_null("")
     is_label = ~label.str.to_uppercase().is_in(NO_LABEL)
@@ -144,31 +147,38 @@ def _join_sections(sections: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _list_other_abstracts(found: RichTexts) -> pl.DataFrame:
-    names = {KEY: pl.UInt32, "language": pl.String, "kind": pl.String, "text": pl.String}
-    rows = pl.DataFrame(found.other_abstracts, schema=names, orient="row")
-    return rows.group_by(KEY, maintain_order=True).agg(
-        pl.struct("language", "kind", "text").alias("other_abstracts")
+def _translations(others: pl.LazyFrame) -> pl.LazyFrame:
+    """A row for each other abstract, its sections on lines."""
+    sections = others.select(KEY, "<part>", "language", "kind", _tidy("text"))
+    together = sections.group_by(KEY, "<part>", maintain_order=True).agg(
+        pl.col("language", "kind").first(), pl.col("text").drop_nulls().str.join("\n")
     )
+    return together.drop("<part>")
 
 
-def _read_facts(tables: Tables) -> list[pl.DataFrame]:
+def _join_other_abstracts(others: pl.LazyFrame) -> pl.LazyFrame:
+    text = pl.col("language", "kind", "text").fill_null("")
+    return others.group_by(KEY, maintain_order=True).agg(pl.struct(text).alias("other_abstracts"))
+
+
+def _read_facts(tables: Tables) -> list[pl.LazyFrame]:
     """Everything else that an element says by itself."""
     medline, article = tables["medline"], tables["article"]
     return [
+        article.select(KEY, has_article=pl.lit(value=True)).unique(KEY),
         _read_pmids(medline),
-        _first(article.with_columns(_tidy("journal")), "journal"),
+        _first(article, "journal"),
         _read_years(article),
-        _listed(article.with_columns(_tidy("language")), "language", "languages"),
-        _listed(tables["headings"].with_columns(_tidy("heading")), "heading", "mesh"),
-        _listed(tables["types"].with_columns(_tidy("type")), "type", "publication_types"),
+        _listed(article, "language", "languages"),
+        _listed(tables["headings"], "heading", "mesh"),
+        _listed(tables["types"], "type", "publication_types"),
         _read_dois(article, tables["ids"]),
         _read_pmcids(medline, tables["ids"]),
         _read_comments(tables["comments"]),
     ]
 
 
-def _read_pmids(medline: pl.DataFrame) -> pl.DataFrame:
+def _read_pmids(medline: pl.LazyFrame) -> pl.LazyFrame:
     """PMID and version; version 1 where none is stated."""
     pmid = pl.col("pmid").str.strip_chars()
     version = pl.when(pl.col("version").str.contains(NUMBER)).then("version").otherwise(pl.lit("1"))
@@ -177,14 +187,14 @@ def _read_pmids(medline: pl.DataFrame) -> pl.DataFrame:
     ).unique(KEY, keep="first")  # fmt: skip
 
 
-def _read_years(article: pl.DataFrame) -> pl.DataFrame:
+def _read_years(article: pl.LazyFrame) -> pl.LazyFrame:
     """The year of publication: Year, the first year of MedlineDate, or the electronic date."""
     places = ("year", "medline_date", "electronic_year")
     years = [pl.col(place).str.extract(YEAR).drop_nulls().first() for place in places]
     return article.group_by(KEY).agg(pl.coalesce(years).cast(pl.Int32).alias("year"))
 
 
-def _read_dois(article: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+def _read_dois(article: pl.LazyFrame, ids: pl.LazyFrame) -> pl.LazyFrame:
     """The DOI of the article's own location, else of its list of identifiers."""
     is_valid = (pl.col("location_kind") == "doi") & (pl.col("location_valid").fill_null("Y") != "N")
     located = article.filter(is_valid).select(
@@ -196,7 +206,7 @@ def _read_dois(article: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
     return _first(pl.concat([located, listed]), "doi")
 
 
-def _read_pmcids(medline: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+def _read_pmcids(medline: pl.LazyFrame, ids: pl.LazyFrame) -> pl.LazyFrame:
     """PMCIDs of the list of identifiers, else in the way of older files."""
     listed = ids.filter(pl.col("kind") == "pmc").select(
         KEY, pl.col("id").str.strip_chars().alias("pmcid")
@@ -207,7 +217,7 @@ def _read_pmcids(medline: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
     return _first(pl.concat([listed, old]), "pmcid")
 
 
-def _read_comments(comments: pl.DataFrame) -> pl.DataFrame:
+def _read_comments(comments: pl.LazyFrame) -> pl.LazyFrame:
     """How other articles speak of this one, and which it retracts or doubts."""
     relation, other = pl.col("relation"), pl.col("other").str.strip_chars()
     is_named = other.is_not_null() & (other != "")

@@ -22,7 +22,7 @@ BETWEEN = re.compile(rb"\s*(?:</?(?:Pubmed|Medline|Delete)|<!--|\Z)")  # what fo
 REFERENCES, AFTER_REFERENCES = b"<ReferenceList", b"</PubmedData></PubmedArticle>"
 MAX_PROLOG_BYTES = 1 << 16
 MAX_RECORD_BYTES = 64 << 20
-PART_BYTES = 8 << 20  # enough records at once that each costs little, few enough for the memory
+PART_BYTES = 12 << 20  # enough records at once that each costs little, few enough for the memory
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -48,7 +48,9 @@ def cut_records(chunks: Iterable[bytes]) -> Iterator[Part]:
     root, rest = _read_prolog(stream)
     for more, damage in _gather(stream):
         part, rest = _cut(b"".join((rest, *more)))
+        more.clear()  # nothing of a part outlives it: they are large
         yield part
+        del part
         if damage is not None:
             raise damage
         if len(rest) > MAX_RECORD_BYTES:

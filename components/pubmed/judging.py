@@ -50,15 +50,17 @@ class Readings:
 
     def scan(self, number: int) -> pl.LazyFrame:
         """The articles of a unit, with where they stand."""
-        path = self.folder / self.units[number].name / "articles.parquet"
-        at = pl.lit(number, dtype=pl.UInt32).alias("unit")
-        return pl.scan_parquet(path).with_row_index("row").with_columns(at)
+        return self._scan(number, "articles")
 
     def scan_bands(self, number: int) -> pl.LazyFrame:
         """The fingerprints of a unit's texts, with where they stand."""
-        path = self.folder / self.units[number].name / "bands.parquet"
+        return self._scan(number, "bands")
+
+    def _scan(self, number: int, kind: str) -> pl.LazyFrame:
+        path = self.folder / self.units[number].name / f"{kind}.parquet"
         at = pl.lit(number, dtype=pl.UInt32).alias("unit")
-        return pl.scan_parquet(path).with_row_index("row").with_columns(at)
+        rows = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        return rows.with_row_index("row").with_columns(at)
 
     def load(self, columns: Sequence[str | pl.Expr], *, citations: bool) -> pl.DataFrame:
         """Some columns of all citations, or of all else."""

@@ -67,6 +67,7 @@ def read_citations(path: Path, name: str = "", sha256: str = "") -> Iterator[Bat
     try:
         for part in cut_records(read_chunks(path)):
             batch = _read_part(part, name, sha256)
+            del part  # or it would be there beside the next
             num_found += len(batch) + len(batch.deletions)
             yield batch
     except Damaged as damage:
@@ -81,7 +82,7 @@ def _read_part(part: Part, name: str, sha256: str) -> Batch:
         if isinstance(found, Reject):
             batch.rejects.append(found)
             continue
-        is_whole = pl.col("pmid").is_not_null() & pl.col("has_article")
+        is_whole = pl.col("pmid").is_not_null() & pl.col("has_article").is_not_null()
         for (pmid,) in found.filter(~is_whole).select("pmid").iter_rows():
             detail = f"PMID {pmid} has no Article" if pmid else "no PMID"
             batch.rejects.append(Reject(f"{name}#{pmid or 'unknown'}", "broken-citation", detail))

@@ -17,14 +17,18 @@ from components.pubmed.inflate import Damaged
 from components.pubmed.markup import Element, plain_text, squeeze
 
 MATHML = b'xmlns:mml="http://www.w3.org/1998/Math/MathML"'
-LETTERS = re.compile(rb"</?(?:b|i|u|su[bp])>")
+LETTERS = tuple(
+    b"<%b%b>" % (end, tag) for tag in (b"b", b"i", b"u", b"sub", b"sup") for end in (b"", b"/")
+)
 EXPONENT = re.compile(rb"(?<=[0-9])<sup>(?=\s*(?:-|\xe2\x88\x92|&#x2212;|&#8722;)?[0-9])")
 # Where text stands, the names of the elements within, and the least number of tags.
 SPANS = (
     (b"<ArticleTitle", b"</ArticleTitle>", (), 1),
     (b"<Abstract>", b"</Abstract>", (b"AbstractText", b"CopyrightInformation"), 3),
 )
-RICH_NAME = re.compile(rb"<(?:CollectiveName|Suffix)>[^<]*<(?!/)")
+RICH = re.compile(
+    rb"<(?:AbstractText|CollectiveName|Suffix|VernacularTitle)(?:\s[^<>]*)?>[^<]*<(?!/)"
+)
 
 
 @dataclass
@@ -52,37 +56,38 @@ def flatten(record: bytes) -> bytes | None:
             continue
         end = record.find(closing, begin)
         inner = record[begin:end]
-        num_tags = inner.count(b"<")
-        if num_tags == plain:  # most have no more
+        if inner.count(b"<") == plain:  # most have no more
             continue
-        num_tags -= sum(map(inner.count, names)) + 1
-        if num_tags:
-            inner, num_exponents = EXPONENT.subn(b"^", inner)
-            inner, num_letters = LETTERS.subn(b"", inner)
-            if num_exponents + num_letters != num_tags:
-                return None
-            pieces += record[at:begin], inner
-            at = end
+        flat = _drop_letters(inner)
+        if flat.count(b"<") != 1 + sum(map(flat.count, names)):
+            return None
+        pieces += record[at:begin], flat
+        at = end
     return b"".join((*pieces, record[at:])) if pieces else record
 
 
-def has_rich_names(record: bytes) -> bool:
-    """Whether markup stands in the name of an author."""
-    return RICH_NAME.search(record) is not None
+def _drop_letters(text: bytes) -> bytes:
+    if b"<sup>" in text:
+        text = EXPONENT.sub(b"^", text)
+    for tag in LETTERS:  # several times as fast as one pattern
+        text = text.replace(tag, b"")
+    return text
 
 
-def read_rich_texts(
-    records: Sequence[bytes], texts: Sequence[int], authors: Sequence[int]
-) -> RichTexts:
+def has_rich_rest(record: bytes) -> bool:
+    """Whether markup stands in a name, a translated title or abstract of a flat record."""
+    return RICH.search(record) is not None
+
+
+def read_rich_texts(records: Sequence[bytes], numbers: Sequence[int]) -> RichTexts:
     """The texts and the authors of the records with these numbers.
 
     Raises Damaged for one that is no XML.
     """
     found = RichTexts()
-    for numbers, readers in ((texts, TEXTS), (authors, AUTHORS)):
-        for number in numbers:
-            for element in _parse(records[number], readers):
-                readers[element.tag](found, number, element)
+    for number in numbers:
+        for element in _parse(records[number], READERS):
+            READERS[element.tag](found, number, element)
     return found
 
 
@@ -144,11 +149,10 @@ def _read_authors(found: RichTexts, number: int, element: Element) -> None:
             found.authors.append((number, name))
 
 
-Readers = dict[str, Callable[[RichTexts, int, Element], None]]
-TEXTS: Readers = {
+READERS: dict[str, Callable[[RichTexts, int, Element], None]] = {
     "ArticleTitle": _read_title,
     "VernacularTitle": _read_vernacular,
     "Abstract": _read_abstract,
     "OtherAbstract": _read_other_abstract,
+    "AuthorList": _read_authors,
 }
-AUTHORS: Readers = {"AuthorList": _read_authors}
