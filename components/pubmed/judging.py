@@ -28,6 +28,7 @@ RULES = frozenset({
 })  # fmt: skip
 AT = ["unit", "row"]  # where a row stands: the number of its unit, and its number in the shard
 BY = ["by_unit", "by_row"]  # where the row stands that another one yields to
+FLAGS = ["retracted", "concern"]
 NAMES = ["pmid", "pmcid", "doi"]
 DELETION = 2**32 - 1  # row of a deletion, which comes after all citations of its file
 
@@ -87,7 +88,7 @@ def judge(readings: Readings, params: IngestPubmedParams) -> pl.DataFrame:
     if params.near_duplicates:
         similar = _find_similar(readings, passed.join(same, on=AT, how="anti"))
     lost = _name_winners(readings, pl.concat([outdated, same, similar]))
-    judged = rows.drop("digest").join(lost, on=AT, how="left", maintain_order="left")
+    judged = rows.select(*AT, "reason", *FLAGS).join(lost, on=AT, how="left", maintain_order="left")
     return judged.with_columns(
         pl.coalesce("lost", "reason").alias("reason"), pl.col("by").fill_null("")
     ).drop("lost")
@@ -190,7 +191,7 @@ def _gather_signals(readings: Readings, current: pl.DataFrame) -> Signals:
 def _apply_rules(
     articles: pl.LazyFrame, signals: Signals, params: IngestPubmedParams
 ) -> pl.DataFrame:
-    """unit, row, reason (of the first rule that a row meets), retracted, concern, digest."""
+    """unit, row, reason (of the first rule that a row meets), FLAGS, digest, num_chars."""
 
     def is_named(names: set[str]) -> pl.Expr:
         listed = pl.lit(pl.Series(sorted(names), dtype=pl.String)).implode()
@@ -211,7 +212,7 @@ def _apply_rules(
         concern=pl.col("concern") | is_named(signals.doubted),
     )
     reason = pl.coalesce(*reasons, pl.lit("")).alias("reason")
-    return marked.select(*AT, reason, "retracted", "concern", "digest").collect()
+    return marked.select(*AT, reason, *FLAGS, "digest", "num_chars").collect()
 
 
 def _may_be_used(licences: str) -> pl.Expr:
@@ -230,7 +231,7 @@ def _find_duplicates(passed: pl.DataFrame) -> pl.DataFrame:
 
 def _find_similar(readings: Readings, distinct: pl.DataFrame) -> pl.DataFrame:
     """Rows whose text is nearly that of an earlier one, in the order of the corpus."""
-    order = distinct.select(AT).with_row_index("order").cast({"order": pl.Int64})
+    order = distinct.select(*AT, "num_chars").with_row_index("order").cast({"order": pl.Int64})
     bands = [readings.scan_bands(number) for number in range(len(readings.units))]
 
     def read_texts(orders: Sequence[int]) -> dict[int, str]:
@@ -241,9 +242,8 @@ def _find_similar(readings: Readings, distinct: pl.DataFrame) -> pl.DataFrame:
         ])  # fmt: skip
         return dict(pl.concat(texts).iter_rows())
 
-    similar = find_near_duplicates(
-        pl.concat(bands).join(order.lazy(), on=AT).select("order", *BANDS), read_texts
-    )
+    ordered = pl.concat(bands).join(order.lazy(), on=AT).select("order", "num_chars", *BANDS)
+    similar = find_near_duplicates(ordered, read_texts)
     kept = order[similar["kept"]].select(by_unit="unit", by_row="row")
     return _lose(order[similar["order"]].select(AT).hstack(kept), "near-duplicate")
 

@@ -38,7 +38,7 @@ SEED = 1
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits without pattern: 2^64 / golden ratio
 SLICE_BYTES = 1 << 20  # of text in work at a time
 PART_ROWS = 4 << 20  # records whose keys are compared at a time
-PAIRS_READ = 1024  # pairs whose texts are in memory at a time
+CHARS_READ = 64 << 20  # of texts that are compared at a time
 
 Hashes = NDArray[np.uint64]
 ReadTexts = Callable[[Sequence[int]], dict[int, str]]
@@ -58,15 +58,19 @@ def fingerprint(texts: pl.Series) -> pl.DataFrame:
 def find_near_duplicates(bands: pl.LazyFrame, read_texts: ReadTexts) -> pl.DataFrame:
     """The records to drop (``order``), what each is dropped for (``kept``), and ``similarity``.
 
-    ``bands`` holds ``order``, the records' numbers in the corpus, and BANDS; its rows may come in
-    any order. ``read_texts`` gives the text of each number that it is asked for, which are at most
-    2 * PAIRS_READ at a time. Sorted by ``order``.
+    ``bands`` holds ``order``, the records' numbers in the corpus, ``num_chars`` of their texts, and
+    BANDS; its rows may come in any order. ``read_texts`` gives the text of each number that it is
+    asked for, which have at most CHARS_READ characters together. Sorted by ``order``.
 
     A record is dropped where an earlier one that is kept is similar to it, and for the first such:
     the greedy clustering of CD-HIT (Li and Godzik, 2006). Along a chain of small changes a record
     too far from the kept one is kept as well, where a closure of all pairs would lose it.
     """
-    pairs = verify_pairs(pair_candidates(bands), read_texts)
+    candidates = pair_candidates(bands)
+    met = pl.concat([candidates["earlier"], candidates["later"]]).unique()
+    lengths = bands.select(pl.col("order").cast(pl.Int64), "num_chars")
+    num_chars = lengths.filter(pl.col("order").is_in(met.implode())).collect()
+    pairs = verify_pairs(candidates, num_chars, read_texts)
     dropped: dict[int, tuple[int, float]] = {}
     for earlier, later, similarity in pairs.sort("later", "earlier").iter_rows():
         if earlier not in dropped:
@@ -96,12 +100,27 @@ def pair_candidates(bands: pl.LazyFrame) -> pl.DataFrame:
     return pairs.sort("earlier", "later")
 
 
-def verify_pairs(candidates: pl.DataFrame, read_texts: ReadTexts) -> pl.DataFrame:
+def verify_pairs(
+    candidates: pl.DataFrame, num_chars: pl.DataFrame, read_texts: ReadTexts
+) -> pl.DataFrame:
     """The candidates that are near-duplicates, with their ``similarity`` (Float64).
 
     Shingles are compared by hashes of 64 bits; a text has too few of them for an accident.
+    ``num_chars`` holds the lengths of the candidates' texts, by ``order``.
     """
-    measured = [_measure(pairs, read_texts) for pairs in candidates.iter_slices(PAIRS_READ)]
+    of_pair = pl.lit(0, pl.Int64)
+    sized = candidates
+    for side in ("earlier", "later"):
+        sized = sized.join(
+            num_chars.rename({"num_chars": f"{side}_chars"}), left_on=side, right_on="order",
+            how="left", maintain_order="left",
+        )  # fmt: skip
+        of_pair = of_pair + pl.col(f"{side}_chars")
+    parts = sized.with_columns(part=of_pair.cum_sum() // CHARS_READ)
+    measured = [
+        _measure(pairs.select("earlier", "later"), read_texts)
+        for pairs in parts.partition_by("part", maintain_order=True)
+    ]
     similarities = pl.Series("similarity", np.concatenate([np.empty(0), *measured]))
     return candidates.with_columns(similarities).filter(similarities >= SIMILARITY)
 
