@@ -50,12 +50,13 @@ from components.sample.settings import SampleSettings
 # What a record of 2022 to 2026 holds on average beside its text.
 AUTHORS, HEADINGS, CHEMICALS, KEYWORDS, REFERENCES = 7, 11, 4, 5, 22
 MAX_IMAGE_PIXELS = 1  # citations have none
-NUM_PAPERS = 400  # distinct ones; each is filed again under new numbers
+NUM_PAPERS = 400  # distinct ones; each is filed again under new numbers, its words shuffled
+PASSAGE = re.compile(r">([^<>]{40,})<")
 
 
-def make_file(path: Path, num_records: int) -> None:
-    """A baseline file of citations with the sizes of real ones."""
-    chance = random.Random(20)
+def make_file(path: Path, num_records: int, first: int = 1) -> None:
+    """A baseline file of citations with the sizes of real ones, numbered from ``first``."""
+    chance = random.Random(first)
     settings = SampleSettings(num_images=1, num_texts=NUM_PAPERS, image_px=28, seed=0)
     texts = []
     for number in range(1, NUM_PAPERS + 1):
@@ -63,11 +64,18 @@ def make_file(path: Path, num_records: int) -> None:
         record = wrap_citation(build_citation(card), card)
         _fill_up(record, chance)
         texts.append(etree.tostring(record, encoding="unicode"))
+
+    def shuffle(passage: re.Match[str]) -> str:
+        words = passage.group(1).split()
+        chance.shuffle(words)
+        return f">{' '.join(words)}<"
+
+    path.parent.mkdir(parents=True, exist_ok=True)
     with gzip.open(path, "wt", encoding="utf-8", compresslevel=6) as file:
         file.write(f'<?xml version="1.0" encoding="utf-8"?>\n{DOCTYPE}\n<PubmedArticleSet>\n')
-        for number in range(num_records):
-            text = texts[number % NUM_PAPERS]
-            file.write(re.sub(r">9\d{7}</PMID>", f">{number + 1}</PMID>", text, count=1) + "\n")
+        for number in range(first, first + num_records):
+            text = PASSAGE.sub(shuffle, texts[number % NUM_PAPERS])
+            file.write(re.sub(r">9\d{7}</PMID>", f">{number}</PMID>", text, count=1) + "\n")
         file.write("</PubmedArticleSet>\n")
 
 

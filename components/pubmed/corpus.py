@@ -21,7 +21,7 @@ from components.lineage import QUARANTINE
 from components.pubmed.judging import RULES, Readings, judge
 from components.pubmed.outcome import Outcome, Verdict, write_unit
 from components.pubmed.readings import REPORT, Report, read_unit
-from components.pubmed.scale import work_on
+from components.pubmed.scale import open_workers
 from components.pubmed.units import Unit, find_units
 
 PRODUCTS = ("articles", "figures", "images", QUARANTINE)
@@ -71,17 +71,18 @@ def build_corpus(
         read_unit, folder=readings, max_image_pixels=params.max_image_pixels,
         near_duplicates=params.near_duplicates,
     )  # fmt: skip
-    reports = work_on(units, read, params.workers, "ingest_pubmed reads")
-    _check_readable(units, reports, params.max_unreadable_files)
-    for folder in PRODUCTS:
-        shutil.rmtree(out / folder, ignore_errors=True)
-    kept = Readings(units, readings, [report.deletions for report in reports])
-    parts = judge(kept, params).partition_by("unit", as_dict=True)
-    verdicts = [
-        Verdict(unit, readings, out, parts.get((number,), pl.DataFrame()))
-        for number, unit in enumerate(units)
-    ]
-    outcomes = work_on(verdicts, write_unit, params.workers, "ingest_pubmed writes")
+    with open_workers(params.workers) as workers:
+        reports = workers.map(read, units, "ingest_pubmed reads")
+        _check_readable(units, reports, params.max_unreadable_files)
+        for folder in PRODUCTS:
+            shutil.rmtree(out / folder, ignore_errors=True)
+        kept = Readings(units, readings, [report.deletions for report in reports])
+        parts = judge(kept, params).partition_by("unit", as_dict=True)
+        verdicts = [
+            Verdict(unit, readings, out, parts.get((number,), pl.DataFrame()))
+            for number, unit in enumerate(units)
+        ]
+        outcomes = workers.map(write_unit, verdicts, "ingest_pubmed writes")
     return Corpus(
         num_in=sum(report.num_in for report in reports),
         num_deletions=sum(len(report.deletions) for report in reports),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,52 +22,68 @@ RETRIES = 3  # of a unit whose worker died; an error of the work itself is not t
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}  # nothing of ours leaves the machine
 
 
-def work_on(items: Sequence[T], work: Callable[[T], R], workers: int, label: str) -> list[R]:
-    """What ``work`` gives for each item, in their order; an error of one is raised.
+class Workers:
+    """Hands work out; ``num_workers`` items are worked on at a time, 0 for none but ourselves."""
 
-    ``work`` and the items must be picklable where there are workers: they go to other processes.
-    """
-    if workers == 0:
-        return [work(item) for item in follow(label, items)]
-    for key, value in _QUIET.items():
-        os.environ.setdefault(key, value)
-    results: list[Any] = [None] * len(items)
-    with show_progress(label, len(items)) as advance:
-        for done, (number, result) in enumerate(_spread(items, work, workers), 1):
-            results[number] = result
-            advance(done)
-    return results
+    def __init__(self, num_workers: int) -> None:
+        self.num_workers = num_workers
 
+    def map(self, work: Callable[[T], R], items: Sequence[T], label: str) -> list[R]:
+        """What ``work`` gives for each item, in their order; an error of one is raised.
 
-def _spread(items: Sequence[T], work: Callable[[T], R], workers: int) -> Iterator[tuple[int, R]]:
-    """(number, result) of the items as they get done, at most ``workers`` at a time."""
-    import ray
+        Both must be picklable where there are workers: they go to other processes.
+        """
+        if self.num_workers == 0:
+            return [work(item) for item in follow(label, items)]
+        results: list[Any] = [None] * len(items)
+        with show_progress(label, len(items)) as advance:
+            for done, (number, result) in enumerate(self._spread(work, items), 1):
+                results[number] = result
+                advance(done)
+        return results
 
-    here = Path.cwd()
+    def _spread(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]]:
+        """(number, result) of the items as they get done."""
+        import ray
 
-    def work_here(item: T) -> R:
-        os.chdir(here)  # paths are relative to the project
-        return work(item)
+        here = Path.cwd()
 
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        here_alone = "RAY_ADDRESS" not in os.environ
-        ray.init(
-            num_cpus=workers if here_alone else None,
-            include_dashboard=False if here_alone else None,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-        )
-    try:
+        def work_here(item: T) -> R:
+            os.chdir(here)  # paths are relative to the project
+            return work(item)
+
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(work_here)
         waiting = list(enumerate(items))[::-1]
         running: dict[Any, int] = {}
         while waiting or running:
-            while waiting and len(running) < workers:
+            while waiting and len(running) < self.num_workers:
                 number, item = waiting.pop()
                 running[task.remote(item)] = number
             (done,), _ = ray.wait(list(running))
             yield running.pop(done), ray.get(done)
+
+
+@contextmanager
+def open_workers(num_workers: int) -> Iterator[Workers]:
+    """Workers for the time of the context; a cluster that is already connected is left as it is."""
+    if num_workers == 0:
+        yield Workers(0)
+        return
+    for key, value in _QUIET.items():
+        os.environ.setdefault(key, value)
+    import ray
+
+    if ray.is_initialized():
+        yield Workers(num_workers)
+        return
+    is_local = "RAY_ADDRESS" not in os.environ
+    ray.init(
+        num_cpus=num_workers if is_local else None,
+        include_dashboard=False if is_local else None,
+        log_to_driver=False,
+        logging_level=logging.WARNING,
+    )
+    try:
+        yield Workers(num_workers)
     finally:
-        if is_ours:
-            ray.shutdown()
+        ray.shutdown()
