@@ -138,7 +138,7 @@ def cut(content: mmap.mmap | bytes, begin: int, end: int, max_bytes: int) -> Ite
 
     A window of at most ``max_bytes`` ends before a section where one begins in the second half of
     what it may hold, else after a paragraph, else after a sentence, else after a word: none is
-    shorter than half. Only a word that is itself longer makes its window shorter or longer.
+    shorter than half by more than a word. Only a word that does not fit makes a window longer.
     """
     half = max_bytes // 2
     while end - begin > max_bytes:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from components.pubmed.markup import Element, local_name, plain_text
+from components.pubmed.markup import Element, local_name, plain_text, squeeze
 from components.pubmed.mentions import named_figures
 
 OPEN, CLOSE = "\ue000", "\ue001"  # private-use characters around a figure's id in marked text
@@ -84,7 +84,7 @@ def read_captions(element: Element) -> Iterator[Block]:
 
 def clean_text(element: Element | None) -> str:
     """The text of an element without citation and footnote marks, "" for None."""
-    return MARK.sub("", drop_citations(plain_text(element, _replace)))
+    return squeeze(MARK.sub("", drop_citations(plain_text(element, _replace))))
 
 
 def caption_text(node: Element) -> str:
@@ -132,7 +132,7 @@ def _has_loose_text(element: Element) -> bool:
 
 def _block(element: Element, kind: str) -> Iterator[Block]:
     marked = drop_citations(plain_text(element, _replace))
-    text = MARK.sub("", marked)
+    text = squeeze(MARK.sub("", marked))  # a mark that held no words leaves its space
     if text:
         yield Block(text, marked, kind)
 
