@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 from xml2arrow import Xml2ArrowError, XmlToArrowParser
@@ -17,6 +18,7 @@ from components.pubmed.rich_text import flatten, has_rich_rest, read_rich_texts
 
 Tables = dict[str, pl.LazyFrame]
 FIELDS = Path(__file__).with_name("citation.yaml")
+ENGINE: Literal["in-memory"] = "in-memory"  # polars' other one is for more than fits there
 KEY = "citation"  # number of the record within the part that is read at once
 YEAR = r"\b((?:1[5-9]|20)\d{2})\b"
 NUMBER = r"^[0-9]{1,9}$"  # what a 32-bit column holds
@@ -44,7 +46,7 @@ def parse_citations(records: Sequence[bytes]) -> pl.DataFrame:
     rows = tables["records"].select(KEY)
     for columns in (*_read_texts(records, flat, tables), *_read_facts(tables)):
         rows = rows.join(columns, on=KEY, how="left", maintain_order="left")
-    found = rows.with_columns(_states()).drop(KEY, "relations").collect()
+    found = rows.with_columns(_states()).drop(KEY, "relations").collect(engine=ENGINE)
     if len(found) != len(records):
         raise Damaged("broken-citation", "no PMID")
     return found
@@ -122,7 +124,7 @@ def _find_rich(flat: Sequence[bytes | None], tables: Tables) -> list[int]:
         tables["article"].filter(pl.col("vernacular").is_not_null()),
         tables["other_abstracts"],
     )
-    may_be = set(pl.concat([rows.select(KEY) for rows in told]).collect()[KEY])
+    may_be = set(pl.concat([rows.select(KEY) for rows in told]).collect(engine=ENGINE)[KEY])
     return [n for n, one in enumerate(flat) if one is None or (n in may_be and has_rich_rest(one))]
 
 
