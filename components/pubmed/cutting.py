@@ -19,7 +19,8 @@ ENCODING = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([\w.:-]+)""")
 SUBSET = re.compile(rb"<!DOCTYPE[^>]*\[")
 RECORD = re.compile(rb"<(PubmedArticle|PubmedBookArticle|MedlineCitation|DeleteCitation)[\s>]")
 BETWEEN = re.compile(rb"\s*(?:</?(?:Pubmed|Medline|Delete)|<!--|\Z)")  # what follows a record
-REFERENCES, AFTER_REFERENCES = b"<ReferenceList", b"</PubmedData></PubmedArticle>"
+HISTORY, IDS, REFERENCES = b"<History>", b"<ArticleIdList>", b"<ReferenceList"
+AFTER_REFERENCES = b"</PubmedData></PubmedArticle>"
 MAX_PROLOG_BYTES = 1 << 16
 MAX_RECORD_BYTES = 64 << 20
 PART_BYTES = 12 << 20  # enough records at once that each costs little, few enough for the memory
@@ -28,7 +29,7 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 @dataclass
 class Part:
-    """Whole records in file order, UTF-8: articles (without their references), and the others.
+    """Whole records in file order, UTF-8: articles (less history and references), and the others.
 
     A bare citation of 2016 is wrapped as a PubmedArticle. The others are books and deletions.
     """
@@ -89,7 +90,7 @@ def _cut(buffer: bytes) -> tuple[Part, bytes]:
             break
         at = end + len(close)
         if name == b"PubmedArticle":
-            part.articles.append(_without_references(buffer, begin, at))
+            part.articles.append(_without_unread(buffer, begin, at))
         elif name == b"MedlineCitation":
             part.articles.append(b"<PubmedArticle>%b</PubmedArticle>" % buffer[begin:at])
         else:
@@ -97,10 +98,18 @@ def _cut(buffer: bytes) -> tuple[Part, bytes]:
     return part, buffer[at:]
 
 
-def _without_references(buffer: bytes, begin: int, end: int) -> bytes:
-    """A record as far as its references, which are last in it, long, and read by nobody here."""
-    references = buffer.find(REFERENCES, begin, end)
-    return buffer[begin:end] if references < 0 else buffer[begin:references] + AFTER_REFERENCES
+def _without_unread(buffer: bytes, begin: int, end: int) -> bytes:
+    """A record without its history and references: long, and read by nobody here.
+
+    The identifiers stand between the two; the references are last.
+    """
+    history = buffer.find(HISTORY, begin, end)
+    references = buffer.find(REFERENCES, max(begin, history), end)
+    last, after = (end, b"") if references < 0 else (references, AFTER_REFERENCES)
+    ids = buffer.find(IDS, history, last) if history >= 0 else -1
+    if ids < 0:
+        return buffer[begin:last] + after
+    return b"".join((buffer[begin:history], buffer[ids:last], after))
 
 
 def _read_prolog(stream: Iterator[bytes]) -> tuple[bytes, bytes]:
