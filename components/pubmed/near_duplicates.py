@@ -153,7 +153,7 @@ def _hash_shingles(texts: pl.Series) -> tuple[Hashes, NDArray[np.int64]]:
     flat = words.explode(empty_as_null=False).to_arrow(compat_level=pl.CompatLevel.oldest())
     coded = flat.dictionary_encode()
     (hashed,) = RMinHash.hash_token_sets([coded.dictionary.to_pylist()])
-    hashes = np.array(hashed, np.uint64)[coded.indices.to_numpy()]
+    hashes = np.array(hashed, np.uint64)[pl.Series(coded.indices).to_numpy()]
     num_words = words.list.len().to_numpy().astype(np.int64)
     text_of = np.repeat(np.arange(len(texts)), num_words)
     starts = max(0, len(hashes) - SHINGLE_WORDS + 1)
