@@ -23,7 +23,8 @@ HISTORY, IDS, REFERENCES = b"<History>", b"<ArticleIdList>", b"<ReferenceList"
 AFTER_REFERENCES = b"</PubmedData></PubmedArticle>"
 MAX_PROLOG_BYTES = 1 << 16
 MAX_RECORD_BYTES = 64 << 20
-PART_BYTES = 12 << 20  # enough records at once that each costs little, few enough for the memory
+BUFFER_BYTES = 2 << 20  # cut at a time: what is read is gone before much of it is there
+PART_BYTES = 8 << 20  # enough records at once that each costs little, few enough for the memory
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -37,6 +38,10 @@ class Part:
     articles: list[bytes] = field(default_factory=list)
     others: list[bytes] = field(default_factory=list)
 
+    def is_full(self) -> bool:
+        """Whether it holds PART_BYTES."""
+        return sum(map(len, self.articles)) + sum(map(len, self.others)) >= PART_BYTES
+
 
 def cut_records(chunks: Iterable[bytes]) -> Iterator[Part]:
     """Parts of a file of some megabytes each, in file order.
@@ -47,28 +52,31 @@ def cut_records(chunks: Iterable[bytes]) -> Iterator[Part]:
     """
     stream = _as_utf8(iter(chunks))
     root, rest = _read_prolog(stream)
+    part = Part()
     for more, damage in _gather(stream):
-        part, rest = _cut(b"".join((rest, *more)))
-        more.clear()  # nothing of a part outlives it: they are large
-        yield part
-        del part
+        rest = _cut(b"".join((rest, *more)), part)
+        is_oversized = len(rest) > MAX_RECORD_BYTES
+        if damage is not None or is_oversized or part.is_full():
+            yield part
+            part = Part()
         if damage is not None:
             raise damage
-        if len(rest) > MAX_RECORD_BYTES:
+        if is_oversized:
             raise Damaged("oversized", f"a record is over {MAX_RECORD_BYTES >> 20} MB")
+    yield part
     if b"</" + root not in rest:
         raise Damaged("truncated", f"the file ends without </{root.decode()}>")
 
 
 def _gather(stream: Iterator[bytes]) -> Iterator[tuple[list[bytes], Damaged | None]]:
-    """Chunks of a part's size together; the last with what ended the stream too early."""
+    """Chunks of a buffer's size together; the last with what ended the stream too early."""
     chunks: list[bytes] = []
     num_bytes = 0
     try:
         for chunk in stream:
             chunks.append(chunk)
             num_bytes += len(chunk)
-            if num_bytes >= PART_BYTES:
+            if num_bytes >= BUFFER_BYTES:
                 yield chunks, None
                 chunks, num_bytes = [], 0
     except Damaged as damage:
@@ -77,9 +85,9 @@ def _gather(stream: Iterator[bytes]) -> Iterator[tuple[list[bytes], Damaged | No
     yield chunks, None
 
 
-def _cut(buffer: bytes) -> tuple[Part, bytes]:
-    """The whole records of a buffer, and what is left after the last."""
-    part, at = Part(), 0
+def _cut(buffer: bytes, part: Part) -> bytes:
+    """Add the whole records of a buffer to a part; returns what is left after the last."""
+    at = 0
     while start := RECORD.search(buffer, at):
         begin, name = start.start(), start.group(1)
         close = b"</%b>" % name
@@ -95,7 +103,7 @@ def _cut(buffer: bytes) -> tuple[Part, bytes]:
             part.articles.append(b"<PubmedArticle>%b</PubmedArticle>" % buffer[begin:at])
         else:
             part.others.append(buffer[begin:at])
-    return part, buffer[at:]
+    return buffer[at:]
 
 
 def _without_unread(buffer: bytes, begin: int, end: int) -> bytes:

@@ -91,6 +91,7 @@ def read_unit(unit: Unit, folder: Path, max_image_pixels: int, near_duplicates: 
     With ``near_duplicates`` the fingerprints of the texts are kept as well. An unreadable file
     gives a report with an error, so that the others are read.
     """
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 30 MB of what is freed
     own = folder / unit.name
     held = read_report(own)
     reader = hash_bytes(f"{hash_reader()} {max_image_pixels}".encode())

@@ -42,7 +42,8 @@ def read(path: Path) -> tuple[list[str], list[Reject]]:
 def test_records_are_the_same_however_the_stream_is_chopped(sizes: list[int], part: int) -> None:
     for text in (article_set(*(cite(n) for n in range(1, 9)), deleted=((5, 1),)), BARE):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cutting, "PART_BYTES", part)
+            patch.setattr(cutting, "BUFFER_BYTES", part)
+            patch.setattr(cutting, "PART_BYTES", 2 * part)
             parts = list(cut_records(chop(text.encode(), sizes)))
         articles = [record for part in parts for record in part.articles]
         assert [b">%d</PMID>" % n in record for n, record in enumerate(articles, 1)]
@@ -51,6 +52,19 @@ def test_records_are_the_same_however_the_stream_is_chopped(sizes: list[int], pa
         assert len(others) == text.count("<DeleteCitation>")
         assert all(r.startswith(b"<PubmedArticle>") and r.endswith(b"</PubmedArticle>")
                    for r in articles)  # fmt: skip
+
+
+def test_history_is_left_out_and_the_identifiers_stay() -> None:
+    history = "<History><PubMedPubDate><Year>2019</Year></PubMedPubDate></History>"
+    ids = "<ArticleIdList><ArticleId IdType='doi'>10.1/x</ArticleId></ArticleIdList>"
+    references = f"<ReferenceList><Reference>{ids}</Reference></ReferenceList>"
+    forms = (history + ids, history + ids + references, ids + references, history + references)
+    for form in forms:
+        record = f"<PubmedArticle>{cite(1)}<PubmedData>{form}</PubmedData></PubmedArticle>"
+        (part,) = cut_records([f"<PubmedArticleSet>{record}</PubmedArticleSet>".encode()])
+        kept = record.replace(references, "")
+        kept = kept.replace(history, "") if history + ids in form else kept
+        assert part.articles == [kept.encode()]
 
 
 def test_references_are_left_out_and_what_follows_is_whole(tmp_path: Path) -> None:

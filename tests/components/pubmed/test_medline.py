@@ -242,6 +242,7 @@ def test_gzip_of_several_members_is_one_file(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cutting, "BUFFER_BYTES", 1 << 16)
     monkeypatch.setattr(cutting, "PART_BYTES", 1 << 18)
 
     def peak(num: int) -> int:
