@@ -14,7 +14,7 @@ import polars as pl
 from xml2arrow import Xml2ArrowError, XmlToArrowParser
 
 from components.pubmed.inflate import Damaged
-from components.pubmed.rich_text import flatten, has_rich_rest, read_rich_texts
+from components.pubmed.rich_text import NO_LABEL, flatten, has_rich_rest, read_rich_texts
 
 Tables = dict[str, pl.LazyFrame]
 FIELDS = Path(__file__).with_name("citation.yaml")
@@ -26,7 +26,6 @@ RETRACTED_TITLE = r"^\W*(?:RETRACTED\b|(?i:retracted(?: article| paper)?\s*[:\]]
 RETRACTED_TYPES = ["Retracted Publication"]
 NOTICE_TYPES = ["Retraction of Publication", "Retraction Notice"]
 RETRACTED_BY = ["RetractionIn", "RetractedandRepublishedIn"]
-NO_LABEL = ["", "UNLABELLED", "UNLABELED"]
 UNEVEN = r"\s{2,}|[^\S ]"  # white space that is no single space
 
 
@@ -137,22 +136,34 @@ def _add(plain: pl.LazyFrame, rich: Sequence[tuple[object, ...]]) -> pl.LazyFram
 
 def _join_sections(sections: pl.LazyFrame) -> pl.LazyFrame:
     """A text of a line per section, labels before their text, and the list of the labels."""
-    label = pl.col("label").str.strip_chars().fill_null("")
-    is_label = ~label.str.to_uppercase().is_in(NO_LABEL)
+    is_label, label = _label()
     lines = sections.filter(pl.col("text") != "").select(
-        KEY,
-        pl.when(is_label).then(label).alias("sections"),
-        pl.when(is_label).then(label + ": " + pl.col("text")).otherwise("text").alias("text"),
+        KEY, _line(), pl.when(is_label).then(label).alias("sections")
     )
     return lines.group_by(KEY, maintain_order=True).agg(
         pl.col("text").str.join("\n"), pl.col("sections").drop_nulls()
     )
 
 
+def _label() -> tuple[pl.Expr, pl.Expr]:
+    """Whether a section has a label, and the label."""
+    label = pl.col("label").str.strip_chars().fill_null("")
+    return ~label.str.to_uppercase().is_in(NO_LABEL), label
+
+
+def _line() -> pl.Expr:
+    """A section's text after its label."""
+    is_label, label = _label()
+    text = pl.col("text")
+    return pl.when(is_label).then(label + ": " + text).otherwise(text).alias("text")
+
+
 def _translations(others: pl.LazyFrame) -> pl.LazyFrame:
     """A row for each other abstract, its sections on lines."""
-    sections = others.select(KEY, "<part>", "language", "kind", _tidy("text"))
-    together = sections.group_by(KEY, "<part>", maintain_order=True).agg(
+    sections = others.select(KEY, "<part>", "language", "kind", "label", _tidy("text"))
+    text = pl.when(pl.col("text") != "").then(_line()).alias("text")
+    lines = sections.with_columns(text).group_by(KEY, "<part>", maintain_order=True)
+    together = lines.agg(
         pl.col("language", "kind").first(), pl.col("text").drop_nulls().str.join("\n")
     )
     return together.drop("<part>")

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from components.config import IngestPubmedParams
 from components.errors import UserError
@@ -22,9 +23,16 @@ from components.pubmed.judging import RULES, Readings, judge
 from components.pubmed.outcome import Outcome, Verdict, write_unit
 from components.pubmed.readings import REPORT, Report, read_unit
 from components.pubmed.scale import open_workers
+from components.pubmed.shards import open_shard
 from components.pubmed.units import Unit, find_units
+from components.records import SCHEMAS, Article, Figure, ImageRecord, Reject
 
-PRODUCTS = ("articles", "figures", "images", QUARANTINE)
+PRODUCTS: dict[str, pa.Schema] = {
+    "articles": SCHEMAS[Article],
+    "figures": SCHEMAS[Figure],
+    "images": SCHEMAS[ImageRecord],
+    QUARANTINE: SCHEMAS[Reject],
+}
 
 
 @dataclass
@@ -74,8 +82,8 @@ def build_corpus(
     with open_workers(params.workers) as workers:
         reports = workers.map(read, units, "ingest_pubmed reads")
         _check_readable(units, reports, params.max_unreadable_files)
-        for folder in PRODUCTS:
-            shutil.rmtree(out / folder, ignore_errors=True)
+        for name in PRODUCTS:
+            _remove(out / name)
         kept = Readings(units, readings, [report.deletions for report in reports])
         parts = judge(kept, params).partition_by("unit", as_dict=True)
         verdicts = [
@@ -83,11 +91,22 @@ def build_corpus(
             for number, unit in enumerate(units)
         ]
         outcomes = workers.map(write_unit, verdicts, "ingest_pubmed writes")
+    for name, schema in PRODUCTS.items():
+        if not next((out / name).rglob("*.parquet"), None):  # readers want one, if of no rows
+            with open_shard(out / name / "none.parquet", schema):
+                pass
     return Corpus(
         num_in=sum(report.num_in for report in reports),
         num_deletions=sum(len(report.deletions) for report in reports),
         outcome=sum(outcomes, Outcome()),
     )
+
+
+def _remove(path: Path) -> None:
+    if path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def _forget(readings: Path, units: Sequence[Unit]) -> None:

@@ -17,12 +17,20 @@ ROOT = re.compile(rb"<(PubmedArticleSet|MedlineCitationSet)(?:\s[^<>]*)?>")
 OTHER_ROOT = re.compile(rb"<([A-Za-z][\w.:-]*)")
 ENCODING = re.compile(rb"""<\?xml[^>]*encoding\s*=\s*["']([\w.:-]+)""")
 SUBSET = re.compile(rb"<!DOCTYPE[^>]*\[")
-RECORD = re.compile(rb"<(PubmedArticle|PubmedBookArticle|MedlineCitation|DeleteCitation)[\s>]")
-BETWEEN = re.compile(rb"\s*(?:</?(?:Pubmed|Medline|Delete)|<!--|\Z)")  # what follows a record
+RECORD = re.compile(
+    rb"<(PubmedArticle|PubmedBookArticle|MedlineCitation|DeleteCitation)(?:\s[^<>]*?)?(/?)>"
+    rb"|<!--.*?-->", re.DOTALL
+)  # fmt: skip
+BETWEEN = re.compile(rb"\s*(?:</?(?:Pubmed|Medline|Delete)|<!--|<\?|\Z)")  # what follows a record
+ANOTHER = b"<PubmedArticle"
+ENCODINGS = re.compile(  # of text; Python knows others, which are none
+    r"utf_?8(_sig)?|utf_?(16|32)(_?[bl]e)?|ascii|iso8859_\d+|latin_?1|cp\d+|koi8_[rtu]|gb\d+|gbk"
+    r"|big5(hkscs)?|shift_jis|euc_(jp|kr)"
+)
 HISTORY, IDS, REFERENCES = b"<History>", b"<ArticleIdList>", b"<ReferenceList"
 AFTER_REFERENCES = b"</PubmedData></PubmedArticle>"
 MAX_PROLOG_BYTES = 1 << 16
-MAX_RECORD_BYTES = 64 << 20
+MAX_RECORD_BYTES = 16 << 20  # five thousand authors with their affiliations take two
 BUFFER_BYTES = 2 << 20  # cut at a time: what is read is gone before much of it is there
 PART_BYTES = 8 << 20  # enough records at once that each costs little, few enough for the memory
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -48,7 +56,8 @@ def cut_records(chunks: Iterable[bytes]) -> Iterator[Part]:
 
     Raises Damaged: ``no-pubmed`` for another root or none, ``entities`` for a file that defines
     some (NLM's never do), ``encoding`` for one that nobody knows, ``oversized`` for a record of
-    over 64 MB, ``truncated`` where the root's end is missing; what is whole comes before.
+    over 16 MB, ``truncated`` where a record's or the root's end is missing; what is whole comes
+    before.
     """
     stream = _as_utf8(iter(chunks))
     root, rest = _read_prolog(stream)
@@ -66,6 +75,8 @@ def cut_records(chunks: Iterable[bytes]) -> Iterator[Part]:
     yield part
     if b"</" + root not in rest:
         raise Damaged("truncated", f"the file ends without </{root.decode()}>")
+    if any(found.group(1) and not found.group(2) for found in RECORD.finditer(rest)):
+        raise Damaged("truncated", "the last record has no end")
 
 
 def _gather(stream: Iterator[bytes]) -> Iterator[tuple[list[bytes], Damaged | None]]:
@@ -89,14 +100,13 @@ def _cut(buffer: bytes, part: Part) -> bytes:
     """Add the whole records of a buffer to a part; returns what is left after the last."""
     at = 0
     while start := RECORD.search(buffer, at):
-        begin, name = start.start(), start.group(1)
-        close = b"</%b>" % name
-        end = buffer.find(close, begin)
-        while end >= 0 and not BETWEEN.match(buffer, end + len(close)):
-            end = buffer.find(close, end + 1)  # that one stood in character data
-        if end < 0:
-            break
-        at = end + len(close)
+        begin, name, at = start.start(), start.group(1), start.end()
+        if name is None:  # a comment, whatever it holds
+            continue
+        end = at if start.group(2) else _find_end(buffer, begin, b"</%b>" % name)
+        if not end:
+            return buffer[begin:]
+        at = end
         if name == b"PubmedArticle":
             part.articles.append(_without_unread(buffer, begin, at))
         elif name == b"MedlineCitation":
@@ -106,6 +116,14 @@ def _cut(buffer: bytes, part: Part) -> bytes:
     return buffer[at:]
 
 
+def _find_end(buffer: bytes, begin: int, close: bytes) -> int:
+    """Where a record ends; 0 where its end is not there."""
+    end = buffer.find(close, begin)
+    while end >= 0 and not BETWEEN.match(buffer, end + len(close)):
+        end = buffer.find(close, end + 1)  # that one stood in character data
+    return end + len(close) if end >= 0 else 0
+
+
 def _without_unread(buffer: bytes, begin: int, end: int) -> bytes:
     """A record without its history and references: long, and read by nobody here.
 
@@ -113,6 +131,8 @@ def _without_unread(buffer: bytes, begin: int, end: int) -> bytes:
     """
     history = buffer.find(HISTORY, begin, end)
     references = buffer.find(REFERENCES, max(begin, history), end)
+    if references >= 0 and buffer.find(ANOTHER, references, end) >= 0:
+        return buffer[begin:end]  # two records, the first without its end: to be told, not cut
     last, after = (end, b"") if references < 0 else (references, AFTER_REFERENCES)
     ids = buffer.find(IDS, history, last) if history >= 0 else -1
     if ids < 0:
@@ -143,18 +163,21 @@ def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
     named = ENCODING.search(first, 0, 256)
     name = "utf-16" if first.startswith(UTF16) else named.group(1).decode() if named else "utf-8"
     try:
-        decoder = codecs.getincrementaldecoder(name)()
+        codec = codecs.lookup(name)
     except LookupError:
-        raise Damaged("encoding", f"its encoding {name!r} is unknown") from None
-    if codecs.lookup(name).name in ("utf-8", "ascii"):
+        codec = None
+    if codec is None or not ENCODINGS.fullmatch(codec.name.replace("-", "_")):
+        raise Damaged("encoding", f"its encoding {name!r} is unknown")
+    if codec.name in ("utf-8", "ascii"):
         yield first.removeprefix(codecs.BOM_UTF8)
         yield from chunks
     else:
+        decoder = codecs.getincrementaldecoder(name)()
         try:
             for chunk in chain([first], chunks):
                 yield decoder.decode(chunk).encode()
-        except UnicodeDecodeError as error:
-            raise Damaged("encoding", f"it is not {name}: {error.reason}") from None
+        except UnicodeError as error:
+            raise Damaged("encoding", f"it is not {name}: {error}") from None
     if damage is not None:
         raise damage
 

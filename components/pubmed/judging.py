@@ -16,6 +16,7 @@ import polars as pl
 from components.config import IngestPubmedParams
 from components.pubmed.licences import allows_commercial_use
 from components.pubmed.near_duplicates import BANDS, find_near_duplicates
+from components.pubmed.readings import bands_path
 from components.pubmed.shards import ARTICLES
 from components.pubmed.units import Unit
 
@@ -51,14 +52,16 @@ class Readings:
 
     def scan(self, number: int) -> pl.LazyFrame:
         """The articles of a unit, with where they stand."""
-        return self._scan(number, "articles")
+        return self._scan(number, self._own(number) / "articles.parquet")
 
     def scan_bands(self, number: int) -> pl.LazyFrame:
         """The fingerprints of a unit's texts, with where they stand."""
-        return self._scan(number, "bands")
+        return self._scan(number, bands_path(self._own(number)))
 
-    def _scan(self, number: int, kind: str) -> pl.LazyFrame:
-        path = self.folder / self.units[number].name / f"{kind}.parquet"
+    def _own(self, number: int) -> Path:
+        return self.folder / self.units[number].name
+
+    def _scan(self, number: int, path: Path) -> pl.LazyFrame:
         at = pl.lit(number, dtype=pl.UInt32).alias("unit")
         rows = pl.scan_parquet(path, glob=False, hive_partitioning=False)
         return rows.with_row_index("row").with_columns(at)
@@ -97,8 +100,8 @@ def judge(readings: Readings, params: IngestPubmedParams) -> pl.DataFrame:
 def _find_current(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Where the rows stand that hold, in the order of the corpus, and the outdated ones.
 
-    Citations come before articles, each by number. Outdated rows have a reason and whom they
-    yield to.
+    Articles come before citations, each by number: of a text that is in both, the copy with
+    figures and a licence stays. Outdated rows have a reason and whom they yield to.
     """
     citations, outdated = _replay(readings)
     articles, older = _newest_articles(readings)
@@ -106,9 +109,8 @@ def _find_current(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
     held = citations.select(pl.col("pmid").cast(pl.String), by_unit="unit", by_row="row")
     copies = _lose(articles.filter(pl.col("kind") == "abstract").join(held, on="pmid"))
     articles = articles.join(copies, on=AT, how="anti")
-    return pl.concat([citations.select(AT), articles.select(AT)]), pl.concat(
-        [outdated, older, copies]
-    )
+    current = pl.concat([articles.select(AT), citations.select(AT)])
+    return current, pl.concat([outdated, older, copies])
 
 
 def _replay(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -141,7 +143,6 @@ def _deletion_events(readings: Readings) -> pl.DataFrame:
         (number, DELETION, int(pmid), version)
         for number, gone in enumerate(readings.deletions)
         for pmid, version in gone
-        if pmid.isdecimal()
     ]
     schema = {"unit": pl.UInt32, "row": pl.UInt32, "pmid": pl.UInt32, "version": pl.Int32}
     return pl.DataFrame(rows, schema, orient="row")

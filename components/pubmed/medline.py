@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -18,14 +19,16 @@ from lxml import etree
 
 from components.errors import UserError
 from components.lineage import hash_file
-from components.pubmed.citation import parse_citations
+from components.pubmed.citation import NUMBER, parse_citations
 from components.pubmed.cutting import Part, cut_records
 from components.pubmed.inflate import Damaged, read_chunks
 from components.pubmed.licences import CITATION_LICENCE
+from components.pubmed.markup import Element
 from components.pubmed.shards import complete
 from components.records import Reject
 
 MD5 = re.compile(r"\b[0-9a-fA-F]{32}\b")
+START = re.compile(rb"<PubmedArticle[\s>]")
 PMID = re.compile(rb"<PMID[^>]*>\s*([0-9]{1,9})")
 
 
@@ -35,7 +38,6 @@ class Deletion:
 
     pmid: str
     version: int
-    origin: str
 
 
 @dataclass
@@ -104,9 +106,16 @@ def _parse(records: Sequence[bytes], name: str) -> Iterator[pl.DataFrame | Rejec
             yield from _parse(records[:half], name)
             yield from _parse(records[half:], name)
         else:
-            found = PMID.search(records[0])
-            origin = f"{name}#{found.group(1).decode() if found else 'unknown'}"
-            yield Reject(origin, damage.reason, damage.detail)
+            for piece in _lone_records(records[0]):
+                found = PMID.search(piece)
+                origin = f"{name}#{found.group(1).decode() if found else 'unknown'}"
+                yield Reject(origin, damage.reason, damage.detail)
+
+
+def _lone_records(record: bytes) -> list[bytes]:
+    """A broken record, or as many as begin in it: one without an end takes the next with it."""
+    starts = [found.start() for found in START.finditer(record)] or [0]
+    return [record[a:b] for a, b in pairwise([*starts, len(record)])]
 
 
 def _as_readings(citations: pl.DataFrame, name: str, sha256: str) -> pl.DataFrame:
@@ -116,7 +125,7 @@ def _as_readings(citations: pl.DataFrame, name: str, sha256: str) -> pl.DataFram
             title=pl.coalesce("title", "vernacular_title"),
             language=pl.col("languages").list.join(","),
             licence=pl.col("copyright").fill_null(CITATION_LICENCE),
-            origin=pl.format(f"{name}#{{}}.{{}}", "pmid", "version"),
+            origin=pl.concat_str(pl.lit(f"{name}#"), "pmid", pl.lit("."), "version"),
             origin_sha256=pl.lit(sha256),
         )
     )
@@ -129,14 +138,26 @@ def _read_other(record: bytes, name: str, batch: Batch) -> None:
     except etree.XMLSyntaxError as error:
         batch.rejects.append(Reject(f"{name}#unknown", "broken-xml", str(error)))
         return
-    for node in element.iterfind("PMID" if element.tag == "DeleteCitation" else ".//PMID"):
-        pmid, version = (node.text or "").strip(), int(node.get("Version", "1"))
-        if element.tag == "DeleteCitation":
-            batch.deletions.append(Deletion(pmid, version, f"{name}#DeleteCitation"))
-            continue
-        origin = f"{name}#{pmid}.{version}"
+    if element.tag != "DeleteCitation":
+        pmid, version = _read_pmid(element.find(".//PMID"))
+        origin = f"{name}#{pmid}.{version}" if pmid else f"{name}#unknown"
         batch.rejects.append(Reject(origin, "book", "a book chapter, not a citation"))
-        break
+        return
+    for node in element.iterfind("PMID"):
+        pmid, version = _read_pmid(node)
+        if pmid:
+            batch.deletions.append(Deletion(pmid, version))
+        else:
+            detail = f"PMID {(node.text or '')[:50]!r}"
+            batch.rejects.append(Reject(f"{name}#DeleteCitation", "broken-deletion", detail))
+
+
+def _read_pmid(node: Element | None) -> tuple[str, int]:
+    """PMID and version, 1 where none is stated; "" for what is no PMID."""
+    pmid = "" if node is None else (node.text or "").strip()
+    version = "1" if node is None else node.get("Version", "1")
+    is_version = re.match(NUMBER, version) is not None
+    return pmid if re.match(NUMBER, pmid) else "", int(version) if is_version else 1
 
 
 def _check_md5(path: Path) -> None:

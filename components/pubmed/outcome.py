@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from components.errors import UserError
 from components.lineage import QUARANTINE, hash_bytes
-from components.pubmed.shards import REJECTS, Shard, open_shard, row_groups
+from components.pubmed.shards import REJECTS, Shard, open_shard, read_shard, row_groups
 from components.pubmed.units import Unit
 from components.records import SCHEMAS, Article, Figure, ImageRecord
 
@@ -69,7 +69,7 @@ def write_unit(verdict: Verdict) -> Outcome:
             return stack.enter_context(open_shard(path, schema, may_be_empty=False))
 
         rejects = shard(QUARANTINE, REJECTS)
-        _reject(pl.read_parquet(verdict.own / "rejects.parquet"), rejects, outcome)
+        _reject(read_shard(verdict.own / "rejects.parquet"), rejects, outcome)
         _write_articles(verdict, shard("articles", SCHEMAS[Article]), rejects, outcome)
         figures, images = shard("figures", SCHEMAS[Figure]), shard("images", SCHEMAS[ImageRecord])
         _write_figures(verdict, figures, images, rejects, outcome)
@@ -116,12 +116,12 @@ def _write_figures(
     verdict: Verdict, figures: Shard, images: Shard, rejects: Shard, outcome: Outcome
 ) -> None:
     """Figures with caption and image of the articles that were taken."""
-    rows = pl.read_parquet(verdict.own / "figures.parquet")
+    rows = read_shard(verdict.own / "figures.parquet")
     if not len(rows):
         return
     judged = verdict.rows.select("row", "by", lost=pl.col("reason") != "")
-    article = pl.scan_parquet(verdict.own / "articles.parquet").select("origin").collect()
-    names = article.with_row_index("row").rename({"origin": "article"})
+    origins = read_shard(verdict.own / "articles.parquet", "origin")
+    names = origins.with_row_index("row").rename({"origin": "article"})
     rows = rows.with_columns(pl.col("row").cast(pl.UInt32)).join(
         judged.join(names, on="row"), on="row", maintain_order="left"
     )
@@ -143,11 +143,11 @@ def _write_images(rows: pl.DataFrame, verdict: Verdict, images: Shard) -> None:
     batch: list[dict[str, object]] = []
     num_bytes = 0
     for row in rows.iter_rows(named=True):
-        content = (verdict.unit.root / row["path"]).read_bytes()
+        path = verdict.unit.root / row["path"]
+        content = path.read_bytes() if path.is_file() else b""
         if hash_bytes(content) != row["image_id"]:
             raise UserError(
-                f"{verdict.unit.root / row['path']} has changed since it was read",
-                next_command="dvc repro ingest_pubmed",
+                f"{path} has changed since it was read", next_command="dvc repro ingest_pubmed"
             )
         batch.append({**row, "id": row["image_id"], "bytes": content})
         num_bytes += len(content)

@@ -7,11 +7,13 @@ have not changed since, nor the code that reads them, is not read again.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,12 @@ from components.records import Figure, Reject
 REPORT = "unit.json"
 ARTICLES_PER_BATCH = 64
 # The modules of this room that do not decide what a file's reading is.
-AFTER_READING = frozenset({"corpus", "judging", "near_duplicates", "scale", "units"})
+AFTER_READING = frozenset(
+    {"corpus", "judging", "near_duplicates", "outcome", "scale", "units", "__init__"}
+)
+LEANS_ON = ("records.py", "readers/images.py")
+LIBRARIES = ("lxml", "pillow", "polars", "pyarrow", "xml2arrow")
+SHARDS = ("articles", "figures", "rejects")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +86,10 @@ class _Writer:
         self.rejects.add(pl.DataFrame([asdict(r) for r in rejects], schema=pl.Schema(REJECTS)))
 
     def note(self, path: Path) -> None:
-        """Remember what a path holds, once."""
-        name = path.relative_to(self.unit.root).as_posix()
-        if name not in self.inputs:
+        """Remember what a path under the root holds, or that nothing is there."""
+        # Links are not resolved: DVC may have made one of every file.
+        name = os.path.relpath(path, self.unit.root)
+        if not name.startswith("..") and name not in self.inputs:  # what lies elsewhere is not read
             self.inputs[name] = _hash(path)
 
 
@@ -98,7 +106,7 @@ def read_unit(unit: Unit, folder: Path, max_image_pixels: int, near_duplicates: 
     if held is None or held.reader != reader or held.error or not _is_current(unit, held):
         shutil.rmtree(own, ignore_errors=True)
         held = _read(unit, own, reader, max_image_pixels)
-    if near_duplicates and not (own / "bands.parquet").exists():
+    if near_duplicates and not bands_path(own).exists():
         _write_fingerprints(own)
     return held
 
@@ -110,7 +118,8 @@ def _read(unit: Unit, own: Path, reader: str, max_image_pixels: int) -> Report:
         try:
             (_write_citations if unit.kind == "citations" else _write_articles)(writer)
         except UserError as unreadable:
-            error = str(unreadable)
+            error = f"{unreadable.what}: {unreadable.why}"
+            writer.add_rejects([Reject(unit.files[0], "unreadable", error)])
     num_in = sum(s.num_rows for s in (writer.articles, writer.figures, writer.rejects))
     report = Report(reader, writer.inputs, num_in, writer.deletions, error)
     partial = own / (REPORT + ".partial")
@@ -119,32 +128,48 @@ def _read(unit: Unit, own: Path, reader: str, max_image_pixels: int) -> Report:
     return report
 
 
+def bands_path(own: Path) -> Path:
+    """The fingerprints of a unit's texts: named by what takes them, for others are no match."""
+    return own / f"bands-{_hash_fingerprints()}.parquet"
+
+
+@cache
+def _hash_fingerprints() -> str:
+    code = Path(__file__).with_name("near_duplicates.py").read_bytes()
+    return hash_bytes(code + version("rensa").encode())[:16]
+
+
 def _write_fingerprints(own: Path) -> None:
-    partial = own / "bands.parquet.partial"
+    for old in own.glob("bands-*"):
+        old.unlink()
+    partial = own / "bands.partial"
     schema = pa.schema([(band, pa.uint64()) for band in BANDS])
     with pq.ParquetWriter(partial, schema) as writer:
         for texts in row_groups(own / "articles.parquet", ["text"]):
             writer.write_table(fingerprint(texts["text"]).to_arrow().cast(schema))
-    partial.replace(own / "bands.parquet")
+    partial.replace(bands_path(own))
 
 
 def read_report(own: Path) -> Report | None:
-    """The report of a unit's folder; None where its reading is not there or not finished."""
+    """The report of a unit's folder; None where its reading is not there, or not whole."""
     try:
         values: dict[str, Any] = json.loads((own / REPORT).read_text())
-    except FileNotFoundError:
+        values["deletions"] = [(pmid, number) for pmid, number in values["deletions"]]
+        for name in SHARDS:
+            pq.read_metadata(own / f"{name}.parquet")
+        return Report(**values)
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException):
         return None
-    values["deletions"] = [(pmid, version) for pmid, version in values["deletions"]]
-    return Report(**values)
 
 
 @cache
 def hash_reader() -> str:
-    """What the code that reads is: a hash over the sources of this room."""
-    sources = sorted(Path(__file__).parent.glob("*.*"))
-    return hash_bytes(
-        b"\0".join(p.read_bytes() for p in sources if p.stem not in AFTER_READING and p.is_file())
-    )
+    """What reads: a hash over the sources of this room, those it leans on, and its libraries."""
+    here = Path(__file__).parent
+    room = [path for path in sorted(here.glob("*.*")) if path.stem not in AFTER_READING]
+    sources = [*room, *(here.parent / name for name in LEANS_ON)]
+    libraries = " ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return hash_bytes(b"\0".join([libraries.encode(), *(path.read_bytes() for path in sources)]))
 
 
 def _is_current(unit: Unit, held: Report) -> bool:
@@ -163,7 +188,8 @@ def _hash(path: Path) -> str:
 def _write_citations(writer: _Writer) -> None:
     (name,) = writer.unit.files
     path = writer.unit.root / name
-    writer.note(path)
+    for source in (path, path.with_name(path.name + ".md5")):
+        writer.note(source)
     for batch in read_citations(path, name, writer.inputs[name]):
         for citations in batch.citations:
             writer.articles.add(citations)
@@ -217,10 +243,9 @@ def _find_image(figure: Figure, folder: Path, writer: _Writer) -> dict[str, Any]
         return {**nothing, "reason": "no-caption", "detail": figure.label}
     root, path = writer.unit.root, find_image(figure.graphic, folder)
     image = read_image(figure, path, root, writer.max_image_pixels)
-    if path is None or (isinstance(image, Reject) and image.reason == "path-outside"):
-        writer.note(folder)
-    else:
-        writer.note(path)
+    places = [folder, (folder / figure.graphic).parent]  # where a better file may come to lie
+    for noted in places if path is None else [*places, path]:
+        writer.note(noted)
     if isinstance(image, Reject):
         return {**nothing, "reason": image.reason, "detail": image.detail}
     facts = {"format": image.format, "width": image.width, "height": image.height}

@@ -18,14 +18,17 @@ from components.pubmed.markup import Element, plain_text, squeeze
 
 MATHML = b'xmlns:mml="http://www.w3.org/1998/Math/MathML"'
 LETTERS = re.compile(rb"</?(?:[biu]|su[bp])>")
+OTHER_TAG = re.compile(rb"<(?!/?(?:AbstractText|CopyrightInformation)\b)")
 EXPONENT = re.compile(rb"(?<=[0-9])<sup>(?=\s*(?:-|\xe2\x88\x92|&#x2212;|&#8722;)?[0-9])")
 # Where text stands, and the names of the elements within.
 SPANS = (
     (b"<ArticleTitle", b"</ArticleTitle>", ()),
     (b"<Abstract>", b"</Abstract>", (b"AbstractText", b"CopyrightInformation")),
 )
+NO_LABEL = ["", "UNLABELLED", "UNLABELED"]
 RICH = re.compile(
     rb"<(?:AbstractText|CollectiveName|Suffix|VernacularTitle)(?:\s[^<>]*)?>[^<]*<(?!/)"
+    rb"|<OtherAbstract[^<>]*/>"
 )
 
 
@@ -58,7 +61,7 @@ def flatten(record: bytes) -> bytes | None:
         if inner.count(b"<") == num_tags:  # most have no more
             continue
         flat = LETTERS.sub(b"", EXPONENT.sub(b"^", inner) if b"<sup>" in inner else inner)
-        if flat.count(b"<") != num_tags:
+        if OTHER_TAG.search(flat, 1):
             return None
         pieces += record[at:begin], flat
         at = end
@@ -78,7 +81,8 @@ def read_rich_texts(records: Sequence[bytes], numbers: Sequence[int]) -> RichTex
     found = RichTexts()
     for number in numbers:
         for element in _parse(records[number], READERS):
-            READERS[element.tag](found, number, element)
+            if element.tag in READERS:  # the slice of an empty one goes on to the next of its name
+                READERS[element.tag](found, number, element)
     return found
 
 
@@ -126,9 +130,13 @@ def _read_abstract(found: RichTexts, number: int, element: Element) -> None:
 
 
 def _read_other_abstract(found: RichTexts, number: int, element: Element) -> None:
-    text = "\n".join(filter(None, map(plain_text, element.iterfind("AbstractText"))))
+    lines = []
+    for part in element.iterfind("AbstractText"):
+        label, text = part.get("Label", "").strip(), plain_text(part)
+        if text:
+            lines.append(text if label.upper() in NO_LABEL else f"{label}: {text}")
     language, kind = element.get("Language", ""), element.get("Type", "")
-    found.other_abstracts.append((number, language, kind, text))
+    found.other_abstracts.append((number, language, kind, "\n".join(lines)))
 
 
 def _read_authors(found: RichTexts, number: int, element: Element) -> None:

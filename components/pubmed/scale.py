@@ -60,7 +60,10 @@ class Workers:
                 number, item = waiting.pop()
                 running[task.remote(item)] = number
             (done,), _ = ray.wait(list(running))
-            yield running.pop(done), ray.get(done)
+            try:
+                yield running.pop(done), ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None  # as it was raised where the work was done
 
 
 @contextmanager

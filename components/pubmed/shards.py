@@ -107,6 +107,12 @@ def open_shard(path: Path, schema: pa.Schema, *, may_be_empty: bool = True) -> I
         partial.unlink()
 
 
+def read_shard(path: Path, *columns: str) -> pl.DataFrame:
+    """A whole shard, or some of its columns; its path is no pattern, whatever signs are in it."""
+    names = list(columns) or None
+    return pl.read_parquet(path, columns=names, glob=False, hive_partitioning=False)
+
+
 def row_groups(path: Path, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
     """A shard part by part, as it was written."""
     with pq.ParquetFile(path) as file:

@@ -60,8 +60,9 @@ def find_citation_files(root: Path) -> list[Path]:
 
     def age(path: Path) -> tuple[int, int, str]:
         number = NUMBERED.search(path.name)
-        year, count = (int(number.group(1)), int(number.group(2))) if number else (-1, -1)
-        return year, count, _relative(path, root)
+        year, count = (int(number.group(1)), int(number.group(2))) if number else (-100, -1)
+        century = 1900 if year >= 60 else 2000  # of the first files, medline99 and the like
+        return century + year, count, _relative(path, root)
 
     return sorted(found, key=age)
 
@@ -86,4 +87,11 @@ def _number_range(name: str) -> str:
 
 
 def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+    name = path.relative_to(root).as_posix()
+    if not name.isprintable():
+        raise UserError(
+            f"the file name {name!r} holds bytes that are no characters",
+            why="origins of records name their file",
+            next_command=f"rename it under {root}",
+        )
+    return name

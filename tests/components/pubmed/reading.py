@@ -7,12 +7,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
-import polars as pl
-
 from components.config import IngestPubmedParams
 from components.lineage import QUARANTINE
 from components.pubmed.corpus import Corpus, build_corpus
 from components.pubmed.medline import Deletion, read_citations
+from components.pubmed.shards import read_shard
 from components.records import Article, Figure, ImageRecord, Reject
 
 T = TypeVar("T")
@@ -79,5 +78,5 @@ def _place(article: Article) -> tuple[str, int, str]:
 def _read(folder: Path, kind: type[T]) -> Iterator[T]:
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     for path in sorted(folder.rglob("*.parquet")):
-        for row in pl.read_parquet(path, columns=names).iter_rows(named=True):
+        for row in read_shard(path, *names).iter_rows(named=True):
             yield kind(**row)

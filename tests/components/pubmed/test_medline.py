@@ -14,7 +14,7 @@ from components.errors import UserError
 from components.pubmed import cutting
 from components.pubmed.medline import Deletion, read_citations
 from components.records import Reject
-from tests.components.pubmed.conftest import DOCTYPE, article_set, cite, write
+from tests.components.pubmed.conftest import DOCTYPE, LONG, article_set, cite, write
 from tests.components.pubmed.reading import Citation, read_items
 
 
@@ -255,3 +255,76 @@ def test_memory_does_not_grow_with_the_file(
 
     peak(10)  # what the first parse loads
     assert peak(8000) < 1.5 * peak(2000)
+
+
+@pytest.mark.parametrize("rich", ["", "<i>si</i>", "<mml:mi>si</mml:mi>"])
+def test_other_abstracts_keep_their_labels(tmp_path: Path, rich: str) -> None:
+    extra = (
+        '<OtherAbstract Type="AAMC"/><KeywordList><Keyword>k</Keyword></KeywordList>'
+        '<OtherAbstract Type="Publisher" Language="ita"><AbstractText Label="SCOPO">Perche'
+        f' {rich}</AbstractText><AbstractText Label="UNLABELLED">Poi.</AbstractText>'
+        "</OtherAbstract>"
+    )
+    found = read_one(tmp_path, cite(1, extra=extra))
+    assert found.text == LONG.format(1)
+    text = f"SCOPO: Perche{' si' if rich else ''}\nPoi."
+    assert found.other_abstracts[-1] == {"language": "ita", "kind": "Publisher", "text": text}
+
+
+def test_the_name_of_an_element_within_a_text_hides_no_markup(tmp_path: Path) -> None:
+    text = "<AbstractText>An AbstractText is <mml:mi>rich</mml:mi>.</AbstractText>"
+    assert read_one(tmp_path, cite(1, abstract=text)).text == "An AbstractText is rich."
+
+
+def test_what_begins_is_counted(tmp_path: Path) -> None:
+    """A record without an end takes the next with it; both are told, with their PMIDs."""
+    text = article_set(cite(1), cite(2), cite(3)).replace("</PubmedArticle>", "", 1)
+    items = read_items(write(tmp_path / "f.xml", text), "f")
+    assert [item.pmid for item in items if isinstance(item, Citation)] == ["3"]
+    rejects = [item for item in items if isinstance(item, Reject)]
+    assert [(r.origin, r.reason) for r in rejects] == [("f#1", "broken-xml"), ("f#2", "broken-xml")]
+
+
+def test_references_hide_no_record(tmp_path: Path) -> None:
+    data = "<PubmedData><ReferenceList><Reference/></ReferenceList></PubmedData>"
+    text = article_set(cite(1), cite(2)).replace("</PubmedArticle>", data, 1)
+    items = read_items(write(tmp_path / "f.xml", text), "f")
+    assert [item.origin for item in items] == ["f#1", "f#2"]
+
+
+def test_a_last_record_without_an_end_is_told(tmp_path: Path) -> None:
+    text = article_set(cite(1), cite(2))
+    last = text.rindex("</PubmedArticle>")
+    text = text[:last] + text[last + len("</PubmedArticle>") :]
+    *_, reject = read_items(write(tmp_path / "f.xml", text), "f")
+    assert reject == Reject("f", "truncated", "the last record has no end")
+
+
+@pytest.mark.parametrize("between", ["<?pi x?>", "<!-- a comment -->", f"<!-- {cite(9)} -->"])
+def test_what_stands_between_records_is_no_record(tmp_path: Path, between: str) -> None:
+    text = article_set(cite(1), cite(2), cite(3))
+    text = text.replace("\n<PubmedArticle>", f"\n{between}<PubmedArticle>")
+    items = read_items(write(tmp_path / "f.xml", text))
+    assert [item.pmid for item in items if isinstance(item, Citation)] == ["1", "2", "3"]
+    assert len(items) == 3
+
+
+def test_what_is_empty_or_odd_is_told(tmp_path: Path) -> None:
+    text = article_set(cite(1)).replace(
+        "</PubmedArticleSet>",
+        '<PubmedArticle/><PubmedBookArticle/><DeleteCitation><PMID Version="x">7</PMID><PMID>'
+        "99999999999</PMID></DeleteCitation></PubmedArticleSet>",
+    )
+    items = read_items(write(tmp_path / "f.xml", text), "f")
+    assert [item for item in items if isinstance(item, Deletion)] == [Deletion("7", 1)]
+    assert [(i.origin, i.reason) for i in items if isinstance(i, Reject)] == [
+        ("f#unknown", "broken-citation"), ("f#unknown", "book"),
+        ("f#DeleteCitation", "broken-deletion"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["hex", "rot13", "zlib", "unicode_escape", "punycode", "utf-16"])
+def test_encodings_that_are_no_text(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "f.xml", article_set(cite(1)).replace("UTF-8", name))
+    with pytest.raises(UserError, match=r"encoding|utf-16|no XML"):
+        read_items(path)

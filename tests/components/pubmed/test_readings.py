@@ -12,9 +12,11 @@ import pytest
 
 from components.config import IngestPubmedParams
 from components.errors import UserError
+from components.lineage import QUARANTINE
 from components.pubmed import readings
 from components.pubmed.readings import AFTER_READING, REPORT, read_unit
 from components.pubmed.units import find_units
+from components.records import Figure, ImageRecord, Reject, read_records
 from tests.components.pubmed.conftest import LONG, article_set, cite, jats, write
 from tests.components.pubmed.reading import build
 from tests.components.pubmed.test_pmc import picture
@@ -102,7 +104,20 @@ def test_files_that_go_take_their_readings_with_them(
     assert len(list((tmp_path / "work/readings").rglob(REPORT))) == 2
 
 
-@pytest.mark.parametrize("change", ["article", "image", "metadata", "new image", "reader", "half"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "article",
+        "image",
+        "metadata",
+        "new image",
+        "better image",
+        "reader",
+        "half",
+        "broken",
+        "cut",
+    ],
+)
 def test_a_unit_is_read_again_when_anything_of_it_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
@@ -123,13 +138,19 @@ def test_a_unit_is_read_again_when_anything_of_it_changes(
         write(folder / "PMC7.1.json", '{"is_retracted": true}')
     elif change == "new image":
         (folder / "two.png").write_bytes(picture())
+    elif change == "better image":
+        (folder / "one.jpg").write_bytes(picture())
+    elif change == "broken":
+        (tmp_path / "readings" / unit.name / REPORT).write_text("{")
+    elif change == "cut":
+        (tmp_path / "readings" / unit.name / "articles.parquet").write_bytes(b"")
     elif change == "reader":
         monkeypatch.setattr(readings, "hash_reader", lambda: "another")
     else:
         (tmp_path / "readings" / unit.name / REPORT).unlink()  # killed before the end
     again = read()
     assert seen == ["PMC7.1.xml"]
-    assert (again == first) == (change == "half")
+    assert (again == first) == (change in ("half", "broken", "cut"))
 
 
 def test_every_module_that_reads_counts_as_the_reader() -> None:
@@ -158,7 +179,10 @@ def test_one_bad_file_does_not_stop_the_rest(
     with pytest.raises(UserError, match=r"1 of 3 .*\n.*pubmed26n0002"):
         build(*folders, tmp_path / "work", params)
     lenient = params.model_copy(update={"max_unreadable_files": 1})
-    assert len(build(*folders, tmp_path / "lenient", lenient).articles) == 4
+    built = build(*folders, tmp_path / "lenient", lenient)
+    assert len(built.articles) == 4
+    (told,) = (reject for reject in built.rejects if reject.reason == "unreadable")
+    assert told.origin == "baseline/pubmed26n0002.xml.gz" and "root is <html>" in told.detail
     bad.write_bytes(whole)
     seen = count_reads(monkeypatch)
     assert len(build(*folders, tmp_path / "work", params).articles) == 6
@@ -202,3 +226,35 @@ def test_only_what_may_be_sold(tmp_path: Path, params: IngestPubmedParams) -> No
     assert [a.pmid or a.pmcid for a in found.articles] == ["2", "PMC6", "PMC7"]
     assert Counter(reject.reason for reject in found.rejects) == {"licence": 5}
     shutil.rmtree(tmp_path / "work")
+
+
+def test_fingerprints_of_other_code_are_taken_again(
+    tmp_path: Path, params: IngestPubmedParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_files(tmp_path)
+    params = params.model_copy(update={"near_duplicates": True})
+    build(tmp_path / "pubmed", tmp_path / "pmc", tmp_path / "work", params)
+    monkeypatch.setattr(readings, "_hash_fingerprints", lambda: "another")
+    build(tmp_path / "pubmed", tmp_path / "pmc", tmp_path / "work", params)
+    names = {path.name for path in (tmp_path / "work").rglob("bands-*")}
+    assert names == {"bands-another.parquet"}
+
+
+def test_a_corpus_without_figures_has_shards_of_no_rows(
+    tmp_path: Path, params: IngestPubmedParams
+) -> None:
+    write(tmp_path / "pubmed/a.xml", article_set(cite(1)))
+    build(tmp_path / "pubmed", tmp_path / "none", tmp_path / "work", params)
+    for kind, folder in ((Figure, "figures"), (ImageRecord, "images"), (Reject, QUARANTINE)):
+        assert list(read_records(tmp_path / "work/out" / folder, kind)) == []
+
+
+def test_odd_names_of_files_and_folders(tmp_path: Path, params: IngestPubmedParams) -> None:
+    root = tmp_path / "a [1] {x} year=2000 \u00e4*"
+    write(root / "pubmed/{b} [2].xml", article_set(cite(1), cite(2, abstract="")))
+    write(root / "pmc/PMC7.1/PMC7.1.xml", jats("7", f"<p>{LONG.format('7')}</p>{FIG}"))
+    (root / "pmc/PMC7.1/one.png").write_bytes(picture())
+    params = params.model_copy(update={"near_duplicates": True})
+    found = build(root / "pubmed", root / "pmc", root / "work", params)
+    assert [a.origin for a in found.articles] == ["{b} [2].xml#1.1", "PMC7.1/PMC7.1.xml#PMC7.1"]
+    assert len(found.figures) == len(found.images) == 1
