@@ -1,4 +1,4 @@
-"""Real citation files, field by field, beside the package pubmed-parser.
+"""Real citation files and articles, field by field, beside the package pubmed-parser.
 
 It differs from us in some places, each named here with the reason; anything else is a bug of ours.
 It does not read the bare citations of 2016, nor which PMIDs a file deletes.
@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from components.pubmed.pmc import FullText, read_article
 from tests.components.pubmed.reading import Citation, read_items
 
 pubmed_parser = pytest.importorskip("pubmed_parser")
@@ -86,3 +87,26 @@ def test_every_difference_has_a_reason(shared_data: Path, tmp_path: Path) -> Non
             found |= {(ours.pmid, name) for name in differences(theirs, ours)}
     assert num == 196
     assert found == set(KNOWN)
+
+
+# It puts the summary for lay readers after the abstract; we take one abstract of several.
+JOINS_ABSTRACTS = {"pntd.0002065.nxml"}
+
+
+def test_articles_agree_on_every_field(shared_data: Path) -> None:
+    root = shared_data / "pmc_oa"
+    for path in sorted(root.glob("*.nxml")):
+        theirs, found = pubmed_parser.parse_pubmed_xml(str(path)), read_article(path, root)
+        assert isinstance(found, FullText)
+        ours = found.article
+        assert (ours.title, ours.journal, ours.year) == (
+            theirs["full_title"], theirs["journal"], theirs["publication_year"],
+        )  # fmt: skip
+        assert (ours.pmid, ours.pmcid, ours.doi) == (
+            theirs["pmid"], f"PMC{theirs['pmc']}", theirs["doi"],
+        )  # fmt: skip
+        text, abstract = ("".join(words.split()) for words in (ours.text, theirs["abstract"]))
+        if path.name in JOINS_ABSTRACTS:
+            assert abstract[:1000] == text[:1000] and abstract not in text
+        else:
+            assert text.startswith(abstract)
