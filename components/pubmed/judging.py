@@ -2,7 +2,7 @@
 
 Of one PMID (or PMCID) the highest version wins, and of one version its newest file; a deletion
 holds for the files before it. What a retraction notice names is retracted, in whatever form it is
-there. Only numbers and flags of all rows are in memory at once, never their texts.
+there. Only numbers and flags of all rows are in memory at once, about 0.2 kB a row.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ RULES = frozenset({
     "no-caption", "no-image", "retracted", "retraction-notice", "superseded", "too-short",
     "unused-article",
 })  # fmt: skip
+REASON = pl.Enum(["", *sorted(RULES)])
 AT = ["unit", "row"]  # where a row stands: the number of its unit, and its number in the shard
 BY = ["by_unit", "by_row"]  # where the row stands that another one yields to
 FLAGS = ["retracted", "concern"]
@@ -169,7 +170,7 @@ def _newest_articles(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _lose(rows: pl.DataFrame, reason: str = "superseded") -> pl.DataFrame:
     is_deleted = pl.col("by_row") == DELETION
     why = pl.when(is_deleted).then(pl.lit("deleted")).otherwise(pl.lit(reason))
-    return rows.select(*AT, why.alias("reason"), *BY)
+    return rows.select(*AT, why.cast(REASON).alias("reason"), *BY)
 
 
 def _gather_signals(readings: Readings, current: pl.DataFrame) -> Signals:
@@ -212,8 +213,10 @@ def _apply_rules(
         retracted=pl.col("retracted") | is_named(signals.retracted),
         concern=pl.col("concern") | is_named(signals.doubted),
     )
-    reason = pl.coalesce(*reasons, pl.lit("")).alias("reason")
-    return marked.select(*AT, reason, *FLAGS, "digest", "num_chars").collect()
+    reason = pl.coalesce(*reasons, pl.lit("")).cast(REASON).alias("reason")
+    # 64 bits of the digest: no two of 38 million texts share them by chance (1 in 25,000)
+    digest = pl.col("digest").bin.slice(0, 8).bin.reinterpret(dtype=pl.UInt64, endianness="little")
+    return marked.select(*AT, reason, *FLAGS, digest, "num_chars").collect()
 
 
 def _may_be_used(licences: str) -> pl.Expr:
@@ -224,10 +227,10 @@ def _may_be_used(licences: str) -> pl.Expr:
 
 def _find_duplicates(passed: pl.DataFrame) -> pl.DataFrame:
     """Rows whose text an earlier one has, in the order of the corpus."""
-    first = [pl.col(part).first().over("digest").alias(f"by_{part}") for part in AT]
-    is_later = (pl.col("unit") != pl.col("by_unit")) | (pl.col("row") != pl.col("by_row"))
-    again = passed.with_columns(first).filter(is_later)
-    return _lose(again, "duplicate")
+    alike = passed.select("digest", *AT).with_row_index("order").sort("digest", "order")
+    is_again = (pl.col("digest") == pl.col("digest").shift(1)).fill_null(value=False)
+    first = [pl.when(~is_again).then(part).forward_fill().alias(f"by_{part}") for part in AT]
+    return _lose(alike.with_columns(*first, again=is_again).filter("again"), "duplicate")
 
 
 def _find_similar(readings: Readings, distinct: pl.DataFrame) -> pl.DataFrame:

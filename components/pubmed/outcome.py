@@ -87,6 +87,7 @@ def _write_articles(verdict: Verdict, articles: Shard, rejects: Shard, outcome: 
     begin = 0
     for read in row_groups(verdict.own / "articles.parquet"):
         judged = verdict.rows.slice(begin, len(read)).drop("unit", "row")
+        judged = judged.cast({"reason": pl.String})
         rows = read.drop("retracted", "concern").hstack(judged)
         begin += len(read)
         taken = rows.filter(pl.col("reason") == "")
