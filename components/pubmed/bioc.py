@@ -47,7 +47,7 @@ NUMBER_IN_ID = re.compile(
 )
 CITED = re.compile(r"\s*\[(\d{1,4}(?:\s*[,;\u2013\u2014-]\s*\d{1,4})*)\]")
 NOTICE = re.compile(r"\W*retraction(?: note| notice)?\s*(?:[:.]|of\b|to\b)", re.IGNORECASE)
-SHORT_LICENCE = re.compile(r"\bCC[ -]?(BY(?:[ -](?:NC|ND|SA))*|0)\b(?: (\d\.\d))?", re.IGNORECASE)
+SHORT_LICENCE = re.compile(r"CC[ -]?(BY(?:[ -](?:NC|ND|SA))*|0)(?: (\d\.\d))?", re.IGNORECASE)
 YEAR = re.compile(r"\b[12]\d{3}\b")
 XML_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 IDENTIFIER = re.compile(r"(?:PMC)?([0-9]{1,9})(?:\.[0-9]+)?", re.IGNORECASE)
@@ -189,8 +189,8 @@ def _name_licence(stated: str, default: str) -> str:
     """A short name of a licence, or what an article's words and addresses say."""
     if not stated:
         return default
-    short = SHORT_LICENCE.search(stated)
-    if short and "creativecommons.org" not in stated:
+    short = SHORT_LICENCE.fullmatch(stated)
+    if short:
         name = "CC0" if short.group(1) == "0" else f"CC {short.group(1).upper().replace(' ', '-')}"
         return f"{name} {short.group(2)}" if short.group(2) else name
     meta = etree.Element("article-meta")

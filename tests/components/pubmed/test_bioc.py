@@ -141,6 +141,7 @@ def test_a_version_that_a_name_states(tmp_path: Path) -> None:
         ("CC BY-NC-ND", "CC BY-NC-ND"),
         ("cc by nc 4.0", "CC BY-NC 4.0"),
         ("CC0", "CC0"),
+        ("CC BY 4.0, no commercial use", "CC BY-NC"),
         ("This is open under https://creativecommons.org/licenses/by-sa/3.0/.", "CC BY-SA 3.0"),
         ("under the Creative Commons Attribution Non-Commercial License", "CC BY-NC"),
         ("author_manuscript", "unknown"),
