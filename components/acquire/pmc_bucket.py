@@ -42,6 +42,7 @@ from components.acquire.transfer import (
     persist,
     transfer,
 )
+from components.pubmed.metadata import read_flag
 from components.storage import (
     BusyError,
     ChangedError,
@@ -202,12 +203,6 @@ def told(name: str) -> Iterator[None]:
         raise TryAgain(str(error), error.pause_s) from None
     except StorageError as error:
         raise NotFetched(name, "refused", str(error)) from None
-
-
-def read_flag(value: object) -> bool | None:
-    """A flag of the metadata; None where it is not stated, or not in words that are known."""
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    return value if isinstance(value, bool) else known.get(str(value).strip().lower())
 
 
 def read_md5s(metadata: dict[str, Any]) -> dict[str, str]:

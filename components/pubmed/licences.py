@@ -47,7 +47,7 @@ IN_SHORT = r"\bBY(?:[ -]+(?:NC|ND|SA))*[ -]+"  # what stands before a condition 
 CONDITIONS = (
     ("-NC", re.compile(
         r"non-?\s?commercial|commercial(?! (?:organi|compan|publisher|entit|firm|interest))"
-            rf"|{IN_SHORT}NC\b|(?:non-?|not-for-)profit (?:use|purpose)"
+        rf"|{IN_SHORT}NC\b|(?:non-?|not-for-)profit (?:use|purpose)"
         r"|\b(?:personal|private|academic|educational|research) (?:use|purposes?) only",
         re.IGNORECASE,
     )),

@@ -7,12 +7,12 @@ per article version (``PMC123.2/PMC123.2.xml`` with a metadata ``.json`` beside 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lxml import etree
 
@@ -21,14 +21,21 @@ from components.pubmed.citation import RETRACTED_TITLE
 from components.pubmed.figures import XLINK, read_figures
 from components.pubmed.licences import find_licence
 from components.pubmed.markup import Element, local_name, plain_text
+from components.pubmed.metadata import read_flag, read_metadata
 from components.pubmed.prose import Block, MentionIndex, clean_text, read_blocks, read_captions
 from components.records import Article, Figure, Reject
 
 VERSIONED = re.compile(r"PMC(\d+)\.(\d{1,9})")
 YEAR = re.compile(r"[0-9]{4}")
 RETRACTION_TYPES = frozenset({"retraction", "partial-retraction"})
+# As PMC relates them: a notice points to the "retracted-article", which points back by a
+# "retraction-forward"; some publishers give notices this one.
 RETRACTED_RELATIONS = frozenset({"retracted-article", "retraction-forward"})
-CONCERN_RELATIONS = frozenset({"object-of-concern", "expression-of-concern"})
+CONCERN_RELATIONS = frozenset({"object-of-concern", "expression-of-concern", "concern-forward"})
+DOI_ADDRESS = re.compile(
+    r"(?:https?://)?(?:www\.|dx\.)?doi\.org/|(?:info:\s*)?doi\s*[:/]\s*", re.IGNORECASE
+)
+PMC_LINKS = ("pmc", "pmcid")
 # Kinds of abstract that are a picture, or say again for other readers what the abstract says.
 OTHER_ABSTRACT = re.compile(
     r"graphic|visual|video|image|teaser|toc|summary|synopsis|key|highlight|precis|capsule|editor"
@@ -83,7 +90,7 @@ def read_articles(path: Path, root: Path) -> Iterator[FullText | Reject]:
     )
     try:
         articles = _find_articles(etree.parse(str(path), parser).getroot())
-        metadata = _read_metadata(path, root) if len(articles) == 1 else {}
+        metadata = read_metadata(metadata_files(path, root)) if len(articles) == 1 else {}
     except etree.XMLSyntaxError as error:
         yield Reject(name, "broken-xml", str(error)[:200])
         return
@@ -124,7 +131,7 @@ def _read_parts(
     blocks = [*_read_abstract(article, front), *body]
     relations = [
         (node.get("related-article-type") or "", _link(node))
-        for node in front.iterfind(".//related-article")
+        for node in article.iterfind("front//related-article")
     ]
     is_notice = article.get("article-type") in RETRACTION_TYPES
     title = clean_text(front.find("title-group/article-title"))
@@ -142,10 +149,10 @@ def _read_parts(
         language=_name_language(article.get(LANG)),
         mesh=[],
         publication_types=[article.get("article-type") or ""],
-        doi=_read_id(front, "doi") or str(metadata.get("doi") or ""),
+        doi=_name_doi(_read_id(front, "doi") or str(metadata.get("doi") or "")),
         licence=str(metadata.get("license_code") or "") or find_licence(front),
-        retracted=metadata.get("is_retracted") is True
-        or (not is_notice and re.match(RETRACTED_TITLE, title) is not None),
+        retracted=read_flag(metadata.get("is_retracted")) is True
+        or (not is_notice and _calls_itself_retracted(article, title, relations)),
         concern=not is_notice and any(kind in CONCERN_RELATIONS for kind, _ in relations),
         origin=f"{name}#{key}",
         origin_sha256=hash_file(path),
@@ -198,33 +205,31 @@ def metadata_files(path: Path, root: Path) -> tuple[Path, Path]:
     return path.with_suffix(".json"), root / "metadata" / f"{path.stem}.json"
 
 
-def _read_metadata(path: Path, root: Path) -> dict[str, Any]:
-    """The metadata JSON of an article, {} where there is none; ValueError where it is broken."""
-    for candidate in metadata_files(path, root):
-        if candidate.is_file():
-            values = json.loads(candidate.read_bytes())
-            if not isinstance(values, dict):
-                raise ValueError(f"{candidate.name} is not a JSON object")
-            _check_metadata(values)
-            return values
-    return {}
-
-
-def _check_metadata(values: dict[str, Any]) -> None:
-    """ValueError for what no column can hold: half a character, or a version beyond 32 bits."""
-    json.dumps(values, ensure_ascii=False).encode()
-    version = values.get("version")
-    if isinstance(version, int) and not 0 <= version < 2**31:
-        raise ValueError(f"version is {version}")
-
-
 def _read_id(front: Element, kind: str) -> str:
     return plain_text(front.find(f"article-id[@pub-id-type='{kind}']"))
 
 
+def _calls_itself_retracted(article: Element, title: str, relations: list[tuple[str, str]]) -> bool:
+    """Whether an article that is no notice says by title, type or relation that it is retracted."""
+    return (
+        re.match(RETRACTED_TITLE, title) is not None
+        or article.get("article-type") == "retracted-article"
+        or any(kind == "retraction-forward" for kind, _ in relations)
+    )
+
+
 def _link(related: Element) -> str:
     """What a related-article points to: a DOI, a PMID or a PMCID."""
-    return (related.get(XLINK) or "").strip().removeprefix("https://doi.org/")
+    stated = _name_doi((related.get(XLINK) or "").strip())
+    if related.get("ext-link-type") in PMC_LINKS and stated.isdigit():
+        return f"PMC{stated}"
+    return stated
+
+
+def _name_doi(stated: str) -> str:
+    """A DOI without the address or the scheme that it is often written with; else as it is."""
+    found = DOI_ADDRESS.match(stated)
+    return unquote(stated[found.end() :]) if found else stated
 
 
 def _read_journal(article: Element) -> str:
