@@ -57,7 +57,7 @@ BUCKET = "pmc-oa-opendata"
 INVENTORY = "inventory-reports/pmc-oa-opendata/metadata/"
 COLUMNS = "Bucket, Key, LastModifiedDate, ETag"
 DATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z/$")
-VERSIONED = re.compile(r"(?:metadata/)?(PMC\d+)\.(\d{1,9})(?:/(.+)|\.json)")
+VERSIONED = re.compile(r"(?:metadata/)?(PMC\d{1,12})\.(\d{1,9})(?:/(.+)|\.json)")
 LONGEST_NAME = 200
 TRIED_INVENTORIES = 3  # the newest may still be being written
 
