@@ -93,25 +93,28 @@ class _Cutter:
 
     def _read_events(self) -> Iterator[Cut]:
         for event, element in self.parser.read_events():
-            self.depth += 1 if event == "start" else -1
-            if event == "start" and self.depth == 1:
-                yield from self._give(is_alone=False)
-                self.number, self.num_bytes, self.begun = self.number + 1, 0, element
-            elif event == "end" and self.depth == 0:
-                is_large = self.num_bytes > MAX_ARTICLE_BYTES
-                self.waiting = Cut(self.number, None if is_large else element)
-                self.num_bytes, self.begun = 0, None
+            if isinstance(element, Element):
+                self.depth += 1 if event == "start" else -1
+                yield from self._note(event, element)
+
+    def _note(self, event: str, article: Element) -> Iterator[Cut]:
+        if event == "start" and self.depth == 1:
+            yield from self._give(is_alone=False)
+            self.number, self.num_bytes, self.begun = self.number + 1, 0, article
+        elif event == "end" and self.depth == 0:
+            is_large = self.num_bytes > MAX_ARTICLE_BYTES
+            self.waiting = Cut(self.number, None if is_large else article)
+            self.num_bytes, self.begun = 0, None
 
     def _give(self, *, is_alone: bool) -> Iterator[Cut]:
-        if self.waiting is None:
+        cut, self.waiting = self.waiting, None
+        if cut is None:
             return
-        element, self.waiting, cut = self.waiting.element, None, self.waiting
-        if element is not None:
-            _drop_namespace(element)
-            yield replace(cut, is_alone=is_alone)
-            _forget(element)
-        else:
-            yield replace(cut, is_alone=is_alone)
+        if cut.element is not None:
+            _drop_namespace(cut.element)
+        yield replace(cut, is_alone=is_alone)
+        if cut.element is not None:
+            _forget(cut.element)
 
     def _give_up(self) -> Iterator[Cut]:
         """Of a set what was whole; a file that is one article is broken as a whole."""
@@ -128,7 +131,8 @@ def _drop_namespace(article: Element) -> None:
 
 def _forget(article: Element) -> None:
     """Empty an article and drop what stands before it, which the parser does not touch again."""
-    article.clear(keep_tail=True)
+    del article[:]
+    article.text = None
     for node in (article, *article.iterancestors()):
         parent = node.getparent()
         if parent is not None:

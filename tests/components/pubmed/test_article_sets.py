@@ -110,6 +110,11 @@ def test_each_cut_holds_its_article_alone(tmp_path: Path) -> None:
 
 def test_a_file_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[Path] = []
-    monkeypatch.setattr("components.pubmed.pmc.hash_file", lambda path: str(hashed.append(path)))
+
+    def hash_file(path: Path) -> str:
+        hashed.append(path)
+        return "0" * 64
+
+    monkeypatch.setattr("components.pubmed.pmc.hash_file", hash_file)
     whole(read(tmp_path, [article("1"), article("2"), article("3")]))
     assert hashed == [tmp_path / "set.xml"]
