@@ -18,6 +18,7 @@ from lxml import etree
 from components.lineage import hash_file
 from components.pubmed.citation import RETRACTED_TITLE
 from components.pubmed.figures import figure_licence
+from components.pubmed.json_files import read_values
 from components.pubmed.licences import CITATION_LICENCE, UNKNOWN, find_licence
 from components.pubmed.markup import squeeze
 from components.pubmed.mentions import name_figure
@@ -28,14 +29,12 @@ from components.pubmed.passages import (
     check_passages,
     find_documents,
     keepable,
-    parse_json,
 )
 from components.pubmed.pmc import VERSIONED, FullText
 from components.pubmed.prose import Block, MentionIndex
 from components.records import Article, Figure, Reject
 
 DEEPEST = 9  # level of a heading
-MAX_BYTES = 1 << 28  # a file is read whole; an article of BioC-PMC has some 100 kB
 # What is no running text of the article: its references, and statements around it.
 LEFT_OUT = frozenset({
     "ABBR", "ACK_FUND", "AUTH_CONT", "COMP_INT", "KEYWORD", "REF", "REVIEW_INFO", "SUPPL",
@@ -79,17 +78,13 @@ def read_collection(path: Path, root: Path) -> Iterator[FullText | Reject]:
     Of each the title, the text (a line per heading, paragraph and caption, as of JATS) and the
     figures; ``kind`` is ``fulltext`` where there is more than an abstract. BioC states neither
     version nor language: they are 1, unless a name says ``PMC123.2``, and English. A document with
-    a field missing or passages that overlap is a Reject that names file and document.
+    a field missing or passages that overlap is a Reject that names file and document; so is a file
+    too large to be read at once, unless it has a document a line.
     """
     name = path.relative_to(root).as_posix()
-    if path.stat().st_size > MAX_BYTES:
-        yield Reject(
-            name, "too-large", f"{path.stat().st_size} bytes, at most {MAX_BYTES} are read"
-        )
-        return
     digest = hash_file(path)
     num_found = 0
-    for place, value in parse_json(path.read_bytes(), name):
+    for place, value in read_values(path, name):
         for document in [value] if isinstance(value, Reject) else find_documents(value):
             num_found += 1
             if isinstance(document, Reject):

@@ -250,8 +250,26 @@ def test_a_file_that_is_no_text_or_too_large(
     (tmp_path / "a.json").write_bytes(b"\xff\xfe{}")
     (found,) = read_collection(tmp_path / "a.json", tmp_path)
     assert isinstance(found, Reject) and found.reason == "broken-json"
-    monkeypatch.setattr("components.pubmed.bioc.MAX_BYTES", 10)
+    monkeypatch.setattr("components.pubmed.json_files.MAX_BYTES", 10)
     assert reject(tmp_path, abstract()).reason == "too-large"
+
+
+def test_a_large_file_is_read_where_it_has_a_document_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.dumps(abstract())
+    monkeypatch.setattr("components.pubmed.json_files.MAX_BYTES", len(document) + 1)
+    lines = [document, "", "{broken}", document + " " * len(document) * 3, document]
+    first, broken, long, last = read(tmp_path, "\n".join(lines))
+    assert isinstance(first, FullText) and isinstance(last, FullText)
+    assert first.article.origin.startswith("a.json:1#")
+    assert last.article.origin.startswith("a.json:5#")
+    assert isinstance(broken, Reject) and isinstance(long, Reject)
+    assert (broken.origin, broken.reason) == ("a.json:3", "broken-json")
+    assert (long.origin, long.reason) == ("a.json:4", "too-large")
+    (pretty,) = read(tmp_path, json.dumps([abstract()] * 3, indent=1))
+    assert isinstance(pretty, Reject)
+    assert (pretty.origin, pretty.reason) == ("a.json", "too-large")
 
 
 def test_metadata_of_articles_is_no_collection(tmp_path: Path) -> None:
