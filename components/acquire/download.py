@@ -16,11 +16,12 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from components import __version__
 from components.acquire.pace import Pace, pace_of
 from components.acquire.transfer import (
+    LONGEST_WAIT_S,
     NotFetched,
     Open,
     Part,
@@ -36,6 +37,8 @@ LOOPBACK = frozenset({"127.0.0.1", "::1"})
 TRANSIENT = (OSError, http.client.HTTPException)
 REASONS = {401: "refused", 403: "refused", 404: "not-found", 410: "not-found"}
 MAX_PAGE_BYTES = 16 << 20
+NUMBER = re.compile(r"[0-9]{1,18}")  # what fits 64 bits
+CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{0,18}(?:/([0-9]{1,18}|\*))?")
 
 
 def download(
@@ -57,7 +60,7 @@ def download(
     tests: http to this machine.
     """
     terms = Terms(max_bytes=max_bytes, retries=retries, timeout_s=timeout_s, sleep=sleep)
-    pace = pace_of(urlsplit(url).hostname or "")
+    pace = pace_of(_split(url).hostname or "")
     web = Web(hosts, terms, pace=pace, allow_loopback=allow_loopback)
     return web.fetch(url, path, Sums(sha256=sha256))
 
@@ -116,8 +119,10 @@ class Web:
                 raise self._explain(url, error) from None
             except TRANSIENT as error:
                 raise TryAgain(f"{type(error).__name__}: {error}") from None
+            except ValueError as error:  # a redirect to an address that is none
+                raise NotFetched(url, "broken-address", str(error)) from None
             with response:
-                yield _read_head(response, begin)
+                yield _read_head(url, response, begin)
 
         return opened
 
@@ -141,7 +146,7 @@ class _Allowed(urllib.request.HTTPRedirectHandler):
 
     def check(self, url: str) -> None:
         """NotFetched for an address that may not be asked."""
-        parts = urlsplit(url)
+        parts = _split(url)
         if self.allow_loopback and parts.scheme == "http" and parts.hostname in LOOPBACK:
             return
         if parts.scheme != "https" or parts.hostname not in self.hosts:
@@ -154,6 +159,14 @@ class _Allowed(urllib.request.HTTPRedirectHandler):
         if self.pace:
             self.pace.wait()
         return super().redirect_request(*answer, **more)
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of an address; NotFetched for one that is none."""
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise NotFetched(url, "broken-address", str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,34 +193,46 @@ class _Body:
             raise TryAgain(f"{type(error).__name__}: {error}") from None
 
 
-def _read_head(response: Any, begin: int) -> _Answer:
-    headers = response.headers
-    resumed = response.status == 206 and _starts_at(headers, begin)
-    if response.status == 206 and not resumed:
-        raise StartOver("the server sent another part than was asked for")
-    begin = begin if resumed else 0
+def _read_head(url: str, response: Any, begin: int) -> _Answer:
+    headers, total = response.headers, None
+    if response.status == 206:
+        first, total = _read_range(headers)
+        if first != begin:
+            raise StartOver("the server sent another part than was asked for")
+    elif response.status != 200:
+        why = f"the server answers {response.status} {response.reason}, and sends no file"
+        raise NotFetched(url, f"answer-{response.status}", why)
+    else:
+        begin = 0
     length = headers.get("Content-Length") or ""
+    if total is None and NUMBER.fullmatch(length):
+        total = begin + int(length)
     tag = headers.get("ETag") or headers.get("Last-Modified") or ""
     return _Answer(
         body=_Body(response),
         begin=begin,
-        size=begin + int(length) if length.isascii() and length.isdigit() else None,
+        size=total,
         tag="" if tag.startswith("W/") else tag,  # only on a strong tag may be resumed
     )
 
 
-def _starts_at(headers: Message, begin: int) -> bool:
-    found = re.match(r"bytes (\d+)-", headers.get("Content-Range") or "")
-    return found is not None and int(found.group(1)) == begin
+def _read_range(headers: Message) -> tuple[int | None, int | None]:
+    """The first byte of a part and the size of the whole; None for what is not stated."""
+    found = CONTENT_RANGE.fullmatch((headers.get("Content-Range") or "").strip())
+    if found is None:
+        return None, None
+    total = found.group(2) or "*"
+    return int(found.group(1)), None if total == "*" else int(total)
 
 
 def _read_pause(headers: Message) -> float:
-    """Seconds of Retry-After: a number of them, or a date; 0 for neither."""
+    """Seconds of Retry-After, a number or a date, LONGEST_WAIT_S at most; 0 for neither."""
     stated = (headers.get("Retry-After") or "").strip()
     if stated.isascii() and stated.isdigit():
-        return float(stated)
+        return min(LONGEST_WAIT_S, float(stated))
     try:
         until = parsedate_to_datetime(stated)
-    except ValueError:
+        pause_s = (until.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):  # no date, or one beyond what a date can be
         return 0.0
-    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return min(LONGEST_WAIT_S, max(0.0, pause_s))

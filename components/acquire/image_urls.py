@@ -27,8 +27,8 @@ from components.acquire.pmc_bucket import ArticleVersion, is_file_name
 from components.records import Reject
 from components.storage import StoredObject
 
-PACKAGE = re.compile(r"(?:PMC|[\w-]+-)(\d+)\.t(?:ar\.)?gz", re.ASCII)  # the latter before 2012
-FOLDER = re.compile(r"PMC(\d+)", re.ASCII)
+PACKAGE = re.compile(r"(?:PMC|[\w-]+-)(\d{1,12})\.t(?:ar\.)?gz", re.ASCII)  # the latter before 2012
+FOLDER = re.compile(r"PMC(\d{1,12})", re.ASCII)
 IMAGES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif")
 LONGEST_LINE = 1 << 16
 

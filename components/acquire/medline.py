@@ -19,7 +19,7 @@ from components.acquire.transfer import NotFetched, Sums
 from components.config import MedlineParams
 from components.errors import UserError
 
-NAMED = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4,})\.xml\.gz")
+NAMED = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4,9})\.xml\.gz")
 MD5 = re.compile(r"\b[0-9a-f]{32}\b")
 LARGEST_MD5_FILE = 1 << 12
 

@@ -42,6 +42,7 @@ from components.acquire.transfer import (
     persist,
     transfer,
 )
+from components.pubmed.metadata import read_flag
 from components.storage import (
     BusyError,
     ChangedError,
@@ -56,7 +57,7 @@ BUCKET = "pmc-oa-opendata"
 INVENTORY = "inventory-reports/pmc-oa-opendata/metadata/"
 COLUMNS = "Bucket, Key, LastModifiedDate, ETag"
 DATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z/$")
-VERSIONED = re.compile(r"(?:metadata/)?(PMC\d+)\.(\d{1,9})(?:/(.+)|\.json)")
+VERSIONED = re.compile(r"(?:metadata/)?(PMC\d{1,12})\.(\d{1,9})(?:/(.+)|\.json)")
 LONGEST_NAME = 200
 TRIED_INVENTORIES = 3  # the newest may still be being written
 
@@ -202,12 +203,6 @@ def told(name: str) -> Iterator[None]:
         raise TryAgain(str(error), error.pause_s) from None
     except StorageError as error:
         raise NotFetched(name, "refused", str(error)) from None
-
-
-def read_flag(value: object) -> bool | None:
-    """A flag of the metadata; None where it is not stated, or not in words that are known."""
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    return value if isinstance(value, bool) else known.get(str(value).strip().lower())
 
 
 def read_md5s(metadata: dict[str, Any]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from lxml import etree
 from components.lineage import hash_file
 from components.pubmed.citation import RETRACTED_TITLE
 from components.pubmed.figures import figure_licence
+from components.pubmed.json_files import read_values
 from components.pubmed.licences import CITATION_LICENCE, UNKNOWN, find_licence
 from components.pubmed.markup import squeeze
 from components.pubmed.mentions import name_figure
@@ -28,14 +29,12 @@ from components.pubmed.passages import (
     check_passages,
     find_documents,
     keepable,
-    parse_json,
 )
 from components.pubmed.pmc import VERSIONED, FullText
 from components.pubmed.prose import Block, MentionIndex
 from components.records import Article, Figure, Reject
 
 DEEPEST = 9  # level of a heading
-MAX_BYTES = 1 << 28  # a file is read whole; an article of BioC-PMC has some 100 kB
 # What is no running text of the article: its references, and statements around it.
 LEFT_OUT = frozenset({
     "ABBR", "ACK_FUND", "AUTH_CONT", "COMP_INT", "KEYWORD", "REF", "REVIEW_INFO", "SUPPL",
@@ -47,7 +46,7 @@ NUMBER_IN_ID = re.compile(
 )
 CITED = re.compile(r"\s*\[(\d{1,4}(?:\s*[,;\u2013\u2014-]\s*\d{1,4})*)\]")
 NOTICE = re.compile(r"\W*retraction(?: note| notice)?\s*(?:[:.]|of\b|to\b)", re.IGNORECASE)
-SHORT_LICENCE = re.compile(r"\bCC[ -]?(BY(?:[ -](?:NC|ND|SA))*|0)\b(?: (\d\.\d))?", re.IGNORECASE)
+SHORT_LICENCE = re.compile(r"CC[ -]?(BY(?:[ -](?:NC|ND|SA))*|0)(?: (\d\.\d))?", re.IGNORECASE)
 YEAR = re.compile(r"\b[12]\d{3}\b")
 XML_ILLEGAL = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 IDENTIFIER = re.compile(r"(?:PMC)?([0-9]{1,9})(?:\.[0-9]+)?", re.IGNORECASE)
@@ -79,17 +78,13 @@ def read_collection(path: Path, root: Path) -> Iterator[FullText | Reject]:
     Of each the title, the text (a line per heading, paragraph and caption, as of JATS) and the
     figures; ``kind`` is ``fulltext`` where there is more than an abstract. BioC states neither
     version nor language: they are 1, unless a name says ``PMC123.2``, and English. A document with
-    a field missing or passages that overlap is a Reject that names file and document.
+    a field missing or passages that overlap is a Reject that names file and document; so is a file
+    too large to be read at once, unless it has a document a line.
     """
     name = path.relative_to(root).as_posix()
-    if path.stat().st_size > MAX_BYTES:
-        yield Reject(
-            name, "too-large", f"{path.stat().st_size} bytes, at most {MAX_BYTES} are read"
-        )
-        return
     digest = hash_file(path)
     num_found = 0
-    for place, value in parse_json(path.read_bytes(), name):
+    for place, value in read_values(path, name):
         for document in [value] if isinstance(value, Reject) else find_documents(value):
             num_found += 1
             if isinstance(document, Reject):
@@ -189,8 +184,8 @@ def _name_licence(stated: str, default: str) -> str:
     """A short name of a licence, or what an article's words and addresses say."""
     if not stated:
         return default
-    short = SHORT_LICENCE.search(stated)
-    if short and "creativecommons.org" not in stated:
+    short = SHORT_LICENCE.fullmatch(stated)
+    if short:
         name = "CC0" if short.group(1) == "0" else f"CC {short.group(1).upper().replace(' ', '-')}"
         return f"{name} {short.group(2)}" if short.group(2) else name
     meta = etree.Element("article-meta")

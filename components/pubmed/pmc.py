@@ -7,28 +7,41 @@ per article version (``PMC123.2/PMC123.2.xml`` with a metadata ``.json`` beside 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lxml import etree
 
 from components.lineage import hash_file
+from components.pubmed.article_sets import (
+    MAX_ARTICLE_BYTES,
+    Cut,
+    NoArticleError,
+    cut_articles,
+)
 from components.pubmed.citation import RETRACTED_TITLE
 from components.pubmed.figures import XLINK, read_figures
 from components.pubmed.licences import find_licence
-from components.pubmed.markup import Element, local_name, plain_text
+from components.pubmed.markup import Element, plain_text
+from components.pubmed.metadata import read_flag, read_metadata
 from components.pubmed.prose import Block, MentionIndex, clean_text, read_blocks, read_captions
 from components.records import Article, Figure, Reject
 
 VERSIONED = re.compile(r"PMC(\d+)\.(\d{1,9})")
 YEAR = re.compile(r"[0-9]{4}")
 RETRACTION_TYPES = frozenset({"retraction", "partial-retraction"})
+# As PMC relates them: a notice points to the "retracted-article", which points back by a
+# "retraction-forward"; some publishers give notices this one.
 RETRACTED_RELATIONS = frozenset({"retracted-article", "retraction-forward"})
-CONCERN_RELATIONS = frozenset({"object-of-concern", "expression-of-concern"})
+CONCERN_RELATIONS = frozenset({"object-of-concern", "expression-of-concern", "concern-forward"})
+DOI_ADDRESS = re.compile(
+    r"(?:https?://)?(?:www\.|dx\.)?doi\.org/|(?:info:\s*)?doi\s*[:/]\s*", re.IGNORECASE
+)
+PMC_LINKS = ("pmc", "pmcid")
 # Kinds of abstract that are a picture, or say again for other readers what the abstract says.
 OTHER_ABSTRACT = re.compile(
     r"graphic|visual|video|image|teaser|toc|summary|synopsis|key|highlight|precis|capsule|editor"
@@ -60,6 +73,28 @@ class FullText:
     retracts: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The file that an article stands in, as its ``number``-th.
+
+    ``named`` are the names that may state its PMCID, ``metadata`` is what lies beside it; of a
+    file of several articles, neither is about one of them.
+    """
+
+    name: str
+    folder: Path
+    sha256: str
+    number: int
+    named: tuple[str, ...]
+    metadata: dict[str, Any]
+
+    def key(self, identifier: str, version: int) -> str:
+        """What names the article in its file: an identifier, or else the file and its number."""
+        if identifier:
+            return f"{identifier}.{version}".replace("#", "-")
+        return f"{self.name}-{self.number}" if not self.named else self.name
+
+
 def read_article(path: Path, root: Path) -> FullText | Reject:
     """The article in a file; a Reject where it is no article XML or its metadata is broken.
 
@@ -68,69 +103,68 @@ def read_article(path: Path, root: Path) -> FullText | Reject:
     text. Metadata wins over the XML on version, licence and retraction. A file of several articles
     is a Reject too: ``read_articles`` gives each.
     """
-    found = list(read_articles(path, root))
-    if len(found) == 1:
-        return found[0]
-    detail = f"{len(found)} articles in one file"
+    found = read_articles(path, root)
+    first, num_more = next(found), sum(1 for _ in found)
+    if not num_more:
+        return first
+    detail = f"{1 + num_more} articles in one file"
     return Reject(path.relative_to(root).as_posix(), "several-articles", detail)
 
 
 def read_articles(path: Path, root: Path) -> Iterator[FullText | Reject]:
-    """Every article in a file, as ``read_article`` describes it; one Reject at least."""
+    """Every article in a file, as ``read_article`` describes it; one Reject at least.
+
+    Each is read as it is met: memory follows an article. One of more than MAX_ARTICLE_BYTES is a
+    Reject, and what follows a break of a set is one.
+    """
     name = path.relative_to(root).as_posix()
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-    )
+    digest, number = hash_file(path), 0
     try:
-        articles = _find_articles(etree.parse(str(path), parser).getroot())
-        metadata = _read_metadata(path, root) if len(articles) == 1 else {}
+        for cut in cut_articles(path):
+            number = cut.number
+            yield _read_cut(cut, path, root, digest)
     except etree.XMLSyntaxError as error:
-        yield Reject(name, "broken-xml", str(error)[:200])
-        return
-    except (ValueError, RecursionError) as error:
-        yield Reject(name, "broken-metadata", str(error)[:200])
-        return
-    if not articles:
-        yield Reject(name, "not-an-article", "no JATS article element")
-    for number, article in enumerate(articles, start=1):
-        front = article.find("front/article-meta")
-        if front is None:
-            place = f"{name}#{number}" if len(articles) > 1 else name
-            yield Reject(place, "not-an-article", "no article-meta")
-        else:
-            yield _read_parts(path, root, article, front, metadata)
+        yield Reject(name, "broken-xml", f"after {number} articles: {error}"[:200])
+    except NoArticleError as error:
+        yield Reject(name, "not-an-article", f"after {number} articles: {error}")
+    else:
+        if not number:
+            yield Reject(name, "not-an-article", "no JATS article element")
 
 
-def _find_articles(top: Element) -> list[Element]:
-    """The articles of a file, outermost ones, without the namespace that some sources give them."""
-    found = [
-        node
-        for node in top.iter("{*}article")
-        if next(node.iterancestors("{*}article"), None) is None
-    ]
-    for article in found:
-        if article.tag != "article":
-            for node in article.iter("{*}*"):
-                node.tag = local_name(node)
-    return found
-
-
-def _read_parts(
-    path: Path, root: Path, article: Element, front: Element, metadata: dict[str, Any]
-) -> FullText:
+def _read_cut(cut: Cut, path: Path, root: Path, digest: str) -> FullText | Reject:
     name = path.relative_to(root).as_posix()
-    pmcid, version = _identify(path, front, metadata)
+    place = name if cut.is_alone else f"{name}#{cut.number}"
+    if cut.element is None:
+        detail = f"an article of more than {MAX_ARTICLE_BYTES >> 20} MiB"
+        return Reject(place, "too-large", detail)
+    front = cut.element.find("front/article-meta")
+    try:
+        metadata = read_metadata(metadata_files(path, root)) if cut.is_alone else {}
+    except (ValueError, RecursionError) as error:
+        return Reject(name, "broken-metadata", str(error)[:200])
+    if front is None:
+        return Reject(place, "not-an-article", "no article-meta")
+    named = (path.stem, path.parent.name) if cut.is_alone else ()
+    source = _Source(name, path.parent, digest, cut.number, named, metadata)
+    return _read_parts(source, cut.element, front)
+
+
+def _read_parts(source: _Source, article: Element, front: Element) -> FullText:
+    metadata = source.metadata
+    pmcid, version = _identify(source, front)
+    pmid = _read_id(front, "pmid") or str(metadata.get("pmid") or "")
+    doi = _name_doi(_read_id(front, "doi") or str(metadata.get("doi") or ""))
     body = _read_body(article)
     blocks = [*_read_abstract(article, front), *body]
     relations = [
         (node.get("related-article-type") or "", _link(node))
-        for node in front.iterfind(".//related-article")
+        for node in article.iterfind("front//related-article")
     ]
     is_notice = article.get("article-type") in RETRACTION_TYPES
     title = clean_text(front.find("title-group/article-title"))
-    key = f"{pmcid}.{version}" if pmcid else name
     record = Article(
-        pmid=_read_id(front, "pmid") or str(metadata.get("pmid") or ""),
+        pmid=pmid,
         pmcid=pmcid,
         version=version,
         kind="fulltext" if body else "abstract",
@@ -142,18 +176,18 @@ def _read_parts(
         language=_name_language(article.get(LANG)),
         mesh=[],
         publication_types=[article.get("article-type") or ""],
-        doi=_read_id(front, "doi") or str(metadata.get("doi") or ""),
+        doi=doi,
         licence=str(metadata.get("license_code") or "") or find_licence(front),
-        retracted=metadata.get("is_retracted") is True
-        or (not is_notice and re.match(RETRACTED_TITLE, title) is not None),
+        retracted=read_flag(metadata.get("is_retracted")) is True
+        or (not is_notice and _calls_itself_retracted(article, title, relations)),
         concern=not is_notice and any(kind in CONCERN_RELATIONS for kind, _ in relations),
-        origin=f"{name}#{key}",
-        origin_sha256=hash_file(path),
+        origin=f"{source.name}#{source.key(pmcid or pmid or doi, version)}",
+        origin_sha256=source.sha256,
     )
     return FullText(
         article=record,
         figures=read_figures(article, record, MentionIndex(body)),
-        folder=path.parent,
+        folder=source.folder,
         is_notice=is_notice,
         retracts=[o for kind, o in relations if is_notice and kind in RETRACTED_RELATIONS and o],
     )
@@ -181,9 +215,10 @@ def _read_body(article: Element) -> list[Block]:
     return blocks
 
 
-def _identify(path: Path, front: Element, metadata: dict[str, Any]) -> tuple[str, int]:
+def _identify(source: _Source, front: Element) -> tuple[str, int]:
     """PMCID ("PMC123", or "" where there is none) and version, wherever they are stated."""
-    stated = " ".join((_read_id(front, "pmcid-ver"), path.stem, path.parent.name))
+    metadata = source.metadata
+    stated = " ".join((_read_id(front, "pmcid-ver"), *source.named))
     found = VERSIONED.search(stated)
     number = str(metadata.get("pmcid") or "") or _read_id(front, "pmcid") or _read_id(front, "pmc")
     digits = re.search(r"\d+", number) or (re.search(r"\d+", found.group(1)) if found else None)
@@ -198,33 +233,31 @@ def metadata_files(path: Path, root: Path) -> tuple[Path, Path]:
     return path.with_suffix(".json"), root / "metadata" / f"{path.stem}.json"
 
 
-def _read_metadata(path: Path, root: Path) -> dict[str, Any]:
-    """The metadata JSON of an article, {} where there is none; ValueError where it is broken."""
-    for candidate in metadata_files(path, root):
-        if candidate.is_file():
-            values = json.loads(candidate.read_bytes())
-            if not isinstance(values, dict):
-                raise ValueError(f"{candidate.name} is not a JSON object")
-            _check_metadata(values)
-            return values
-    return {}
-
-
-def _check_metadata(values: dict[str, Any]) -> None:
-    """ValueError for what no column can hold: half a character, or a version beyond 32 bits."""
-    json.dumps(values, ensure_ascii=False).encode()
-    version = values.get("version")
-    if isinstance(version, int) and not 0 <= version < 2**31:
-        raise ValueError(f"version is {version}")
-
-
 def _read_id(front: Element, kind: str) -> str:
     return plain_text(front.find(f"article-id[@pub-id-type='{kind}']"))
 
 
+def _calls_itself_retracted(article: Element, title: str, relations: list[tuple[str, str]]) -> bool:
+    """Whether an article that is no notice says by title, type or relation that it is retracted."""
+    return (
+        re.match(RETRACTED_TITLE, title) is not None
+        or article.get("article-type") == "retracted-article"
+        or any(kind == "retraction-forward" for kind, _ in relations)
+    )
+
+
 def _link(related: Element) -> str:
     """What a related-article points to: a DOI, a PMID or a PMCID."""
-    return (related.get(XLINK) or "").strip().removeprefix("https://doi.org/")
+    stated = _name_doi((related.get(XLINK) or "").strip())
+    if related.get("ext-link-type") in PMC_LINKS and stated.isdigit():
+        return f"PMC{stated}"
+    return stated
+
+
+def _name_doi(stated: str) -> str:
+    """A DOI without the address or the scheme that it is often written with; else as it is."""
+    found = DOI_ADDRESS.match(stated)
+    return unquote(stated[found.end() :]) if found else stated
 
 
 def _read_journal(article: Element) -> str:

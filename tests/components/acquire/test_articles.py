@@ -21,12 +21,12 @@ from components.acquire.pmc_bucket import (
     INVENTORY,
     is_file_name,
     read_address,
-    read_flag,
     read_md5s,
 )
 from components.acquire.transfer import NotFetched
 from components.config import PmcParams
 from components.errors import UserError
+from components.pubmed.metadata import read_flag
 from components.pubmed.pmc import FullText, read_article
 from tests.components.acquire.s3 import FIGURE, BucketSite, Fault
 

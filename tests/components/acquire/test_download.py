@@ -136,6 +136,21 @@ def test_the_server_says_how_long_to_wait(
     assert fetch.pauses == [pause]
 
 
+FAR = ("86400", "9" * 400, "Wed, 21 Oct 2099 07:28:00 GMT")
+
+
+@pytest.mark.parametrize("stated", [*FAR, "9" * 5000, "Fri, 31 Dec 9999 23:59:59 -1200"])
+def test_no_server_holds_all_threads_for_longer_than_a_minute(
+    site: Site, tmp_path: Path, stated: str
+) -> None:
+    slept: list[float] = []
+    pace = Pace(2.0, clock=lambda: 100.0, sleep=slept.append)
+    web = Web(NONE, Terms(sleep=lambda pause: None), pace=pace, allow_loopback=True)
+    busy = Answer(status=503, headers={"Retry-After": stated})
+    web.fetch(site.serve("/f", busy, Answer(BODY)), tmp_path / "f")
+    assert slept == [60.0] if "-1200" not in stated else slept == [0.5]
+
+
 @pytest.mark.parametrize("length", [True, False])
 def test_a_file_over_the_limit_is_refused(site: Site, fetch: Fetch, length: bool) -> None:
     with pytest.raises(UserError, match="over the limit of 100 bytes"):
@@ -166,8 +181,9 @@ def test_a_lie_about_the_length_gives_no_file(site: Site, fetch: Fetch, lie: int
     assert not fetch.path.exists()
 
 
-def test_a_length_that_is_no_number_is_none(site: Site, fetch: Fetch) -> None:
-    odd = Answer(BODY, length=False, headers={"Content-Length": "many"})
+@pytest.mark.parametrize("stated", ["many", "9" * 5000, "\u00b2"])
+def test_a_length_that_is_no_number_is_none(site: Site, fetch: Fetch, stated: str) -> None:
+    odd = Answer(BODY, length=False, headers={"Content-Length": stated})
     assert fetch(site.serve("/f", odd)).read_bytes() == BODY
 
 
@@ -176,6 +192,48 @@ def test_another_part_than_was_asked_for_starts_over(site: Site, fetch: Fetch) -
     url = site.serve("/f", Answer(BODY, cut=1000), shifted, Answer(BODY))
     assert fetch(url).read_bytes() == BODY
     assert [wanted for _, wanted in site.asked] == ["", "bytes=1000-", ""]
+
+
+@pytest.mark.parametrize("stated", ["bytes " + "9" * 5000 + "-/9", "bytes 0-9/" + "9" * 5000])
+def test_a_range_that_no_file_has_loses_this_file_alone(
+    site: Site, fetch: Fetch, stated: str
+) -> None:
+    url = site.serve("/f", Answer(BODY, 206, headers={"Content-Range": stated}))
+    with pytest.raises(NotFetched, match="was not downloaded") as caught:
+        fetch(url, retries=1)
+    assert (caught.value.reason, fetch.path.exists()) == ("server-failed", False)
+
+
+def test_the_total_that_a_part_states_is_held_to(site: Site, fetch: Fetch) -> None:
+    part = Answer(BODY[:3], 206, headers={"Content-Range": f"bytes 0-2/{len(BODY)}"})
+    with pytest.raises(NotFetched) as caught:
+        fetch(site.serve("/part", part), retries=0)
+    assert f"{len(BODY) - 3} bytes are missing" in caught.value.why
+    assert not fetch.path.exists()
+    assert fetch(site.serve("/f", part, Answer(BODY))).read_bytes() == BODY
+    web = Web(NONE, Terms(retries=0), allow_loopback=True)
+    with pytest.raises(NotFetched, match="was not downloaded"):
+        web.read(site.serve("/page", part))
+
+
+def test_a_part_without_a_total_is_as_long_as_it_says(site: Site, fetch: Fetch) -> None:
+    rest = Answer(BODY[1000:], 206, headers={"Content-Range": f"bytes 1000-{len(BODY) - 1}/*"})
+    assert fetch(site.serve("/f", Answer(BODY, cut=1000), rest)).read_bytes() == BODY
+
+
+@pytest.mark.parametrize("status", [202, 203, 204])
+def test_an_answer_that_is_no_file_is_none(site: Site, fetch: Fetch, status: int) -> None:
+    with pytest.raises(NotFetched) as caught:
+        fetch(site.serve("/f", Answer(b"", status)))
+    assert (caught.value.reason, fetch.names()) == (f"answer-{status}", [])
+
+
+def test_an_address_that_is_none_loses_this_file_alone(site: Site, fetch: Fetch) -> None:
+    astray = Answer(status=302, headers={"Location": "https://[bad"})
+    for url in (site.serve("/f", astray), "https://[bad"):
+        with pytest.raises(NotFetched) as caught:
+            fetch(url)
+        assert (caught.value.reason, caught.value.name) == ("broken-address", url)
 
 
 def test_a_server_that_is_busy_until_a_date(site: Site, fetch: Fetch) -> None:

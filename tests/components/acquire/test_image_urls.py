@@ -62,6 +62,7 @@ def test_a_package_and_a_path_lead_to_article_and_figure(
     [
         ({"pmc_tar_url": "https://x/paper.tar.gz", "image_file_path": "paper/g.jpg"}, "no-pmcid"),
         ({"pmc_tar_url": "http://[", "image_file_path": "g.jpg"}, "no-pmcid"),
+        ({"pmc_tar_url": f"x/PMC{'1' * 5000}.tgz", "image_file_path": "a/g.jpg"}, "no-pmcid"),
         ({"image_file_path": "PMC7/gr2.jpg"}, "two-pmcids"),
         ({"image_file_path": ""}, "no-figure-name"),
         ({"image_file_path": "PMC6149739/.."}, "no-figure-name"),

@@ -141,6 +141,7 @@ def test_a_version_that_a_name_states(tmp_path: Path) -> None:
         ("CC BY-NC-ND", "CC BY-NC-ND"),
         ("cc by nc 4.0", "CC BY-NC 4.0"),
         ("CC0", "CC0"),
+        ("CC BY 4.0, no commercial use", "CC BY-NC"),
         ("This is open under https://creativecommons.org/licenses/by-sa/3.0/.", "CC BY-SA 3.0"),
         ("under the Creative Commons Attribution Non-Commercial License", "CC BY-NC"),
         ("author_manuscript", "unknown"),
@@ -249,8 +250,26 @@ def test_a_file_that_is_no_text_or_too_large(
     (tmp_path / "a.json").write_bytes(b"\xff\xfe{}")
     (found,) = read_collection(tmp_path / "a.json", tmp_path)
     assert isinstance(found, Reject) and found.reason == "broken-json"
-    monkeypatch.setattr("components.pubmed.bioc.MAX_BYTES", 10)
+    monkeypatch.setattr("components.pubmed.json_files.MAX_BYTES", 10)
     assert reject(tmp_path, abstract()).reason == "too-large"
+
+
+def test_a_large_file_is_read_where_it_has_a_document_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.dumps(abstract())
+    monkeypatch.setattr("components.pubmed.json_files.MAX_BYTES", len(document) + 1)
+    lines = [document, "", "{broken}", document + " " * len(document) * 3, document]
+    first, broken, long, last = read(tmp_path, "\n".join(lines))
+    assert isinstance(first, FullText) and isinstance(last, FullText)
+    assert first.article.origin.startswith("a.json:1#")
+    assert last.article.origin.startswith("a.json:5#")
+    assert isinstance(broken, Reject) and isinstance(long, Reject)
+    assert (broken.origin, broken.reason) == ("a.json:3", "broken-json")
+    assert (long.origin, long.reason) == ("a.json:4", "too-large")
+    (pretty,) = read(tmp_path, json.dumps([abstract()] * 3, indent=1))
+    assert isinstance(pretty, Reject)
+    assert (pretty.origin, pretty.reason) == ("a.json", "too-large")
 
 
 def test_metadata_of_articles_is_no_collection(tmp_path: Path) -> None:

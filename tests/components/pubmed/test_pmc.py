@@ -122,6 +122,66 @@ def test_notices_retracted_titles_and_concerns(tmp_path: Path) -> None:
     assert doubted.article.concern and not doubted.is_notice
 
 
+RELATED = "<related-article related-article-type='{}' ext-link-type='{}' xlink:href='{}'/>"
+
+
+@pytest.mark.parametrize(
+    ("flag", "retracted"),
+    [("true", True), ("Yes", True), (1, True), ("no", False), (False, False), (None, False)],
+)
+def test_a_flag_of_retraction_is_read_in_words(
+    tmp_path: Path, flag: object, retracted: bool
+) -> None:
+    write(tmp_path / "a.json", json.dumps({"is_retracted": flag}))
+    assert read(tmp_path, jats()).article.retracted == retracted
+
+
+def test_a_flag_of_retraction_that_says_neither_lets_nothing_through(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", '{"is_retracted": "perhaps"}')
+    found = read_article(write(tmp_path / "a.nxml", jats()), tmp_path)
+    assert found == Reject("a.nxml", "broken-metadata", "is_retracted is 'perhaps'")
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated", "named"),
+    [
+        ("doi", "10.1/Bad", "10.1/Bad"),
+        ("doi", "http://doi.org/10.1/Bad", "10.1/Bad"),
+        ("doi", "https://dx.doi.org/10.1/Bad", "10.1/Bad"),
+        ("doi", " HTTP://DX.DOI.ORG/10.1%2FBad", "10.1/Bad"),
+        ("doi", "doi:10.1/Bad", "10.1/Bad"),
+        ("doi", "DOI: 10.1/Bad", "10.1/Bad"),
+        ("uri", "info:doi/10.1/Bad", "10.1/Bad"),
+        ("uri", "doi.org/10.1/Bad", "10.1/Bad"),
+        ("pmc", "77", "PMC77"),
+        ("pmcid", "PMC77", "PMC77"),
+        ("pubmed", "77", "77"),
+    ],
+)
+def test_a_notice_names_what_it_retracts_in_many_ways(
+    tmp_path: Path, kind: str, stated: str, named: str
+) -> None:
+    related = RELATED.format("retracted-article", kind, stated)
+    notice = read(tmp_path, jats(attributes='article-type="retraction"', front=related))
+    assert (notice.retracts, notice.article.retracted) == ([named], False)
+
+
+def test_an_article_that_points_to_its_own_retraction_is_retracted(tmp_path: Path) -> None:
+    forward = RELATED.format("retraction-forward", "doi", "10.1/notice")
+    bad = read(tmp_path, jats(front=forward))
+    assert bad.article.retracted and not bad.is_notice and bad.retracts == []
+    assert read(tmp_path, jats(attributes='article-type="retracted-article"')).article.retracted
+    concern = RELATED.format("concern-forward", "doi", "10.1/notice")
+    assert read(tmp_path, jats(front=concern)).article.concern
+    other = RELATED.format("retracted-article", "doi", "10.1/other")  # a letter about a bad one
+    assert not read(tmp_path, jats(front=other)).article.retracted
+
+
+def test_a_doi_is_kept_without_its_address(tmp_path: Path) -> None:
+    ids = '<article-id pub-id-type="doi">https://doi.org/10.1/y</article-id>'
+    assert read(tmp_path, jats(ids=ids)).article.doi == "10.1/y"
+
+
 def test_language(tmp_path: Path) -> None:
     article = read(tmp_path, jats(attributes='xml:lang="fr"')).article
     assert article.language == "fre"
