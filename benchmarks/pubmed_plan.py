@@ -25,7 +25,7 @@ from typing import Any
 from ingest import make_file
 from results import show
 
-from components.config import IngestPubmedParams
+from components.config import load_params
 from components.pubmed.judging import Readings, judge
 from components.pubmed.outcome import Verdict, write_unit
 from components.pubmed.readings import read_unit
@@ -34,17 +34,7 @@ from components.pubmed.units import find_units
 NUM_FILES, NUM_RECORDS = 1_300, 38e6  # NLM's baseline of 2026, about
 RECORDS_PER_FILE = 30_000
 CORES = (1, 16, 256)
-PARAMS = IngestPubmedParams(
-    languages=["eng"],
-    keep_retracted=False,
-    min_text_chars=40,
-    licences="any",
-    near_duplicates=True,
-    max_image_pixels=1,
-    workers=0,
-    max_unreadable_files=0,
-    max_quarantined=0.05,
-)
+PARAMS_FILE = Path(__file__).parents[1] / "params.yaml"
 
 
 @dataclass
@@ -79,8 +69,9 @@ def measure(root: Path, num_files: int) -> Measured:
         make_file(path, RECORDS_PER_FILE, 1 + number * RECORDS_PER_FILE)
     units = find_units(root / "raw", root / "none")
     read = [clock(lambda unit=unit: read_unit(unit, root / "readings", 1, True)) for unit in units]
+    params = load_params(PARAMS_FILE).ingest_pubmed
     readings = Readings(units, root / "readings", [report.deletions for _, report in read])
-    judge_s, verdicts = clock(lambda: judge(readings, PARAMS))
+    judge_s, verdicts = clock(lambda: judge(readings, params))
     parts = verdicts.partition_by("unit", maintain_order=True)
     pairs = zip(units, parts, strict=True)
     jobs = [Verdict(unit, root / "readings", root / "out", rows) for unit, rows in pairs]

@@ -42,7 +42,7 @@ class Deletion:
 
 @dataclass
 class Batch:
-    """Some megabytes of a file: citations (columns of a Reading), and what is none."""
+    """Some megabytes of a file: citations (columns ARTICLES of shards), and what is none."""
 
     citations: list[pl.DataFrame] = field(default_factory=list)
     deletions: list[Deletion] = field(default_factory=list)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -39,7 +39,7 @@ from components.pubmed.shards import (
     row_groups,
 )
 from components.pubmed.units import Unit
-from components.records import Figure, Reject
+from components.records import Figure, Reject, batches
 
 REPORT = "unit.json"
 ARTICLES_PER_BATCH = 64
@@ -57,7 +57,7 @@ class Report:
     """What a unit's reading came from, and what it gave.
 
     ``inputs`` maps each file, and each that would matter if it were there, to its sha256 or "";
-    and each folder where an image was missed to a hash of its names.
+    and each folder where images are looked for to a hash of its names.
     ``deletions`` are the (PMID, version) that a citation file withdraws. ``error`` says why a file
     gave nothing at all.
     """
@@ -204,7 +204,7 @@ def _write_articles(writer: _Writer) -> None:
         for path in (root / name, *metadata_files(root / name, root)):
             writer.note(path)
     found = chain.from_iterable(read(root / name, root) for name in writer.unit.files)
-    for batch in _batches(found):
+    for batch in batches(found, ARTICLES_PER_BATCH):
         writer.add_rejects(one for one in batch if isinstance(one, Reject))
         fulltexts = [one for one in batch if isinstance(one, FullText)]
         first = writer.articles.num_rows
@@ -215,16 +215,6 @@ def _write_articles(writer: _Writer) -> None:
             for figure in fulltext.figures
         ]
         writer.figures.add(pl.DataFrame(figures, schema=pl.Schema(FIGURES)))
-
-
-def _batches(items: Iterable[FullText | Reject]) -> Iterator[list[FullText | Reject]]:
-    batch: list[FullText | Reject] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == ARTICLES_PER_BATCH:
-            yield batch
-            batch = []
-    yield batch
 
 
 def _article_rows(fulltexts: list[FullText]) -> pl.DataFrame:

@@ -20,7 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.records import SCHEMAS, Article, Figure
+from components.records import SCHEMAS, Article, Figure, Reject
 
 DIGEST_BYTES = 16
 
@@ -46,7 +46,7 @@ FIGURES = pa.schema([
         reason=_TEXT, detail=_TEXT,
     ),
 ])  # fmt: skip
-REJECTS = pa.schema(_fields(origin=_TEXT, reason=_TEXT, detail=_TEXT))
+REJECTS = SCHEMAS[Reject]
 
 
 def digest_texts(texts: pl.Series) -> pl.Series:

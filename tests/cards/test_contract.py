@@ -18,7 +18,7 @@ import pytest
 
 from components.acquire.place import place_local
 from components.cards import SOURCE_TASKS, Card
-from components.config import FinetuneParams, IngestPubmedParams, PrepareParams, load_params
+from components.config import FinetuneParams, PrepareParams, load_params
 from components.evaluation.metrics import METRICS
 from components.examples import build_examples
 from components.readers.images import check_image
@@ -26,7 +26,7 @@ from components.readers.registry import READERS, read_rows
 from components.records import UNSPLIT, RawRow, Reject
 from components.sample.world import MAKERS
 from components.tasks.registry import TASKS
-from tests.components.pubmed.reading import build
+from tests.components.pubmed.reading import build, plain_params
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "data/cards").glob("*.yaml"))
@@ -206,17 +206,7 @@ def test_a_corpus_is_read_without_a_fault(name: str, make: Make, tmp_path: Path)
     empty = tmp_path / "empty"
     empty.mkdir()
     folders = [make(name) if corpus == name else empty for corpus in ("pubmed", "pmc_oa")]
-    params = IngestPubmedParams(
-        languages=["eng"],
-        keep_retracted=False,
-        min_text_chars=40,
-        licences="any",
-        near_duplicates=False,
-        workers=0,
-        max_unreadable_files=0,
-        max_image_pixels=40_000_000,
-        max_quarantined=0.0,
-    )
+    params = plain_params(max_quarantined=0.0)
     corpus = build(folders[0], folders[1], tmp_path, params)
     assert corpus.faults == []
     counts = corpus.corpus.counts()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.config import IngestPubmedParams
+from tests.components.pubmed.reading import plain_params
 
 DOCTYPE = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE PubmedArticleSet PUBLIC '
@@ -91,15 +92,5 @@ def jats(
 
 @pytest.fixture
 def params() -> IngestPubmedParams:
-    """Settings as the demonstration has them."""
-    return IngestPubmedParams(
-        languages=["eng"],
-        keep_retracted=False,
-        min_text_chars=40,
-        licences="any",
-        near_duplicates=False,
-        workers=0,
-        max_unreadable_files=0,
-        max_image_pixels=40_000_000,
-        max_quarantined=0.05,
-    )
+    """Settings as the demonstration has them, near-duplicates kept: these texts are alike."""
+    return plain_params()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from components.config import IngestPubmedParams
+from components.config import IngestPubmedParams, load_params
 from components.lineage import QUARANTINE
 from components.pubmed.corpus import Corpus, build_corpus
 from components.pubmed.medline import Deletion, read_citations
@@ -15,6 +15,7 @@ from components.pubmed.shards import read_shard
 from components.records import Article, Figure, ImageRecord, Reject
 
 T = TypeVar("T")
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,12 @@ class Built:
     images: dict[str, ImageRecord]
     rejects: list[Reject]
     faults: list[Reject]
+
+
+def plain_params(**changes: Any) -> IngestPubmedParams:
+    """The repository's settings, with near-duplicates kept and these changes."""
+    settings = load_params(ROOT / "params.yaml").ingest_pubmed
+    return settings.model_copy(update={"near_duplicates": False, **changes})
 
 
 def build(pubmed: Path, pmc: Path, work: Path, params: IngestPubmedParams) -> Built:

@@ -9,28 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from components.config import IngestPubmedParams
 from components.pubmed.medline import Deletion
 from components.pubmed.units import find_citation_files
 from components.sample.facts import DISEASES
 from components.sample.papers import imagine_paper
-from tests.components.pubmed.reading import Built, Citation, read_items
+from tests.components.pubmed.reading import Built, Citation, plain_params, read_items
 from tests.components.pubmed.reading import build as build_all
 from tests.components.sample.conftest import SMALL, Make, read_json
 
 
 def build(pubmed: Path, pmc: Path, work: Path, keep_retracted: bool = False) -> Built:
-    params = IngestPubmedParams(
-        languages=["eng"],
-        keep_retracted=keep_retracted,
-        min_text_chars=40,
-        licences="any",
-        near_duplicates=False,
-        workers=0,
-        max_unreadable_files=0,
-        max_image_pixels=40_000_000,
-        max_quarantined=0.0,
-    )
+    params = plain_params(keep_retracted=keep_retracted, max_quarantined=0.0)
     corpus = build_all(pubmed, pmc, work, params)
     assert corpus.faults == []
     return corpus
