@@ -1,4 +1,4 @@
-"""Records in columns: JSON, Excel or Parquet, with the card saying which column is which.
+"""Records in columns: JSON, CSV, Excel or Parquet, with the card saying which column is which.
 
 Options of a card with ``reader: table``: a task field's name gives its column (by default the
 field's own name). Beyond these: ``image`` (column), ``image_folder`` (beside the record file),
@@ -17,6 +17,7 @@ from typing import Any
 from components.cards import Card
 from components.lineage import hash_bytes, hash_file
 from components.readers.columns import ExpectedColumns
+from components.readers.csv_rows import read_csv_records
 from components.readers.files import SplitFile, find_split_files, locate
 from components.readers.json_rows import Found, read_json_records, unreadable
 from components.readers.parquet_rows import read_parquet_records
@@ -35,6 +36,9 @@ from components.records import RawRow, Reject
 FORMATS: dict[str, Callable[[Path, str], Iterator[Found]]] = {
     ".json": read_json_records,
     ".jsonl": read_json_records,
+    ".csv": read_csv_records,
+    ".tsv": read_csv_records,
+    ".gz": read_csv_records,
     ".xlsx": read_sheet_records,
     ".parquet": read_parquet_records,
 }
