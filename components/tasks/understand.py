@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.tasks.base import Fields, Rendered, Task
-from components.tasks.phrasing import clean_caption
+from components.tasks.phrasing import clean_caption, num_words_cut
 
 
 def render(fields: Fields) -> Rendered:
@@ -16,7 +16,8 @@ def render(fields: Fields) -> Rendered:
     hypothesis = clean_caption(str(fields["hypothesis"]))
     label = str(fields["label"])
     source = f' can text1 " {premise} " imply text2 " {hypothesis} "?'
-    return Rendered(source, f" {label}", [label])
+    num_cut = sum(num_words_cut(str(fields[name])) for name in ("premise", "hypothesis"))
+    return Rendered(source, f" {label}", [label], num_cut=num_cut)
 
 
 TASK = Task("understand", ("premise", "hypothesis", "label"), False, "source", "candidates", render)

@@ -95,3 +95,12 @@ def test_a_set_without_train_or_test_is_refused(
     assert "records in: " in caught.value.why
     folder = Path("data/examples") / name
     assert (folder / QUARANTINE).is_file() and not (folder / MANIFEST).exists()
+
+
+def test_the_data_class_is_in_the_manifest_of_what_is_prepared(
+    bench: Path, configure: Configure
+) -> None:
+    edit("vqa_rad", "access: open", "access: credentialed")
+    manifests = {Path(name).parent.as_posix(): json.loads(m) for name, m in make(configure).items()}
+    assert manifests["data/examples/vqa_rad"]["notes"]["access"] == "credentialed"
+    assert manifests["data/instructions"]["notes"]["access"] == "non-commercial"
