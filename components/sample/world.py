@@ -16,6 +16,7 @@ from components.sample.medmcqa import make_medmcqa
 from components.sample.medmnist import make_pathmnist, make_pneumoniamnist
 from components.sample.mednli import make_mednli
 from components.sample.medpix import make_medpix
+from components.sample.medqa import make_medqa
 from components.sample.meqsum import make_meqsum
 from components.sample.pathvqa import make_pathvqa
 from components.sample.pmc_oa import make_pmc_oa
@@ -43,6 +44,7 @@ MAKERS: dict[str, Maker] = {
     "meqsum": make_meqsum,
     "pubmedqa": make_pubmedqa,
     "medmcqa": make_medmcqa,
+    "medqa": make_medqa,
 }
 
 

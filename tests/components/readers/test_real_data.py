@@ -26,6 +26,7 @@ Read = Callable[[str, Path], Split]
         ("meqsum", "meqsum", {"unsplit": 800}),
         ("pubmedqa", "pubmedqa", {"train": 200, "test": 150}),
         ("medmcqa", "medical_mcq/medmcqa", {"unsplit": 200}),
+        ("medqa", "medical_mcq/medqa", {"unsplit": 200}),
     ],
 )
 def test_every_row_is_read(

@@ -22,6 +22,7 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
     "biomed_vital": {r"BioMed-VITAL-instructions-210K\.json": 1, r"images/\d{8}_F\d\.jpg": 12},
     "iu_xray": {r"ecgen-radiology/\d+\.xml": 20, r"NLMCXR_png/CXR\d+_IM-\d{4}-[12]001\.png": 24},
     "medmcqa": {r"(train|dev|test)\.json": 3},
+    "medqa": {r"questions/US/4_options/phrases_no_exclude_(train|dev|test)\.jsonl": 3},
     "mednli": {r"mli_(train|dev|test)_v1\.jsonl": 3},
     "medpix": {
         r"MedPix-2-0/(Descriptions|Case_topic)\.json": 2,

@@ -55,6 +55,21 @@ def test_medmcqa_puts_no_dev_question_in_training(make: Make) -> None:
     assert all(seen.values()) and not seen["train"] & seen["dev"]
 
 
+def test_medqa_asks_about_the_disease_whose_sign_is_told(make: Make) -> None:
+    signs = {disease.sign: disease for disease in DISEASES}
+    folder = make("medqa", num_texts=100) / "questions/US/4_options"
+    questions: dict[str, set[str]] = {}
+    for part in ("train", "dev", "test"):
+        for row in read_lines(folder / f"phrases_no_exclude_{part}.jsonl"):
+            (disease,) = [signs[sign] for sign in signs if sign in row["question"]]
+            known = {disease.name, disease.drug, disease.test, disease.cause}
+            assert row["answer"].lower() in known
+            assert row["options"][row["answer_idx"]] == row["answer"]
+            assert len(set(row["options"].values())) == 4
+            questions.setdefault(part, set()).add(row["question"])
+    assert len(questions["train"]) > 60
+
+
 def infer(premise: str, hypothesis: str) -> str:
     """The label of a pair, from its words and the signs of the table alone."""
     signs = {disease.sign for disease in DISEASES}
