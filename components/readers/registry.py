@@ -7,6 +7,7 @@ from pathlib import Path
 
 from components.cards import Card
 from components.errors import UserError
+from components.readers.dialogues import read_dialogue_rows
 from components.readers.files import ALL
 from components.readers.multiple_choice import read_multiple_choice_rows
 from components.readers.npz import read_npz_rows
@@ -23,6 +24,7 @@ READERS: dict[str, Reader] = {
     "openi_xml": read_openi_rows,
     "pubmedqa": read_pubmedqa_rows,
     "multiple_choice": read_multiple_choice_rows,
+    "dialogues": read_dialogue_rows,
 }
 
 # The roles of files that each reader needs: one of these sets, whole. Of IMAGES it needs none.
@@ -33,6 +35,7 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
     "openi_xml": (frozenset({"reports", IMAGES}),),
     "pubmedqa": (frozenset({"records", "test"}),),
     "multiple_choice": _ONE_SPLIT,
+    "dialogues": _ONE_SPLIT,
 }
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
 OPTIONS: dict[str, frozenset[str]] = {
@@ -43,6 +46,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "openi_xml": frozenset({"sections"}),
     "pubmedqa": frozenset(),
     "multiple_choice": frozenset({"category"}),
+    "dialogues": frozenset(),
 }
 
 

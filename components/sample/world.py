@@ -11,6 +11,7 @@ from pathlib import Path
 
 from components.errors import UserError
 from components.sample.biomed_vital import make_biomed_vital
+from components.sample.dialogues import make_healthcaremagic, make_icliniq
 from components.sample.iu_xray import make_iu_xray
 from components.sample.medmcqa import make_medmcqa
 from components.sample.medmnist import make_pathmnist, make_pneumoniamnist
@@ -45,6 +46,8 @@ MAKERS: dict[str, Maker] = {
     "pubmedqa": make_pubmedqa,
     "medmcqa": make_medmcqa,
     "medqa": make_medqa,
+    "healthcaremagic": make_healthcaremagic,
+    "icliniq": make_icliniq,
 }
 
 

@@ -20,6 +20,8 @@ from tests.components.sample.conftest import SMALL, Make, names, read_json, read
 # the files of each source, and how many of them: None for several
 LAYOUTS: dict[str, dict[str, int | None]] = {
     "biomed_vital": {r"BioMed-VITAL-instructions-210K\.json": 1, r"images/\d{8}_F\d\.jpg": 12},
+    "healthcaremagic": {r"healthcaremagic_dialogue_[1-4]\.txt": 4},
+    "icliniq": {r"icliniq_dialogue\.txt": 1},
     "iu_xray": {r"ecgen-radiology/\d+\.xml": 20, r"NLMCXR_png/CXR\d+_IM-\d{4}-[12]001\.png": 24},
     "medmcqa": {r"(train|dev|test)\.json": 3},
     "medqa": {r"questions/US/4_options/phrases_no_exclude_(train|dev|test)\.jsonl": 3},
