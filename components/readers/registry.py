@@ -9,6 +9,8 @@ from components.cards import Card
 from components.errors import UserError
 from components.readers.dialogues import read_dialogue_rows
 from components.readers.files import ALL
+from components.readers.mimic_cxr_reports import read_mimic_cxr_report_rows
+from components.readers.mimic_notes import read_mimic_report_rows
 from components.readers.multiple_choice import read_multiple_choice_rows
 from components.readers.npz import read_npz_rows
 from components.readers.openi_xml import read_openi_rows
@@ -25,6 +27,8 @@ READERS: dict[str, Reader] = {
     "pubmedqa": read_pubmedqa_rows,
     "multiple_choice": read_multiple_choice_rows,
     "dialogues": read_dialogue_rows,
+    "mimic_cxr_reports": read_mimic_cxr_report_rows,
+    "mimic_reports": read_mimic_report_rows,
 }
 
 # The roles of files that each reader needs: one of these sets, whole. Of IMAGES it needs none.
@@ -36,6 +40,8 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
     "pubmedqa": (frozenset({"records", "test"}),),
     "multiple_choice": _ONE_SPLIT,
     "dialogues": _ONE_SPLIT,
+    "mimic_cxr_reports": (frozenset({"reports", "splits"}),),
+    "mimic_reports": (frozenset({"notes"}),),
 }
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
 OPTIONS: dict[str, frozenset[str]] = {
@@ -47,6 +53,8 @@ OPTIONS: dict[str, frozenset[str]] = {
     "pubmedqa": frozenset(),
     "multiple_choice": frozenset({"category"}),
     "dialogues": frozenset(),
+    "mimic_cxr_reports": frozenset(),
+    "mimic_reports": frozenset(),
 }
 
 

@@ -19,6 +19,7 @@ from components.sample.mednli import make_mednli
 from components.sample.medpix import make_medpix
 from components.sample.medqa import make_medqa
 from components.sample.meqsum import make_meqsum
+from components.sample.mimic_reports import make_mimic_cxr_summary, make_mimic_iii_summary
 from components.sample.pathvqa import make_pathvqa
 from components.sample.pmc_oa import make_pmc_oa
 from components.sample.pubmed import make_pubmed
@@ -48,6 +49,8 @@ MAKERS: dict[str, Maker] = {
     "medqa": make_medqa,
     "healthcaremagic": make_healthcaremagic,
     "icliniq": make_icliniq,
+    "mimic_cxr_summary": make_mimic_cxr_summary,
+    "mimic_iii_summary": make_mimic_iii_summary,
 }
 
 

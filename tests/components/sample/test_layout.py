@@ -32,6 +32,11 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
         r"MedPix-2-0/images/MPX\d+_synpic\d+\.png": 24,
     },
     "meqsum": {r"MeQSum_ACL2019_BenAbacha_Demner-Fushman\.xlsx": 1},
+    "mimic_cxr_summary": {
+        r"files/p1\d/p1\d{7}/s5\d{7}\.txt": 40,
+        r"mimic-cxr-2\.0\.0-split\.csv\.gz": 1,
+    },
+    "mimic_iii_summary": {r"NOTEEVENTS\.csv\.gz": 1},
     "pathmnist": {r"pathmnist\.npz": 1},
     "pathvqa": {r"(train|test)\.json": 2, r"images/(train|test)/pathvqa_\d{5}\.jpg": None},
     "pmc_oa": {
