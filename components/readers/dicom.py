@@ -120,7 +120,7 @@ def _check(data: Dataset, keep_burned_in: bool) -> None:
     syntax = data.file_meta.TransferSyntaxUID
     try:
         is_available = get_decoder(syntax).is_available
-    except NotImplementedError:
+    except RuntimeError:  # a syntax that pydicom has no decoder for
         is_available = False
     if not is_available:
         raise BadImage("unsupported-compression", str(getattr(syntax, "name", syntax)))

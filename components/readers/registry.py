@@ -14,6 +14,7 @@ from components.readers.mimic_notes import read_mimic_report_rows
 from components.readers.multiple_choice import read_multiple_choice_rows
 from components.readers.npz import read_npz_rows
 from components.readers.openi_xml import read_openi_rows
+from components.readers.pictures import OPTIONS as PICTURE
 from components.readers.pubmedqa import read_pubmedqa_rows
 from components.readers.table import FIELDS, read_table_rows
 from components.records import SPLITS, RawRow, Reject
@@ -44,11 +45,13 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
     "mimic_reports": (frozenset({"notes"}),),
 }
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
+TABLE = frozenset(
+    {"image", "keep", "category", "group", "modality", "test", "answer_separator"}
+    | {"columns", "columns_train", "columns_validation", "columns_test", "delimiter"}
+)
 OPTIONS: dict[str, frozenset[str]] = {
-    "table": frozenset(
-        {"image", "image_folder", "image_suffix", "keep", "category", "group", "modality"}
-    ),
-    "npz": frozenset(),
+    "table": PICTURE | TABLE,
+    "npz": frozenset({"edition"}),
     "openi_xml": frozenset({"sections"}),
     "pubmedqa": frozenset(),
     "multiple_choice": frozenset({"category"}),

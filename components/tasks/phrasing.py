@@ -30,8 +30,8 @@ def remove_punctuation(text: str, max_words: int = 80) -> str:
 
 
 def as_question(text: str) -> str:
-    """End with a question mark."""
-    return text if text.endswith("?") else text + "?"
+    """End with a question mark, of which Chinese has its own."""
+    return text if text.endswith(("?", "\uff1f")) else text + "?"
 
 
 def _separate(text: str) -> str:
