@@ -14,7 +14,15 @@ from components.sample.biomed_vital import make_biomed_vital
 from components.sample.dialogues import make_healthcaremagic, make_icliniq
 from components.sample.iu_xray import make_iu_xray
 from components.sample.medmcqa import make_medmcqa
-from components.sample.medmnist import make_pathmnist, make_pneumoniamnist
+from components.sample.medmnist import (
+    make_bloodmnist,
+    make_breastmnist,
+    make_dermamnist,
+    make_octmnist,
+    make_organcmnist,
+    make_pathmnist,
+    make_pneumoniamnist,
+)
 from components.sample.mednli import make_mednli
 from components.sample.medpix import make_medpix
 from components.sample.medqa import make_medqa
@@ -41,6 +49,11 @@ MAKERS: dict[str, Maker] = {
     "iu_xray": make_iu_xray,
     "pneumoniamnist": make_pneumoniamnist,
     "pathmnist": make_pathmnist,
+    "dermamnist": make_dermamnist,
+    "octmnist": make_octmnist,
+    "breastmnist": make_breastmnist,
+    "bloodmnist": make_bloodmnist,
+    "organcmnist": make_organcmnist,
     "medpix": make_medpix,
     "mednli": make_mednli,
     "meqsum": make_meqsum,

@@ -37,7 +37,10 @@ TASK_NAMES = [name for name in NAMES if name not in {**CORPORA, **VOCABULARIES}]
 MADE = [name for name in NAMES if name not in VOCABULARIES]  # a vocabulary is learnt, not made up
 EVIDENCE = re.compile(r"\[[FMD](: [^\]]+)?\] \S")  # [F: source], [D: source] or [M]
 CANDIDATES = {"candidates": {"fixed", "train"}, "options": {"options", "fixed"}, "text": {"none"}}
-MODALITIES = {"", "xray", "ct", "mr", "histology", "fundus", "gross", "photo"}
+MODALITIES = {
+    "", "xray", "ct", "mr", "ultrasound", "oct", "histology", "microscopy", "fundus", "gross",
+    "dermatoscopy", "photo",
+}  # fmt: skip
 
 each_card = pytest.mark.parametrize("name", NAMES)
 each_made = pytest.mark.parametrize("name", MADE)
@@ -94,7 +97,9 @@ def test_facts_are_told_whole(card: Card) -> None:
     assert all((card.title, source.url, source.version, source.licence, source.citation))
     assert "acquire.mode to local" in source.how_to_get
     assert any(folder in source.how_to_get for folder in card.folders)
-    assert all(EVIDENCE.match(figure.evidence) for figure in card.published)
+    figures = [*card.published, *card.releases]
+    assert all(EVIDENCE.match(figure.evidence) for figure in figures)
+    assert all(re.fullmatch("[0-9a-f]{32}", digest) for digest in source.md5.values())
     assert set(card.recipe) <= set(FinetuneParams.model_fields)
     assert card.modality in MODALITIES
 

@@ -17,6 +17,7 @@ from PIL import Image
 from components.sample.medmnist import choose_edition
 from tests.components.sample.conftest import SMALL, Make, names, read_json, read_lines
 
+MEDMNIST = ("path", "derma", "oct", "breast", "blood", "organc")
 # the files of each source, and how many of them: None for several
 LAYOUTS: dict[str, dict[str, int | None]] = {
     "biomed_vital": {r"BioMed-VITAL-instructions-210K\.json": 1, r"images/\d{8}_F\d\.jpg": 12},
@@ -37,7 +38,7 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
         r"mimic-cxr-2\.0\.0-split\.csv\.gz": 1,
     },
     "mimic_iii_summary": {r"NOTEEVENTS\.csv\.gz": 1},
-    "pathmnist": {r"pathmnist\.npz": 1},
+    **{f"{name}mnist": {rf"{name}mnist\.npz": 1} for name in MEDMNIST},
     "pathvqa": {r"(train|test)\.json": 2, r"images/(train|test)/pathvqa_\d{5}\.jpg": None},
     "pmc_oa": {
         r"PMC\d{8}\.\d/(PMC\d{8}\.\d\.(xml|json)|sample-\d+-g\d{3}\.jpg)": None,
