@@ -37,6 +37,7 @@ class Prepared:
     images: dict[str, ImageRecord] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     num_in: int = 0
+    num_read: Counter[str] = field(default_factory=Counter)  # by the source's own split
     derived_splits: list[str] = field(default_factory=list)
     cut: Counter[str] = field(default_factory=Counter)  # examples, and words that a limit cost
 
@@ -104,6 +105,7 @@ def build_examples(
         if isinstance(row, Reject):
             prepared.rejects.append(row)
             continue
+        prepared.num_read[row.split] += 1
         image = _store_image(row, prepared.images, known, params.max_image_pixels)
         if isinstance(image, Reject):
             prepared.rejects.append(image)

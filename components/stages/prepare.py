@@ -52,6 +52,7 @@ def run(params: Params, dataset: str) -> None:
         rejects=prepared.rejects,
         rules=RULES,
         notes={
+            "release": card.name_release(prepared.num_read),  # "": its numbers are of none known
             "access": card.source.access,  # the data class: what is made of it inherits it
             "derived_splits": prepared.derived_splits,
             "cut": dict(prepared.cut),
