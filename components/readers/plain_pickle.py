@@ -7,7 +7,7 @@ numbers, lists, tuples and objects by key, and no other: nothing is imported, no
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,11 @@ VALUES = {
     "STRING", "BINSTRING", "SHORT_BINSTRING",
 }  # fmt: skip
 PUT, GET = {"PUT", "BINPUT", "LONG_BINPUT"}, {"GET", "BINGET", "LONG_BINGET"}
+GATHERED: dict[str, Callable[[list[Any]], Any]] = {
+    "LIST": list,
+    "DICT": lambda values: dict(_pair(values)),
+    "TUPLE": tuple,
+}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -110,12 +115,9 @@ class _Machine:
         elif name == "SETITEMS":
             pairs = _pair(self._since_mark())
             self.stack[-1].update(pairs)
-        elif name == "LIST":
-            self.stack.append(self._since_mark())
-        elif name == "DICT":
-            self.stack.append(dict(_pair(self._since_mark())))
-        elif name == "TUPLE":
-            self.stack.append(tuple(self._since_mark()))
+        elif name in GATHERED:
+            values = self._since_mark()  # first: it brings back the stack to put them on
+            self.stack.append(GATHERED[name](values))
         elif name in TUPLES:
             values = [self.stack.pop() for _ in range(TUPLES[name])]
             self.stack.append(tuple(reversed(values)))

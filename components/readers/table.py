@@ -73,11 +73,11 @@ class Columns:
         """An option of the card, or ""."""
         return self.card.options.get(name, "")
 
-    def named(self) -> dict[str, str]:
-        """The columns that the card names, by option."""
+    def named(self, split: str) -> dict[str, str]:
+        """The columns that the card names, by option, for a file of this split."""
         columns = {name: self.option(name) for name in (*NAMING, *FIELDS[self.card.task])}
         columns["keep"] = self.option("keep").partition("=")[0]
-        columns["test"] = self.option("test").partition("=")[0]
+        columns["test"] = self.option("test").partition("=")[0] if split == UNSPLIT else ""
         return {name: column for name, column in columns.items() if column not in ("", BY_CONTENT)}
 
     def value(self, record: Mapping[str, Any], name: str) -> Any:
@@ -94,7 +94,7 @@ def read_table_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """
     columns = Columns(card, root)
     for file in find_split_files(card, root):
-        expected = ExpectedColumns(columns.named())
+        expected = ExpectedColumns(columns.named(file.split))
         for number, record in _read_records(columns, file):
             if isinstance(record, Reject):
                 yield record

@@ -29,11 +29,13 @@ from components.sample.medqa import make_medqa
 from components.sample.meqsum import make_meqsum
 from components.sample.mimic_reports import make_mimic_cxr_summary, make_mimic_iii_summary
 from components.sample.pathvqa import make_pathvqa
+from components.sample.peir_gross import make_peir_gross
 from components.sample.pmc_oa import make_pmc_oa
 from components.sample.pubmed import make_pubmed
 from components.sample.pubmedqa import make_pubmedqa
 from components.sample.settings import SampleSettings
-from components.sample.slake import make_slake
+from components.sample.slake import make_slake, make_slake_zh
+from components.sample.vqa_med import make_vqa_med_2019
 from components.sample.vqa_rad import make_vqa_rad
 
 __all__ = ["MAKERS", "SampleSettings", "make_source"]
@@ -45,9 +47,12 @@ MAKERS: dict[str, Maker] = {
     "biomed_vital": make_biomed_vital,
     "vqa_rad": make_vqa_rad,
     "slake": make_slake,
+    "slake_zh": make_slake_zh,
     "pathvqa": make_pathvqa,
     "iu_xray": make_iu_xray,
     "pneumoniamnist": make_pneumoniamnist,
+    "vqa_med_2019": make_vqa_med_2019,
+    "peir_gross": make_peir_gross,
     "pathmnist": make_pathmnist,
     "dermamnist": make_dermamnist,
     "octmnist": make_octmnist,

@@ -44,6 +44,7 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
         r"PMC\d{8}\.\d/(PMC\d{8}\.\d\.(xml|json)|sample-\d+-g\d{3}\.jpg)": None,
         r"PMC\d{8}/sample-\d+(\.nxml|-g\d{3}\.jpg)": None,
     },
+    "peir_gross": {r"(train|test)_images\.tsv": 2, r"peir_gross_images/\d{8}\.jpg": 24},
     "pneumoniamnist": {r"pneumoniamnist\.npz": 1},
     "pubmed": {
         r"baseline/(medline16n0001|pubmed26n000[12])\.xml\.gz(\.md5)?": 6,
@@ -51,6 +52,12 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
     },
     "pubmedqa": {r"data/(ori_pqal|test_ground_truth)\.json": 2},
     "slake": {r"(train|validate|test)\.json": 3, r"imgs/xmlab\d+/source\.jpg": 24},
+    "slake_zh": {r"(train|validate|test)\.json": 3, r"imgs/xmlab\d+/source\.jpg": 24},
+    "vqa_med_2019": {
+        r"ImageClef-2019-VQA-Med-(Training|Validation)/All_QA_Pairs_(train|val)\.txt": 2,
+        r"VQAMed2019Test/VQAMed2019_Test_Questions_w_Ref_Answers\.txt": 1,
+        r".*/(Train|Val|VQAMed2019_Test)_[iI]mages/synpic\d{5}\.jpg": 24,
+    },
     "vqa_rad": {r"(train|test)set\.json": 2, r"images/synpic\d{5}\.jpg": 24},
 }
 
