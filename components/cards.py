@@ -25,6 +25,7 @@ ACCESS_NOTES = {
     "open": "anyone may download it",
     "non-commercial": "anyone may download it, for non-commercial research only",
     "registration": "downloading needs a free account",
+    "request": "the owner hands it out when asked",
     "agreement": "the owner asks for a signed data-use agreement",
     "credentialed": "PhysioNet credentialed access and training are required",
     "crawl": "there is no official bulk file; images are collected from web pages",
@@ -52,7 +53,9 @@ class Source(Section):
     url: str
     version: str
     licence: str
-    access: Literal["open", "non-commercial", "registration", "agreement", "credentialed", "crawl"]
+    access: Literal[
+        "open", "non-commercial", "registration", "request", "agreement", "credentialed", "crawl"
+    ]
     how_to_get: str
     citation: str
     downloads: list[Download] = Field(

@@ -49,9 +49,9 @@ def locate_series(name: str, base: Path, root: Path, origin: str, series: str) -
     one file of the case that has the description, and of several that of the path's series.
     """
     exact = locate(name, base, root, origin)
-    if isinstance(exact, Reject) and exact.reason != MISSING:
-        return exact
     case, _, uid = (*PurePosixPath(name).parts, "", "", "")[:3]
+    if isinstance(exact, Reject) and (exact.reason != MISSING or not case):
+        return exact
     try:
         if isinstance(exact, Path):
             words = describe_series(exact)[1]

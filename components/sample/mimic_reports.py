@@ -68,10 +68,10 @@ def make_mimic_cxr_summary(folder: Path, settings: SampleSettings) -> list[Path]
             scene, study = scenes[place - 1], numbers[place - 1]
             patient = patients[place - 1 - (place % 4 == 0 and place - 1 in places)]
             name = f"files/p{str(patient)[:2]}/p{patient}/s{study}.txt"
-            report = _word_report(CXR_REPORT, scene, chance)
+            report = word_report(CXR_REPORT, scene, chance)
             spaced = report.replace("\n\n", "\n \n")  # an official blank line holds a space
             paths.append(write_text(folder / name, spaced))
-            images = [_name_image(chance) for _ in range(chance.choice((1, 2)))]
+            images = [name_image(chance) for _ in range(chance.choice((1, 2)))]
             lines += [(image, study, patient, OFFICIAL[split]) for image in images]
     table = encode_csv(("dicom_id", "study_id", "subject_id", "split"), lines)
     return [*paths, write_gzip(folder / SPLIT_FILE, table)]
@@ -83,7 +83,7 @@ def make_mimic_iii_summary(folder: Path, settings: SampleSettings) -> list[Path]
     scenes = imagine_scenes(["x-ray"], settings.num_texts, chance, normal=0.15)
     notes: list[Sequence[object]] = []
     for scene in scenes:
-        report = _word_report(NOTE_REPORT, scene, chance)
+        report = word_report(NOTE_REPORT, scene, chance)
         kinds = [("Radiology", "CHEST (PORTABLE AP)", report)]
         if chance.random() < 0.3:
             kinds.append(("Nursing/other", "Report", "Slept well.\nNo complaints.\n"))
@@ -104,7 +104,8 @@ def encode_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> byte
     return buffer.getvalue().encode()
 
 
-def _word_report(form: str, scene: Scene, chance: random.Random) -> str:
+def word_report(form: str, scene: Scene, chance: random.Random) -> str:
+    """A report on an imagined film, in one of the forms above."""
     return form.format(
         reason=chance.choice(REASONS),
         month=chance.randrange(1, 13),
@@ -114,6 +115,7 @@ def _word_report(form: str, scene: Scene, chance: random.Random) -> str:
     )
 
 
-def _name_image(chance: random.Random) -> str:
+def name_image(chance: random.Random) -> str:
+    """A name as the split file gives to images: five times eight hexadecimal figures."""
     digits = f"{chance.getrandbits(160):040x}"
     return "-".join(digits[place : place + 8] for place in range(0, 40, 8))

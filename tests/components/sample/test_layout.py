@@ -44,6 +44,24 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
         r"PMC\d{8}\.\d/(PMC\d{8}\.\d\.(xml|json)|sample-\d+-g\d{3}\.jpg)": None,
         r"PMC\d{8}/sample-\d+(\.nxml|-g\d{3}\.jpg)": None,
     },
+    "mimic_cxr_report": {
+        r"files/p1\d/p1\d{7}/s5\d{7}\.txt": None,
+        r"files/p1\d/p1\d{7}/s5\d{7}/[0-9a-f]{8}(-[0-9a-f]{8}){4}\.jpg": 24,
+        r"mimic-cxr-2\.0\.0-(split|metadata)\.csv\.gz": 2,
+    },
+    "roco": {
+        r"data/(train|validation|test)/radiology/(captions|keywords|cuis|licences)\.txt": 12,
+        r"data/(train|validation|test)/radiology/images/ROCO_\d{5}\.jpg": 24,
+    },
+    **{
+        f"cbis_ddsm_{kind}": {
+            rf"{kind}_case_description_(train|test)_set\.csv": 2,
+            rf"CBIS-DDSM/{kind.title()}-(Training|Test)_P_\d{{5}}_[A-Z]+_(CC|MLO)_1/.*\.dcm": 48,
+        }
+        for kind in ("mass", "calc")
+    },
+    "sz_cxr": {r"ChinaSet_AllFiles/(CXR_png|ClinicalReadings)/CHNCXR_\d{4}_[01]\.(png|txt)": 48},
+    "mc_cxr": {r"MontgomerySet/(CXR_png|ClinicalReadings)/MCUCXR_\d{4}_[01]\.(png|txt)": 48},
     "peir_gross": {r"(train|test)_images\.tsv": 2, r"peir_gross_images/\d{8}\.jpg": 24},
     "pneumoniamnist": {r"pneumoniamnist\.npz": 1},
     "pubmed": {
