@@ -86,12 +86,18 @@ def open_dicom(path: Path, header_only: bool = False) -> Dataset:
 
 
 def describe_series(path: Path) -> tuple[str, str]:
-    """The series' UID and its description in lower case, each "" where the file has none."""
+    """The series' UID and its description in lower case, each "" where the file has none.
+
+    Raises BadImage ``not-dicom``, also where these elements are damaged.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = open_dicom(path, header_only=True)
-    uid, description = data.get("SeriesInstanceUID") or "", data.get("SeriesDescription") or ""
-    return str(uid), str(description).strip().lower()
+        try:
+            uid, words = data.get("SeriesInstanceUID"), data.get("SeriesDescription")
+        except Exception as error:  # elements are parsed when they are asked for
+            raise BadImage("not-dicom", f"{type(error).__name__}: {error}"[:200]) from error
+    return str(uid or ""), str(words or "").strip().lower()
 
 
 def _is_deflated(path: Path) -> bool:

@@ -150,6 +150,14 @@ def test_other_files_are_not_dicom(tmp_path: Path, content: bytes) -> None:
         assert caught.value.reason == "not-dicom"
 
 
+def test_a_damaged_description_is_no_traceback(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dcm", SeriesInstanceUID="1.2.3.4", SeriesDescription="Crop ")
+    assert describe_series(path) == ("1.2.3.4", "crop")
+    path.write_bytes(path.read_bytes().replace(b"\x20\x00\x0e\x00UI", b"\x20\x00\x0e\x00SI"))
+    with pytest.raises(BadImage, match="not-dicom"):
+        describe_series(path)
+
+
 def test_cut_files_are_broken(tmp_path: Path) -> None:
     path = write(tmp_path / "a.dcm", np.zeros((40, 40), np.int16))
     spoil_pixels(path)
