@@ -7,6 +7,7 @@ from pathlib import Path
 
 from components.cards import Card
 from components.errors import UserError
+from components.readers.core_mortality import read_core_mortality_rows
 from components.readers.dialogues import read_dialogue_rows
 from components.readers.files import ALL
 from components.readers.image_names import read_named_image_rows
@@ -36,6 +37,7 @@ READERS: dict[str, Reader] = {
     "dialogues": read_dialogue_rows,
     "mimic_cxr_reports": read_mimic_cxr_report_rows,
     "mimic_reports": read_mimic_report_rows,
+    "core_mortality": read_core_mortality_rows,
 }
 
 # The roles of files that each reader needs: one of these sets, whole. Of IMAGES it needs none.
@@ -55,6 +57,7 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
     "dialogues": _ONE_SPLIT,
     "mimic_cxr_reports": (frozenset({"reports", "splits"}),),
     "mimic_reports": (frozenset({"notes"}),),
+    "core_mortality": (frozenset({"notes", "admissions", *SPLITS}),),
 }
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
 TABLE = frozenset(
@@ -73,6 +76,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "dialogues": frozenset(),
     "mimic_cxr_reports": frozenset(),
     "mimic_reports": frozenset(),
+    "core_mortality": frozenset({"hypothesis"}),
 }
 
 

@@ -29,6 +29,7 @@ from components.sample.medpix import make_medpix
 from components.sample.medqa import make_medqa
 from components.sample.meqsum import make_meqsum
 from components.sample.mimic_films import make_mimic_cxr_report
+from components.sample.mimic_mortality import make_mimic_iii_mortality
 from components.sample.mimic_reports import make_mimic_cxr_summary, make_mimic_iii_summary
 from components.sample.nlm_films import make_mc_cxr, make_sz_cxr
 from components.sample.pathvqa import make_pathvqa
@@ -79,6 +80,7 @@ MAKERS: dict[str, Maker] = {
     "icliniq": make_icliniq,
     "mimic_cxr_summary": make_mimic_cxr_summary,
     "mimic_iii_summary": make_mimic_iii_summary,
+    "mimic_iii_mortality": make_mimic_iii_mortality,
 }
 
 

@@ -37,6 +37,10 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
         r"files/p1\d/p1\d{7}/s5\d{7}\.txt": 40,
         r"mimic-cxr-2\.0\.0-split\.csv\.gz": 1,
     },
+    "mimic_iii_mortality": {
+        r"(NOTEEVENTS|ADMISSIONS)\.csv\.gz": 2,
+        r"mimic_(train|val|test)\.csv": 3,
+    },
     "mimic_iii_summary": {r"NOTEEVENTS\.csv\.gz": 1},
     **{f"{name}mnist": {rf"{name}mnist\.npz": 1} for name in MEDMNIST},
     "pathvqa": {r"(train|test)\.json": 2, r"images/(train|test)/pathvqa_\d{5}\.jpg": None},
