@@ -21,6 +21,7 @@ from components.readers.pictures import OPTIONS as PICTURE
 from components.readers.pubmedqa import read_pubmedqa_rows
 from components.readers.roco import read_roco_rows
 from components.readers.table import FIELDS, read_table_rows
+from components.readers.trec_trials import read_trec_trial_rows
 from components.records import SPLITS, RawRow, Reject
 
 Reader = Callable[[Card, Path], Iterator[RawRow | Reject]]
@@ -38,6 +39,7 @@ READERS: dict[str, Reader] = {
     "mimic_cxr_reports": read_mimic_cxr_report_rows,
     "mimic_reports": read_mimic_report_rows,
     "core_mortality": read_core_mortality_rows,
+    "trec_trials": read_trec_trial_rows,
 }
 
 # The roles of files that each reader needs: one of these sets, whole. Of IMAGES it needs none.
@@ -57,6 +59,7 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
     "dialogues": _ONE_SPLIT,
     "mimic_cxr_reports": (frozenset({"reports", "splits"}),),
     "mimic_reports": (frozenset({"notes"}),),
+    "trec_trials": (frozenset({"topics", "judgements", "trials"}),),
     "core_mortality": (frozenset({"notes", "admissions", *SPLITS}),),
 }
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
@@ -77,6 +80,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "mimic_cxr_reports": frozenset(),
     "mimic_reports": frozenset(),
     "core_mortality": frozenset({"hypothesis"}),
+    "trec_trials": frozenset({"fold"}),
 }
 
 

@@ -40,6 +40,7 @@ from components.sample.pubmedqa import make_pubmedqa
 from components.sample.roco import make_roco
 from components.sample.settings import SampleSettings
 from components.sample.slake import make_slake, make_slake_zh
+from components.sample.trec_ct import make_trec_ct
 from components.sample.vqa_med import make_vqa_med_2019
 from components.sample.vqa_rad import make_vqa_rad
 
@@ -81,6 +82,7 @@ MAKERS: dict[str, Maker] = {
     "mimic_cxr_summary": make_mimic_cxr_summary,
     "mimic_iii_summary": make_mimic_iii_summary,
     "mimic_iii_mortality": make_mimic_iii_mortality,
+    "trec_ct": make_trec_ct,
 }
 
 

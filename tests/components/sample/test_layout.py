@@ -80,6 +80,11 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
         r"VQAMed2019Test/VQAMed2019_Test_Questions_w_Ref_Answers\.txt": 1,
         r".*/(Train|Val|VQAMed2019_Test)_[iI]mages/synpic\d{5}\.jpg": 24,
     },
+    "trec_ct": {
+        r"topics2022\.xml": 1,
+        r"qrels2022\.txt": 1,
+        r"ClinicalTrials\.2021-04-27\.part1\.zip": 1,
+    },
     "vqa_rad": {r"(train|test)set\.json": 2, r"images/synpic\d{5}\.jpg": 24},
 }
 
