@@ -20,6 +20,7 @@ from components.readers.openi_csv import read_openi_rows
 from components.readers.pictures import OPTIONS as PICTURE
 from components.readers.pubmedqa import read_pubmedqa_rows
 from components.readers.roco import read_roco_rows
+from components.readers.seer import read_seer_rows
 from components.readers.table import FIELDS, read_table_rows
 from components.readers.trec_trials import read_trec_trial_rows
 from components.records import SPLITS, RawRow, Reject
@@ -40,6 +41,7 @@ READERS: dict[str, Reader] = {
     "mimic_reports": read_mimic_report_rows,
     "core_mortality": read_core_mortality_rows,
     "trec_trials": read_trec_trial_rows,
+    "seer": read_seer_rows,
 }
 
 # The roles of files that each reader needs: one of these sets, whole. Of IMAGES it needs none.
@@ -59,6 +61,7 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
     "dialogues": _ONE_SPLIT,
     "mimic_cxr_reports": (frozenset({"reports", "splits"}),),
     "mimic_reports": (frozenset({"notes"}),),
+    "seer": (frozenset({"export", "dictionary"}), frozenset({"export"})),
     "trec_trials": (frozenset({"topics", "judgements", "trials"}),),
     "core_mortality": (frozenset({"notes", "admissions", *SPLITS}),),
 }
@@ -81,6 +84,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "mimic_reports": frozenset(),
     "core_mortality": frozenset({"hypothesis"}),
     "trec_trials": frozenset({"fold"}),
+    "seer": frozenset({"facts", "label", "outside", "hypothesis", "group", "fold"}),
 }
 
 

@@ -38,6 +38,7 @@ from components.sample.pmc_oa import make_pmc_oa
 from components.sample.pubmed import make_pubmed
 from components.sample.pubmedqa import make_pubmedqa
 from components.sample.roco import make_roco
+from components.sample.seer import make_seer_treatment
 from components.sample.settings import SampleSettings
 from components.sample.slake import make_slake, make_slake_zh
 from components.sample.trec_ct import make_trec_ct
@@ -83,6 +84,7 @@ MAKERS: dict[str, Maker] = {
     "mimic_iii_summary": make_mimic_iii_summary,
     "mimic_iii_mortality": make_mimic_iii_mortality,
     "trec_ct": make_trec_ct,
+    "seer_treatment": make_seer_treatment,
 }
 
 

@@ -104,6 +104,13 @@ def test_facts_are_told_whole(card: Card) -> None:
     assert card.modality in MODALITIES
 
 
+@each_task
+def test_no_answer_begins_with_another_where_none_is_closed(card: Card) -> None:
+    if TASKS[card.task].decoder_prompt == "source":
+        answers = [f"{answer} " for answer in card.answers.values()]
+        assert not [(a, b) for a in answers for b in answers if a != b and b.startswith(a)]
+
+
 def test_params_name_cards_and_every_card_can_be_made() -> None:
     params = load_params(ROOT / "params.yaml")
     assert set(params.datasets) <= set(TASK_NAMES) - set(INSTRUCTIONS)

@@ -73,6 +73,7 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
         r"updatefiles/pubmed26n0003\.xml\.gz(\.md5)?": 2,
     },
     "pubmedqa": {r"data/(ori_pqal|test_ground_truth)\.json": 2},
+    "seer_treatment": {r"seer_treatment\.(csv|dic)": 2},
     "slake": {r"(train|validate|test)\.json": 3, r"imgs/xmlab\d+/source\.jpg": 24},
     "slake_zh": {r"(train|validate|test)\.json": 3, r"imgs/xmlab\d+/source\.jpg": 24},
     "vqa_med_2019": {

@@ -47,6 +47,11 @@ PROMPTS: list[tuple[str, Fields, Rendered]] = [
         ),
     ),
     (
+        "understand",
+        {"premise": "Sex: Male; Age: 40-44", "hypothesis": "Which drug?", "label": "drug a"},
+        Rendered(' which drug? text1 " sex: male; age: 40 44 "', " drug a", ["drug a"]),
+    ),
+    (
         "summarize",
         {"text": "SUBJECT: Help-line\nI have a question", "summary": "What is the Dose? "},
         Rendered(
