@@ -11,7 +11,11 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEGLSLossless,
+)
 
 from components.readers.dicom import describe_series, read_dicom_png
 from components.readers.images import BadImage
@@ -148,6 +152,16 @@ def test_other_files_are_not_dicom(tmp_path: Path, content: bytes) -> None:
         with pytest.raises(BadImage) as caught:
             attempt(path)
         assert caught.value.reason == "not-dicom"
+
+
+def test_deflated_files_are_read_up_to_a_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.dcm", syntax=DeflatedExplicitVRLittleEndian)
+    assert read(path).ravel().tolist() == [0, 85, 170, 255]
+    monkeypatch.setattr("components.readers.dicom.MAX_DEFLATED_BYTES", 10)
+    with pytest.raises(BadImage, match="unsupported-compression: a deflated file of this size"):
+        read(path)
 
 
 def test_a_damaged_description_is_no_traceback(tmp_path: Path) -> None:
