@@ -67,7 +67,7 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
 }
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
 TABLE = frozenset(
-    {"image", "keep", "category", "group", "modality", "test", "answer_separator"}
+    {"image", "keep", "category", "group", "modality", "test", "answer_separator", "sheet"}
     | {"columns", "columns_train", "columns_validation", "columns_test", "delimiter"}
 )
 OPTIONS: dict[str, frozenset[str]] = {

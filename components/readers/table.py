@@ -5,9 +5,10 @@ field's own name). Beyond these: ``image`` (column) and the options of ``picture
 ``category``, ``modality``, ``group`` (columns), ``group: image-content`` (rows share an image
 when its bytes are equal), ``keep: column=value`` (the data set is defined as these records;
 others are not part of it), ``test: column=value|value`` (of a file without a split: these records
-are for testing, the others for training), and ``answer_separator`` (between several answers that
-are all right). Files without a header: ``columns`` or, for one split, ``columns_test`` (names with
-bars between them), and ``delimiter``, ``tab`` or ``bar``.
+are for testing, the others for training), ``answer_separator`` (between several answers that are
+all right), and ``sheet`` (of a workbook; by default its first). Files without a header: ``columns``
+or, for one split, ``columns_test`` (names with bars between them), and ``delimiter``, ``tab`` or
+``bar``.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ def _read_records(columns: Columns, file: SplitFile) -> Iterator[Found]:
     names = columns.option(f"columns_{file.split}") or columns.option("columns")
     if names:
         return read_line_records(file.path, file.name, names, columns.option("delimiter"))
+    if columns.option("sheet") and file.path.suffix.lower() == ".xlsx":
+        return read_sheet_records(file.path, file.name, columns.option("sheet"))
     read = FORMATS.get(file.path.suffix.lower())
     if read is None:
         raise unreadable(file.path, f"known formats are {', '.join(FORMATS)}")
