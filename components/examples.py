@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -71,6 +71,12 @@ class Prepared:
     def num_ruled_out(self) -> int:
         """Records that a rule left out: a limit of params.yaml, or what the data set is."""
         return len(self.rejects) - len(self.faults())
+
+    def name_derived(self, official: Collection[str]) -> list[str]:
+        """Splits that are not the source's own: derived here, or dealt out by the reader."""
+        used = {example.split for example in self.examples}
+        derived = {*self.derived_splits, *(used - set(official))}
+        return [split for split in SPLITS if split in derived]
 
     def tell_left_out(self) -> str:
         """How many records were faulty, and how many each rule left out, in a line."""

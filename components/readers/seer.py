@@ -15,7 +15,7 @@ from components.cards import Card
 from components.errors import UserError
 from components.readers.columns import ExpectedColumns
 from components.readers.csv_rows import read_csv_records
-from components.readers.folds import choose_test_groups, split_of
+from components.readers.folds import deal_splits
 from components.readers.values import BadValue, as_label, as_text
 from components.records import OUTSIDE, UNSPLIT, RawRow, Reject
 
@@ -31,8 +31,9 @@ def read_seer_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     Facts are columns with ``;`` between them, and each column may be written as alternatives with
     ``|``, since names change with the yearly submission. A label listed in ``options.outside`` is
     outside the set, and counted; one that the card does not know is a Reject. The patient
-    (``options.group``) is the group; ``options.fold`` makes that fold of the patients the test.
-    Raises UserError where the export has codes for labels, no header, or lacks a column.
+    (``options.group``) is the group; ``options.fold`` (``3/10``) makes that fold of the patients
+    the test, the next validation. Raises UserError where the export has codes for labels, no
+    header, or lacks a column.
     """
     absent = [option for option in NEEDED if not card.options.get(option)]
     if absent:
@@ -42,9 +43,12 @@ def read_seer_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
             next_command="name the columns of your export there",
         )
     found = [row for path in card.find(root, "export") for row in _read_export(card, root, path)]
-    test = choose_test_groups(card, (row.group for row in found if isinstance(row, RawRow)))
+    splits = deal_splits(card, (row.group for row in found if isinstance(row, RawRow)))
     for row in found:
-        yield row if isinstance(row, Reject) else replace(row, split=split_of(row.group, test))
+        if isinstance(row, Reject):
+            yield row
+        else:
+            yield replace(row, split=splits.get(row.group, UNSPLIT))
 
 
 def _read_export(card: Card, root: Path, path: Path) -> Iterator[RawRow | Reject]:

@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from lxml import etree
 
 from components.cards import Card
-from components.readers.folds import choose_test_groups, split_of
+from components.readers.folds import deal_splits
 from components.readers.json_rows import unreadable
 from components.readers.values import BadValue, as_label, as_text
-from components.records import RawRow, Reject
+from components.records import UNSPLIT, RawRow, Reject
 
 LONGEST_TRIAL = 8 << 20  # bytes of one trial's XML; real ones have up to some hundred thousand
 BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)
@@ -39,13 +39,13 @@ def read_trec_trial_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
 
     The topic is the group: all that was judged for one patient stays on one side. A judgement of a
     topic or a trial that is not there, of a grade that the card does not know, or given twice, is a
-    Reject. ``options.fold`` (``3/10``) makes that fold of the topics the test. Raises UserError
-    for files that are not XML or hold no topic, and for damaged archives.
+    Reject. ``options.fold`` (``3/10``) makes that fold of the topics the test, the next validation.
+    Raises UserError for files that are not XML or hold no topic, and for damaged archives.
     """
     topics = _read_topics(card.find(root, "topics")[0])
     judgements: list[Judgement] = []
     yield from _read_judgements(card.find(root, "judgements")[0], root, judgements)
-    test = choose_test_groups(card, topics)
+    splits = deal_splits(card, topics)
     trials: dict[str, str | BadValue] = {}
     for trial, content in _find_trials(card.find(root, "trials"), {j.trial for j in judgements}):
         trials[trial] = _word_trial(content)
@@ -57,7 +57,7 @@ def read_trec_trial_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
             continue
         yield RawRow(
             id=f"{judgement.topic}/{judgement.trial}",
-            split=split_of(judgement.topic, test),
+            split=splits.get(judgement.topic, UNSPLIT),
             fields=fields,
             origin=judgement.origin,
             group=judgement.topic,

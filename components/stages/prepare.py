@@ -54,7 +54,7 @@ def run(params: Params, dataset: str) -> None:
         notes={
             "release": card.name_release(prepared.num_read),  # "": its numbers are of none known
             "access": card.source.access,  # the data class: what is made of it inherits it
-            "derived_splits": prepared.derived_splits,
+            "derived_splits": prepared.name_derived(card.official_splits),
             "cut": dict(prepared.cut),
         },
     )

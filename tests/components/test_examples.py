@@ -109,6 +109,8 @@ def test_official_splits_stay_and_a_missing_one_is_derived_and_named() -> None:
     assert splits.count("test") == 20
     assert 5 < splits.count("validation") < 30
     assert prepared.derived_splits == ["validation"]
+    assert prepared.name_derived(["train", "test"]) == ["validation"]
+    assert prepared.name_derived([]) == ["train", "validation", "test"]
 
 
 def test_bad_images_are_refused_with_reason_and_not_as_over_limit(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from components.cards import Card
 from components.errors import UserError
 from components.readers.registry import read_rows
 from components.readers.trec_trials import LONGEST_TRIAL
-from components.records import RawRow
+from components.records import SPLITS, UNSPLIT, RawRow
 from tests.components.readers.conftest import Split
 
 Read = Callable[[str, Path], Split]
@@ -44,10 +44,10 @@ def test_a_row_per_judgement(tmp_path: Path, read: Read) -> None:
     write(tmp_path, "1 0 NCT00000001 2\n2\t0\tNCT00000001\t1\n\n3 0 NCT00000001 0\n")
     rows, rejects = read("trec_ct", tmp_path)
     assert rejects == []
-    assert [(row.id, row.group, row.split, row.fields["label"]) for row in rows] == [
-        ("1/NCT00000001", "1", "unsplit", "yes"),
-        ("2/NCT00000001", "2", "unsplit", "no"),
-        ("3/NCT00000001", "3", "unsplit", "maybe"),
+    assert [(row.id, row.group, row.fields["label"]) for row in rows] == [
+        ("1/NCT00000001", "1", "yes"),
+        ("2/NCT00000001", "2", "no"),
+        ("3/NCT00000001", "3", "maybe"),
     ]
     assert rows[0].fields["premise"] == "Patient 1."
     assert rows[0].fields["hypothesis"] == WORDED
@@ -125,17 +125,25 @@ def test_each_topic_is_tested_in_one_of_the_folds(
 ) -> None:
     write(tmp_path, "".join(f"{topic} 0 NCT00000001 2\n" for topic in range(1, 21)))
     tested: list[str] = []
+    checked: list[str] = []
     for number in range(1, 11):
         chosen = card("trec_ct").model_copy(update={"options": {"fold": f"{number}/10"}})
         rows = [row for row in read_rows(chosen, tmp_path) if isinstance(row, RawRow)]
-        assert {row.split for row in rows} == {"train", "test"} and len(rows) == 20
-        test = [row.group for row in rows if row.split == "test"]
-        assert len(test) == 2
-        tested += test
+        splits = {s: [row.group for row in rows if row.split == s] for s in SPLITS}
+        assert [len(splits[split]) for split in SPLITS] == [16, 2, 2]
+        tested += splits["test"]
+        checked += splits["validation"]
+    assert tested == [*checked[-2:], *checked[:-2]]
     assert sorted(tested, key=int) == [str(topic) for topic in range(1, 21)]
 
 
-@pytest.mark.parametrize("fold", ["11/10", "0/10", "3", "a/b", "-1/10"])
+def test_without_a_fold_no_split_is_made(tmp_path: Path, card: Callable[[str], Card]) -> None:
+    write(tmp_path, "1 0 NCT00000001 2\n")
+    (row,) = read_rows(card("trec_ct").model_copy(update={"options": {}}), tmp_path)
+    assert isinstance(row, RawRow) and row.split == UNSPLIT
+
+
+@pytest.mark.parametrize("fold", ["11/10", "0/10", "3", "a/b", "-1/10", "1/2"])
 def test_a_fold_that_is_none_is_an_error(
     tmp_path: Path, card: Callable[[str], Card], fold: str
 ) -> None:
