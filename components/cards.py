@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import getitem
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ ACCESS_NOTES = {
     "open": "anyone may download it",
     "non-commercial": "anyone may download it, for non-commercial research only",
     "registration": "downloading needs a free account",
+    "request": "the owner hands it out when asked",
     "agreement": "the owner asks for a signed data-use agreement",
     "credentialed": "PhysioNet credentialed access and training are required",
     "crawl": "there is no official bulk file; images are collected from web pages",
@@ -52,12 +53,25 @@ class Source(Section):
     url: str
     version: str
     licence: str
-    access: Literal["open", "non-commercial", "registration", "agreement", "credentialed", "crawl"]
+    access: Literal[
+        "open", "non-commercial", "registration", "request", "agreement", "credentialed", "crawl"
+    ]
     how_to_get: str
     citation: str
     downloads: list[Download] = Field(
         description="its files one by one, where url is not itself a file"
     )
+    md5: dict[str, str] = Field(
+        default_factory=dict, description="what the holder states, by the name of the file"
+    )
+
+
+class Release(Section):
+    """A release of the data by its official number of records, with the tag of the evidence."""
+
+    name: str
+    records: dict[Literal["train", "validation", "test", "all"], int] = Field(min_length=1)
+    evidence: str
 
 
 class Files(Section):
@@ -102,6 +116,7 @@ class Card(Section):
     modality: str
     metrics: list[str]
     recipe: dict[str, float | int | bool]
+    releases: list[Release] = Field(default_factory=list, description="newest first")
     published: list[Published] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -121,6 +136,18 @@ class Card(Section):
         """
         values = self.model_dump()
         return {key: reduce(getitem, key.split("."), values) for key in keys}
+
+    def name_release(self, counts: Mapping[str, int]) -> str:
+        """The release whose official numbers these are, by split; "" where it is none known.
+
+        A release that is told as a whole is compared with the sum.
+        """
+        found = {split: num for split, num in counts.items() if num}
+        for release in self.releases:
+            whole = set(release.records) == {"all"}
+            if release.records == ({"all": sum(found.values())} if whole else found):
+                return release.name
+        return ""
 
     def find(self, root: Path, role: str) -> list[Path]:
         """Files of a role under the raw folder, sorted; the first pattern that matches counts.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from components.errors import UserError
 from components.lineage import QUARANTINE, check_share, hash_bytes
 from components.readers.images import BadImage, check_image
 from components.records import (
+    OUTSIDE,
     SPLITS,
     UNSPLIT,
     Example,
@@ -25,7 +26,7 @@ from components.records import (
 from components.tasks.base import Task
 
 OVER_LIMIT = "over-limit"
-RULES = frozenset({OVER_LIMIT})  # rules of params.yaml, not faults of the record
+RULES = frozenset({OVER_LIMIT, OUTSIDE})  # of params.yaml or the data set: no record's faults
 
 
 @dataclass
@@ -36,7 +37,9 @@ class Prepared:
     images: dict[str, ImageRecord] = field(default_factory=dict)
     rejects: list[Reject] = field(default_factory=list)
     num_in: int = 0
+    num_read: Counter[str] = field(default_factory=Counter)  # by the source's own split
     derived_splits: list[str] = field(default_factory=list)
+    cut: Counter[str] = field(default_factory=Counter)  # examples, and words that a limit cost
 
     def faults(self) -> list[Reject]:
         """Rejects that are faults of the record, not of a limit."""
@@ -44,7 +47,7 @@ class Prepared:
 
     def check(self, folder: Path, limit: float, what: str) -> None:
         """UserError when the share of faulty records is above ``limit``; they lie in ``folder``."""
-        check_share(folder, self.num_in - self.num_over_limit, self.faults(), limit, what)
+        check_share(folder, self.num_in - self.num_ruled_out, self.faults(), limit, what)
 
     def check_splits(self, folder: Path, needed: tuple[str, ...], what: str) -> None:
         """UserError where a split that is needed has no example; the rejects lie in ``folder``."""
@@ -65,9 +68,21 @@ class Prepared:
         )
 
     @property
-    def num_over_limit(self) -> int:
-        """Records that a limit of params.yaml left out."""
+    def num_ruled_out(self) -> int:
+        """Records that a rule left out: a limit of params.yaml, or what the data set is."""
         return len(self.rejects) - len(self.faults())
+
+    def name_derived(self, official: Collection[str]) -> list[str]:
+        """Splits that are not the source's own: derived here, or dealt out by the reader."""
+        used = {example.split for example in self.examples}
+        derived = {*self.derived_splits, *(used - set(official))}
+        return [split for split in SPLITS if split in derived]
+
+    def tell_left_out(self) -> str:
+        """How many records were faulty, and how many each rule left out, in a line."""
+        ruled = Counter(reject.reason for reject in self.rejects if reject.reason in RULES)
+        told = "".join(f", {ruled[rule]} {rule}" for rule in sorted(ruled.keys() | {OVER_LIMIT}))
+        return f"{len(self.faults())} quarantined{told}"
 
     def write(self, folder: Path) -> dict[str, int]:
         """Write examples and images; returns the counts for the manifest."""
@@ -96,6 +111,7 @@ def build_examples(
         if isinstance(row, Reject):
             prepared.rejects.append(row)
             continue
+        prepared.num_read[row.split] += 1
         image = _store_image(row, prepared.images, known, params.max_image_pixels)
         if isinstance(image, Reject):
             prepared.rejects.append(image)
@@ -106,14 +122,16 @@ def build_examples(
     split_rows = _derive_splits([row for row, _ in good], params, seed, prepared)
     images = [image for _, image in good]
     for row, image in _within_limits(list(zip(split_rows, images, strict=True)), params, prepared):
-        prepared.examples.append(_render(card, task, row, image))
+        prepared.examples.append(_render(card, task, row, image, prepared.cut))
     used = {example.image_id for example in prepared.examples}
     prepared.images = {key: value for key, value in prepared.images.items() if key in used}
     return prepared
 
 
-def _render(card: Card, task: Task, row: RawRow, image_id: str) -> Example:
+def _render(card: Card, task: Task, row: RawRow, image_id: str, cut: Counter[str]) -> Example:
     rendered = task.render(row.fields)
+    if rendered.num_cut:
+        cut.update(examples=1, words=rendered.num_cut)
     return Example(
         id=f"{card.name}/{row.id}",
         dataset=card.name,

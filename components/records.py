@@ -20,6 +20,7 @@ T = TypeVar("T")
 SPLITS = ("train", "validation", "test")
 # What is read at a time: rows, and their bytes; encoded bytes. And the size of a row group.
 BATCH_ROWS, BATCH_BYTES, BUFFER_BYTES, GROUP_BYTES = 1024, 4 << 20, 1 << 16, 16 << 20
+OUTSIDE = "outside-the-set"  # counted, but no fault: the data set is defined without such records
 UNSPLIT = "unsplit"  # a source without official splits: prepare derives them, and says so
 
 

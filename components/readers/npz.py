@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,10 +15,13 @@ import numpy as np
 from PIL import Image
 
 from components.cards import Card
+from components.errors import UserError
 from components.readers.json_rows import unreadable
 from components.readers.values import BadValue, as_label
 from components.records import RawRow, Reject
 
+FIRST_EDITION_PX = 28  # its files carry no size in their names
+EDITION = re.compile(r"_(\d+)$")
 SPLIT_PREFIXES = {"train": "train", "validation": "val", "test": "test"}
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,10 +32,12 @@ BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, Runtime
 def read_npz_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """Yield a row per image, as PNG bytes, with the card's answer text for its label.
 
-    Images are streamed: the 224 px archives do not fit into memory. Raises UserError when the
-    archive is broken, or its arrays are not what MedMNIST holds. Nothing is unpickled.
+    Images are streamed: the 224 px archives do not fit into memory. Raises UserError when there
+    are several editions and ``options.edition`` (a side in pixels) does not choose, when the
+    archive is broken, or its arrays are not what MedMNIST holds or not of the size that the file's
+    name says. Nothing is unpickled.
     """
-    path = card.find(root, "all")[0]
+    path = choose_archive(card, card.find(root, "all"))
     name = path.relative_to(root).as_posix()
     try:
         with zipfile.ZipFile(path) as archive:
@@ -48,6 +54,27 @@ def read_npz_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
                     yield _label_row(row, label, card)
     except BROKEN as error:
         raise unreadable(path, f"it is not a whole npz archive: {error}") from None
+
+
+def choose_archive(card: Card, paths: list[Path]) -> Path:
+    """The one archive of the edition that the card asks for; UserError where that is not one."""
+    wanted = card.options.get("edition", "")
+    found = [path for path in paths if wanted in ("", str(name_edition(path)))]
+    if len(found) == 1:
+        return found[0]
+    sides = ", ".join(f"{name_edition(path)} px ({path.name})" for path in paths)
+    raise UserError(
+        f"{card.title}: {len(found) or 'no'} archives{f' of {wanted} px' if wanted else ''}",
+        why=f"there are {sides}; editions are never mixed, and results depend on which it was",
+        next_command=f"name one under options.edition in data/cards/{card.name}.yaml, "
+        "or leave one in the folder",
+    )
+
+
+def name_edition(path: Path) -> int:
+    """The side in pixels that an archive's name says: 28, or what follows its last underscore."""
+    found = EDITION.search(path.stem)
+    return int(found[1]) if found else FIRST_EDITION_PX
 
 
 def _read_arrays(
@@ -82,6 +109,10 @@ def _read_image_header(path: Path, file: Any, member: str) -> tuple[int, ...]:
     is_image = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
     if kind != np.uint8 or fortran or not is_image:
         raise unreadable(path, f"{member} holds {kind} {shape}, not 8-bit images (N, H, W[, 3])")
+    side = name_edition(path)
+    if shape[1:3] != (side, side):
+        size = " x ".join(map(str, shape[1:3]))
+        raise unreadable(path, f"{member} holds images of {size} px; its name says {side}")
     return tuple(int(size) for size in shape)
 
 

@@ -12,7 +12,7 @@ from components.readers.json_rows import unreadable
 from components.records import UNSPLIT, RawRow, Reject
 
 
-def read_openi_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
+def read_openi_xml_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """Yield a row per image of each report; the caption is the report's sections, in card order.
 
     ``options.sections`` lists the sections (by default FINDINGS, then IMPRESSION). A report is a

@@ -7,12 +7,22 @@ from pathlib import Path
 
 from components.cards import Card
 from components.errors import UserError
+from components.readers.core_mortality import read_core_mortality_rows
+from components.readers.dialogues import read_dialogue_rows
 from components.readers.files import ALL
+from components.readers.image_names import read_named_image_rows
+from components.readers.mimic_cxr_images import read_mimic_cxr_image_rows
+from components.readers.mimic_cxr_reports import read_mimic_cxr_report_rows
+from components.readers.mimic_notes import read_mimic_report_rows
 from components.readers.multiple_choice import read_multiple_choice_rows
 from components.readers.npz import read_npz_rows
-from components.readers.openi_xml import read_openi_rows
+from components.readers.openi_csv import read_openi_rows
+from components.readers.pictures import OPTIONS as PICTURE
 from components.readers.pubmedqa import read_pubmedqa_rows
+from components.readers.roco import read_roco_rows
+from components.readers.seer import read_seer_rows
 from components.readers.table import FIELDS, read_table_rows
+from components.readers.trec_trials import read_trec_trial_rows
 from components.records import SPLITS, RawRow, Reject
 
 Reader = Callable[[Card, Path], Iterator[RawRow | Reject]]
@@ -20,9 +30,18 @@ IMAGES = "images"  # the role of image files, which records name
 READERS: dict[str, Reader] = {
     "table": read_table_rows,
     "npz": read_npz_rows,
-    "openi_xml": read_openi_rows,
+    "openi": read_openi_rows,
+    "roco": read_roco_rows,
+    "image_names": read_named_image_rows,
+    "mimic_cxr_images": read_mimic_cxr_image_rows,
     "pubmedqa": read_pubmedqa_rows,
     "multiple_choice": read_multiple_choice_rows,
+    "dialogues": read_dialogue_rows,
+    "mimic_cxr_reports": read_mimic_cxr_report_rows,
+    "mimic_reports": read_mimic_report_rows,
+    "core_mortality": read_core_mortality_rows,
+    "trec_trials": read_trec_trial_rows,
+    "seer": read_seer_rows,
 }
 
 # The roles of files that each reader needs: one of these sets, whole. Of IMAGES it needs none.
@@ -30,19 +49,42 @@ _ONE_SPLIT = tuple(frozenset({role}) for role in (*SPLITS, ALL))
 ROLES: dict[str, tuple[frozenset[str], ...]] = {
     "table": _ONE_SPLIT,
     "npz": (frozenset({ALL}),),
-    "openi_xml": (frozenset({"reports", IMAGES}),),
+    "openi": (frozenset({"reports", IMAGES}), frozenset({"reports", IMAGES, "projections"})),
+    "roco": tuple(need | {"licences"} for need in _ONE_SPLIT),
+    "image_names": (frozenset({IMAGES}),),
+    "mimic_cxr_images": (
+        frozenset({"reports", "splits", IMAGES}),
+        frozenset({"reports", "splits", IMAGES, "metadata"}),
+    ),
     "pubmedqa": (frozenset({"records", "test"}),),
     "multiple_choice": _ONE_SPLIT,
+    "dialogues": _ONE_SPLIT,
+    "mimic_cxr_reports": (frozenset({"reports", "splits"}),),
+    "mimic_reports": (frozenset({"notes"}),),
+    "seer": (frozenset({"export", "dictionary"}), frozenset({"export"})),
+    "trec_trials": (frozenset({"topics", "judgements", "trials"}),),
+    "core_mortality": (frozenset({"notes", "admissions", *SPLITS}),),
 }
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
+TABLE = frozenset(
+    {"image", "keep", "category", "group", "modality", "test", "answer_separator", "sheet"}
+    | {"columns", "columns_train", "columns_validation", "columns_test", "delimiter"}
+)
 OPTIONS: dict[str, frozenset[str]] = {
-    "table": frozenset(
-        {"image", "image_folder", "image_suffix", "keep", "category", "group", "modality"}
-    ),
-    "npz": frozenset(),
-    "openi_xml": frozenset({"sections"}),
+    "table": PICTURE | TABLE,
+    "npz": frozenset({"edition"}),
+    "openi": frozenset({"sections"}),
+    "roco": PICTURE | TABLE | {"licences"},
+    "image_names": PICTURE | {"label"},
+    "mimic_cxr_images": PICTURE | {"sections"},
     "pubmedqa": frozenset(),
     "multiple_choice": frozenset({"category"}),
+    "dialogues": frozenset(),
+    "mimic_cxr_reports": frozenset(),
+    "mimic_reports": frozenset(),
+    "core_mortality": frozenset({"hypothesis"}),
+    "trec_trials": frozenset({"fold"}),
+    "seer": frozenset({"facts", "label", "outside", "hypothesis", "group", "fold"}),
 }
 
 

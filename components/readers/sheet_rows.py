@@ -1,4 +1,4 @@
-"""Excel workbooks: the first sheet, its first row naming the columns."""
+"""Excel workbooks: a sheet, the first row of which names the columns."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ BROKEN = (
 )
 
 
-def read_sheet_records(path: Path, name: str) -> Iterator[Found]:  # noqa: ARG001
-    """Yield (number, columns) for each row under the header, counted from 1.
+def read_sheet_records(path: Path, name: str, sheet: str = "") -> Iterator[Found]:  # noqa: ARG001
+    """Yield (number, columns) for each row under the header of a sheet, else of the first one.
 
-    Blank rows are not records, blank cells are None. Raises UserError for a broken workbook.
+    Rows are counted from 1. Blank rows are not records, blank cells are None. Raises UserError for
+    a broken workbook, and for one without that sheet.
     """
     try:
-        rows = _read_rows(path)
+        rows = _read_rows(path, sheet)
     except BROKEN as e:
         raise unreadable(path, f"it is not a whole Excel workbook: {e}") from None
     if not rows:
-        raise unreadable(path, "its first sheet is empty")
+        raise unreadable(path, f"its {f'sheet {sheet}' if sheet else 'first sheet'} is empty")
     header = [str(cell).strip() if cell is not None else "" for cell in rows[0]]
     for number, row in enumerate(rows[1:], start=1):
         if any(cell is not None for cell in row):
@@ -51,9 +52,13 @@ def read_sheet_records(path: Path, name: str) -> Iterator[Found]:  # noqa: ARG00
             yield number, columns
 
 
-def _read_rows(path: Path) -> list[tuple[Any, ...]]:
+def _read_rows(path: Path, name: str) -> list[tuple[Any, ...]]:
     workbook = load_workbook(path, read_only=True, data_only=True)
     try:
-        return list(workbook.worksheets[0].iter_rows(values_only=True))
+        sheets = {sheet.title: sheet for sheet in workbook.worksheets}
+        if name and name not in sheets:
+            raise unreadable(path, f"it has no sheet {name}; its sheets are {', '.join(sheets)}")
+        sheet = sheets[name] if name else workbook.worksheets[0]
+        return list(sheet.iter_rows(values_only=True))
     finally:
         workbook.close()

@@ -1,10 +1,14 @@
-"""Records in columns: JSON, Excel or Parquet, with the card saying which column is which.
+"""Records in columns: JSON, CSV, Excel, Parquet and others; the card says which column is which.
 
 Options of a card with ``reader: table``: a task field's name gives its column (by default the
-field's own name). Beyond these: ``image`` (column), ``image_folder`` (beside the record file),
-``image_suffix`` (where names lack one), ``category``, ``modality``, ``group`` (columns),
-``group: image-content`` (rows share an image when its bytes are equal), and
-``keep: column=value`` (the data set is defined as these records; others are not part of it).
+field's own name). Beyond these: ``image`` (column) and the options of ``pictures.find_picture``,
+``category``, ``modality``, ``group`` (columns), ``group: image-content`` (rows share an image
+when its bytes are equal), ``keep: column=value`` (the data set is defined as these records;
+others are not part of it), ``test: column=value|value`` (of a file without a split: these records
+are for testing, the others for training), ``answer_separator`` (between several answers that are
+all right), and ``sheet`` (of a workbook; by default its first). Files without a header: ``columns``
+or, for one split, ``columns_test`` (names with bars between them), and ``delimiter``, ``tab`` or
+``bar``.
 """
 
 from __future__ import annotations
@@ -17,12 +21,17 @@ from typing import Any
 from components.cards import Card
 from components.lineage import hash_bytes, hash_file
 from components.readers.columns import ExpectedColumns
-from components.readers.files import SplitFile, find_split_files, locate
+from components.readers.csv_rows import read_csv_records
+from components.readers.files import SplitFile, find_split_files
 from components.readers.json_rows import Found, read_json_records, unreadable
+from components.readers.line_rows import read_line_records
 from components.readers.parquet_rows import read_parquet_records
+from components.readers.pictures import find_picture
+from components.readers.plain_pickle import read_pickle_records
 from components.readers.sheet_rows import read_sheet_records
 from components.readers.values import (
     BadValue,
+    as_answer,
     as_group,
     as_label,
     as_modality,
@@ -30,13 +39,17 @@ from components.readers.values import (
     as_text,
     pick,
 )
-from components.records import RawRow, Reject
+from components.records import UNSPLIT, RawRow, Reject
 
 FORMATS: dict[str, Callable[[Path, str], Iterator[Found]]] = {
     ".json": read_json_records,
     ".jsonl": read_json_records,
+    ".csv": read_csv_records,
+    ".tsv": read_csv_records,
+    ".gz": read_csv_records,
     ".xlsx": read_sheet_records,
     ".parquet": read_parquet_records,
+    ".pkl": read_pickle_records,
 }
 FIELDS: dict[str, tuple[str, ...]] = {
     "vqa": ("question", "answer"),
@@ -61,10 +74,11 @@ class Columns:
         """An option of the card, or ""."""
         return self.card.options.get(name, "")
 
-    def named(self) -> dict[str, str]:
-        """The columns that the card names, by option."""
+    def named(self, split: str) -> dict[str, str]:
+        """The columns that the card names, by option, for a file of this split."""
         columns = {name: self.option(name) for name in (*NAMING, *FIELDS[self.card.task])}
         columns["keep"] = self.option("keep").partition("=")[0]
+        columns["test"] = self.option("test").partition("=")[0] if split == UNSPLIT else ""
         return {name: column for name, column in columns.items() if column not in ("", BY_CONTENT)}
 
     def value(self, record: Mapping[str, Any], name: str) -> Any:
@@ -81,11 +95,8 @@ def read_table_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """
     columns = Columns(card, root)
     for file in find_split_files(card, root):
-        read = FORMATS.get(file.path.suffix.lower())
-        if read is None:
-            raise unreadable(file.path, f"known formats are {', '.join(FORMATS)}")
-        expected = ExpectedColumns(columns.named())
-        for number, record in read(file.path, file.name):
+        expected = ExpectedColumns(columns.named(file.split))
+        for number, record in _read_records(columns, file):
             if isinstance(record, Reject):
                 yield record
                 continue
@@ -93,6 +104,19 @@ def read_table_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
             if _is_kept(columns, record):
                 yield _read_record(columns, file, number, record)
         expected.check(file.path, card.name)
+
+
+def _read_records(columns: Columns, file: SplitFile) -> Iterator[Found]:
+    """The records of one file, in the way that its name, or else the card, calls for."""
+    names = columns.option(f"columns_{file.split}") or columns.option("columns")
+    if names:
+        return read_line_records(file.path, file.name, names, columns.option("delimiter"))
+    if columns.option("sheet") and file.path.suffix.lower() == ".xlsx":
+        return read_sheet_records(file.path, file.name, columns.option("sheet"))
+    read = FORMATS.get(file.path.suffix.lower())
+    if read is None:
+        raise unreadable(file.path, f"known formats are {', '.join(FORMATS)}")
+    return read(file.path, file.name)
 
 
 def _is_kept(columns: Columns, record: Mapping[str, Any]) -> bool:
@@ -113,15 +137,16 @@ def _read_record(
         return Reject(origin, bad.reason, bad.detail)
     if isinstance(image, Reject):
         return image
-    kind, answer = columns.value(record, "category"), fields.get("answer")
+    kind, answer = columns.value(record, "category"), fields.get("answer", "")
+    first = answer if isinstance(answer, str) else answer[0]
     return RawRow(
         id=f"{Path(file.name).with_suffix('').as_posix()}/{number}",
-        split=file.split,
+        split=_name_split(columns, file, record),
         fields=fields,
         origin=origin,
         image=image,
         group=_name_group(columns, record, image),
-        category=as_question_kind(kind, answer) if answer else str(kind or "").strip(),
+        category=as_question_kind(kind, first) if first else str(kind or "").strip(),
         modality=as_modality(columns.value(record, "modality"), columns.card.modality),
     )
 
@@ -132,12 +157,21 @@ def _check_selection(columns: Columns, record: Mapping[str, Any]) -> None:
         raise BadValue(f"missing-{column}", "whether the record belongs to the set is unknown")
 
 
-def _read_fields(columns: Columns, record: Mapping[str, Any]) -> dict[str, str]:
-    fields: dict[str, str] = {}
+def _name_split(columns: Columns, file: SplitFile, record: Mapping[str, Any]) -> str:
+    column, _, values = columns.option("test").partition("=")
+    if not column or file.split != UNSPLIT:
+        return file.split
+    return "test" if pick(record, column) in values.split("|") else "train"
+
+
+def _read_fields(columns: Columns, record: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    fields: dict[str, str | list[str]] = {}
     for name in FIELDS[columns.card.task]:
         value = pick(record, columns.option(name) or name)
         if name == "label":
             fields[name] = as_label(value, name, columns.card.answers)
+        elif name == "answer":
+            fields[name] = as_answer(value, columns.option("answer_separator"))
         else:
             fields[name] = as_text(value, name)
     return fields
@@ -154,8 +188,8 @@ def _read_image(
         return content if isinstance(content, bytes) else Reject(origin, "missing-image")
     if not isinstance(value, str) or not value.strip():
         raise BadValue("missing-image", "the record names none")
-    base = file.path.parent / columns.option("image_folder")
-    return locate(value.strip() + columns.option("image_suffix"), base, columns.root, origin)
+    beside, options = file.path.parent, columns.card.options
+    return find_picture(value.strip(), beside, columns.root, origin, options)
 
 
 def _name_group(columns: Columns, record: Mapping[str, Any], image: Path | bytes | None) -> str:

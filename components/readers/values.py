@@ -68,6 +68,20 @@ def as_text(value: Any, field: str) -> str:
     return text
 
 
+def as_answer(value: Any, separator: str) -> str | list[str]:
+    """The answer to a question, or several that are all right, with ``separator`` between them.
+
+    Of answers by confidence, as older files hold them, the surest counts. Raises BadValue.
+    """
+    if isinstance(value, Mapping):
+        ranked = [key for key, sure in value.items() if isinstance(sure, int | float)]
+        value = max(ranked, key=lambda key: float(value[key]), default=None)
+    text = as_text(value, "answer")
+    parts = [part.strip() for part in text.split(separator)] if separator else [text]
+    several = [part for part in parts if part]
+    return several if len(several) > 1 else text
+
+
 def as_label(value: Any, field: str, answers: Mapping[str, str]) -> str:
     """The answer text that the card gives to a raw label; BadValue for a label it does not know."""
     raw = as_text(value, field)

@@ -1,4 +1,8 @@
-"""PneumoniaMNIST and PathMNIST archives: {train,val,test}_{images,labels}, 8 bits."""
+"""MedMNIST archives of seven sets: {train,val,test}_{images,labels}, 8 bits.
+
+A class is a texture where the set is in colour, else a kind of lesion: what there is to learn, not
+what the organ or the disease looks like.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import io
 import random
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +19,15 @@ import numpy.typing as npt
 
 from components.sample.drawing import Dice, Pixels, draw_scene
 from components.sample.encode import start_chance, start_dice, write_bytes
-from components.sample.scenes import Scene, draw_evenly, imagine_scenes
+from components.sample.scenes import (
+    SHAPES,
+    SIDES,
+    SIZES,
+    Lesions,
+    Scene,
+    draw_evenly,
+    imagine_scenes,
+)
 from components.sample.settings import SampleSettings
 from components.sample.splits import cut_splits
 from components.sample.tissue import TISSUES, draw_tissue
@@ -21,6 +35,7 @@ from components.sample.tissue import TISSUES, draw_tissue
 EDITIONS_PX = (28, 64, 128, 224)
 PREFIXES = {"train": "train", "validation": "val", "test": "test"}
 PNEUMONIA_SHARE = 0.55
+MARKS = tuple(product(SIDES, SIZES, SHAPES))  # one for each label of a grey set
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 
 DrawSplit = Callable[[int, int, random.Random, Dice], tuple[list[Pixels], list[int]]]
@@ -34,6 +49,31 @@ def make_pneumoniamnist(folder: Path, settings: SampleSettings) -> list[Path]:
 def make_pathmnist(folder: Path, settings: SampleSettings) -> list[Path]:
     """Write RGB tissue of nine kinds, as even as the number allows."""
     return _make_archive("pathmnist", folder, settings, _draw_tissues)
+
+
+def make_dermamnist(folder: Path, settings: SampleSettings) -> list[Path]:
+    """Write RGB pictures of seven kinds."""
+    return _make_archive("dermamnist", folder, settings, partial(_draw_tissues, num_labels=7))
+
+
+def make_bloodmnist(folder: Path, settings: SampleSettings) -> list[Path]:
+    """Write RGB pictures of eight kinds."""
+    return _make_archive("bloodmnist", folder, settings, partial(_draw_tissues, num_labels=8))
+
+
+def make_octmnist(folder: Path, settings: SampleSettings) -> list[Path]:
+    """Write grey pictures of four kinds."""
+    return _make_archive("octmnist", folder, settings, partial(_draw_marks, num_labels=4))
+
+
+def make_breastmnist(folder: Path, settings: SampleSettings) -> list[Path]:
+    """Write grey pictures of two kinds."""
+    return _make_archive("breastmnist", folder, settings, partial(_draw_marks, num_labels=2))
+
+
+def make_organcmnist(folder: Path, settings: SampleSettings) -> list[Path]:
+    """Write grey pictures of eleven kinds."""
+    return _make_archive("organcmnist", folder, settings, partial(_draw_marks, num_labels=11))
 
 
 def choose_edition(image_px: int) -> int:
@@ -62,10 +102,19 @@ def _draw_films(
 
 
 def _draw_tissues(
-    num: int, image_px: int, chance: random.Random, dice: Dice
+    num: int, image_px: int, chance: random.Random, dice: Dice, num_labels: int = len(TISSUES)
 ) -> tuple[list[Pixels], list[int]]:
-    labels = draw_evenly(range(len(TISSUES)), num, chance)
+    labels = draw_evenly(range(num_labels), num, chance)
     return [draw_tissue(label, image_px, dice) for label in labels], labels
+
+
+def _draw_marks(
+    num: int, image_px: int, chance: random.Random, dice: Dice, num_labels: int
+) -> tuple[list[Pixels], list[int]]:
+    """Slices with one bright lesion, whose side, size and shape tell the label."""
+    labels = draw_evenly(range(num_labels), num, chance)
+    scenes = [Scene("ct", Lesions(1, *MARKS[label], "bright")) for label in labels]
+    return [draw_scene(scene, image_px, dice) for scene in scenes], labels
 
 
 def encode_npz(arrays: Mapping[str, npt.NDArray[np.uint8]]) -> bytes:

@@ -1,4 +1,7 @@
-"""SLAKE: train.json, validate.json, test.json, and imgs/xmlabN/source.jpg; English and Chinese."""
+"""SLAKE: train.json, validate.json, test.json, and imgs/xmlabN/source.jpg; English and Chinese.
+
+One picture with lesions in three is asked about in Chinese; for the Chinese part, each of them.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,15 @@ FILES = {"train": "train.json", "validation": "validate.json", "test": "test.jso
 
 def make_slake(folder: Path, settings: SampleSettings) -> list[Path]:
     """Write the three question files and the images; returns every file's path."""
+    return _make_files(folder, settings, chinese_every=3)
+
+
+def make_slake_zh(folder: Path, settings: SampleSettings) -> list[Path]:
+    """As ``make_slake``, with as many Chinese questions as there are pictures with lesions."""
+    return _make_files(folder, settings, chinese_every=1)
+
+
+def _make_files(folder: Path, settings: SampleSettings, chinese_every: int) -> list[Path]:
     chance, dice = start_chance(settings.seed, "slake"), start_dice(settings.seed, "slake")
     paths: list[Path] = []
     qid = 0
@@ -43,7 +55,7 @@ def make_slake(folder: Path, settings: SampleSettings) -> list[Path]:
         ):
             image = folder / "imgs" / f"xmlab{number}" / "source.jpg"
             paths.append(write_image(image, draw_scene(scene, settings.image_px, dice), "RGB"))
-            for row in _as_rows(number, scene, asked):
+            for row in _as_rows(number, scene, asked, chinese_every):
                 row["qid"] = qid
                 qid += 1
                 # the real files do not keep one order of keys
@@ -52,7 +64,9 @@ def make_slake(folder: Path, settings: SampleSettings) -> list[Path]:
     return paths
 
 
-def _as_rows(number: int, scene: Scene, asked: list[Asked]) -> Iterator[dict[str, Any]]:
+def _as_rows(
+    number: int, scene: Scene, asked: list[Asked], chinese_every: int
+) -> Iterator[dict[str, Any]]:
     for question in asked:
         answer = KINDS[scene.modality] if _names_modality(question) else question.answer
         yield _as_row(
@@ -63,7 +77,7 @@ def _as_rows(number: int, scene: Scene, asked: list[Asked]) -> Iterator[dict[str
             answer=start_upper(answer),
             language="en",
         )
-    if scene.lesions and number % 3 == 0:
+    if scene.lesions and number % chinese_every == 0:
         asked_side = Asked("", "", "side", closed=False, form=0)
         yield _as_row(
             number,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.cards import load_card
 from components.config import Params
-from components.examples import OVER_LIMIT, RULES, build_examples
+from components.examples import RULES, build_examples
 from components.lineage import write_manifest
 from components.readers.registry import read_rows
 from components.records import SPLITS
@@ -37,8 +37,11 @@ def run(params: Params, dataset: str) -> None:
     print(
         f"{card.title}: {prepared.num_in} records in; "
         + ", ".join(f"{counts[split]} {split}" for split in SPLITS)
-        + f"; {len(prepared.faults())} quarantined, {prepared.num_over_limit} {OVER_LIMIT}"
+        + f"; {prepared.tell_left_out()}"
     )
+    if prepared.cut:
+        num, words = prepared.cut["examples"], prepared.cut["words"]
+        print(f"{num} examples are longer than the prompt's limit: {words} words were cut")
     write_manifest(
         folder,
         stage="prepare",
@@ -48,7 +51,12 @@ def run(params: Params, dataset: str) -> None:
         counts=counts,
         rejects=prepared.rejects,
         rules=RULES,
-        notes={"derived_splits": prepared.derived_splits},
+        notes={
+            "release": card.name_release(prepared.num_read),  # "": its numbers are of none known
+            "access": card.source.access,  # the data class: what is made of it inherits it
+            "derived_splits": prepared.name_derived(card.official_splits),
+            "cut": dict(prepared.cut),
+        },
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.cards import load_card
 from components.config import Params, PrepareParams
-from components.examples import OVER_LIMIT, RULES, build_examples
+from components.examples import RULES, build_examples
 from components.instructions.conversations import NO_IMAGE, read_conversations
 from components.lineage import write_manifest
 from components.stages.door import enter
@@ -29,8 +29,7 @@ def run(params: Params) -> None:
     num_blind = sum(example.category == NO_IMAGE for example in prepared.examples)
     print(
         f"{card.title}: {prepared.num_in} requests in; {len(prepared.examples)} out, "
-        f"{num_blind} of them without their image; {len(prepared.faults())} quarantined, "
-        f"{prepared.num_over_limit} {OVER_LIMIT}"
+        f"{num_blind} of them without their image; {prepared.tell_left_out()}"
     )
     write_manifest(
         OUT,
@@ -42,7 +41,11 @@ def run(params: Params) -> None:
         counts={**counts, "without_image": num_blind},
         rejects=prepared.rejects,
         rules=RULES,
-        notes={"derived_splits": prepared.derived_splits},
+        notes={
+            "access": card.source.access,  # the data class: what is made of it inherits it
+            "derived_splits": prepared.derived_splits,
+            "cut": dict(prepared.cut),
+        },
     )
 
 

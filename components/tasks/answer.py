@@ -7,13 +7,17 @@ cutting a long context keeps it.
 from __future__ import annotations
 
 from components.tasks.base import Fields, Rendered, Task
-from components.tasks.phrasing import as_question, clean_caption
+from components.tasks.phrasing import as_question, clean_caption, num_words_cut
+
+MAX_CONTEXT_WORDS = 400
 
 
 def render(fields: Fields) -> Rendered:
     """The answer in words; options, where there are any, become the record's candidates."""
     question = as_question(clean_caption(str(fields["question"])))
-    context = clean_caption(str(fields.get("context", "")), max_words=400)
+    told = str(fields.get("context", ""))
+    context = clean_caption(told, MAX_CONTEXT_WORDS)
+    num_cut = num_words_cut(str(fields["question"])) + num_words_cut(told, MAX_CONTEXT_WORDS)
     raw = fields.get("options", [])
     options = [clean_caption(option) for option in raw] if isinstance(raw, list) else []
     answer = clean_caption(str(fields["answer"]))
@@ -22,7 +26,8 @@ def render(fields: Fields) -> Rendered:
         source += f" options: {', '.join(options)}"
     if context:
         source += f" context: {context}"
-    return Rendered(source, f" {answer}", [answer], candidates=[f" {o}" for o in options])
+    candidates = [f" {option}" for option in options]
+    return Rendered(source, f" {answer}", [answer], candidates=candidates, num_cut=num_cut)
 
 
 TASK = Task(

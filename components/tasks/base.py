@@ -16,7 +16,8 @@ class Rendered:
     ``source`` goes to the encoder; ``prefix`` is given to the decoder before the answer (for VQA
     the question, as in the reference's ``prev_output`` prompt); ``target`` is what is learnt;
     ``references`` are what a prediction is scored against; ``candidates`` are this record's own
-    options, where it has them. Prompts keep their one leading space: it decides the first token.
+    options, where it has them; ``num_cut`` counts the words that the reference's limits left out.
+    Prompts keep their one leading space: it decides the first token.
     """
 
     source: str
@@ -24,6 +25,7 @@ class Rendered:
     references: list[str]
     prefix: str = ""
     candidates: list[str] = field(default_factory=list)
+    num_cut: int = 0
 
 
 @dataclass(frozen=True, slots=True)

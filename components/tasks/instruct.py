@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.tasks.base import Fields, Rendered, Task
-from components.tasks.phrasing import clean_caption
+from components.tasks.phrasing import clean_caption, num_words_cut
 
 
 def render(fields: Fields) -> Rendered:
@@ -15,7 +15,8 @@ def render(fields: Fields) -> Rendered:
     history, request = str(fields.get("history", "")), clean_caption(str(fields["question"]))
     reply = clean_caption(str(fields["answer"]))
     source = f" {request} earlier: {history}" if history else f" {request}"
-    return Rendered(source, f" {reply}", [reply])
+    num_cut = sum(num_words_cut(str(fields[name])) for name in ("question", "answer"))
+    return Rendered(source, f" {reply}", [reply], num_cut=num_cut)
 
 
 TASK = Task("instruct", ("history", "question", "answer"), False, "none", "text", render)

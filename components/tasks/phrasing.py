@@ -11,14 +11,17 @@ _SPACES = re.compile(r"\s{2,}")
 
 def clean_question(text: str, max_words: int = 80) -> str:
     """Lower case, separators as spaces, single spaces, at most so many words."""
-    text = text.lower().lstrip(_LEADING).replace("-", " ").replace("/", " ")
-    return _limit(text, max_words)
+    return _limit(_separate(text), max_words)
 
 
 def clean_caption(text: str, max_words: int = 512) -> str:
     """As ``clean_question``, for running text."""
-    text = text.lower().lstrip(_LEADING).replace("-", " ").replace("/", " ")
-    return _limit(text.replace("<person>", "person"), max_words)
+    return _limit(_separate(text).replace("<person>", "person"), max_words)
+
+
+def num_words_cut(text: str, max_words: int = 512) -> int:
+    """Words that ``clean_question`` and ``clean_caption`` leave out at this limit."""
+    return max(len(_words(_separate(text))) - max_words, 0)
 
 
 def remove_punctuation(text: str, max_words: int = 80) -> str:
@@ -27,10 +30,17 @@ def remove_punctuation(text: str, max_words: int = 80) -> str:
 
 
 def as_question(text: str) -> str:
-    """End with a question mark."""
-    return text if text.endswith("?") else text + "?"
+    """End with a question mark, of which Chinese has its own."""
+    return text if text.endswith(("?", "\uff1f")) else text + "?"
+
+
+def _separate(text: str) -> str:
+    return text.lower().lstrip(_LEADING).replace("-", " ").replace("/", " ")
+
+
+def _words(text: str) -> list[str]:
+    return _SPACES.sub(" ", text.replace("\n", " ")).strip().split(" ")
 
 
 def _limit(text: str, max_words: int) -> str:
-    words = _SPACES.sub(" ", text.replace("\n", " ")).strip().split(" ")
-    return " ".join(words[:max_words])
+    return " ".join(_words(text)[:max_words])

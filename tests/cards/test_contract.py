@@ -23,7 +23,7 @@ from components.evaluation.metrics import METRICS
 from components.examples import build_examples
 from components.readers.images import check_image
 from components.readers.registry import READERS, read_rows
-from components.records import UNSPLIT, RawRow, Reject
+from components.records import SPLITS, UNSPLIT, RawRow, Reject
 from components.sample.world import MAKERS
 from components.tasks.registry import TASKS
 from tests.components.pubmed.reading import build, plain_params
@@ -37,7 +37,10 @@ TASK_NAMES = [name for name in NAMES if name not in {**CORPORA, **VOCABULARIES}]
 MADE = [name for name in NAMES if name not in VOCABULARIES]  # a vocabulary is learnt, not made up
 EVIDENCE = re.compile(r"\[[FMD](: [^\]]+)?\] \S")  # [F: source], [D: source] or [M]
 CANDIDATES = {"candidates": {"fixed", "train"}, "options": {"options", "fixed"}, "text": {"none"}}
-MODALITIES = {"", "xray", "ct", "mr", "histology", "fundus", "gross", "photo"}
+MODALITIES = {
+    "", "xray", "ct", "mr", "ultrasound", "oct", "histology", "microscopy", "fundus", "gross",
+    "dermatoscopy", "photo",
+}  # fmt: skip
 
 each_card = pytest.mark.parametrize("name", NAMES)
 each_made = pytest.mark.parametrize("name", MADE)
@@ -94,9 +97,18 @@ def test_facts_are_told_whole(card: Card) -> None:
     assert all((card.title, source.url, source.version, source.licence, source.citation))
     assert "acquire.mode to local" in source.how_to_get
     assert any(folder in source.how_to_get for folder in card.folders)
-    assert all(EVIDENCE.match(figure.evidence) for figure in card.published)
+    figures = [*card.published, *card.releases]
+    assert all(EVIDENCE.match(figure.evidence) for figure in figures)
+    assert all(re.fullmatch("[0-9a-f]{32}", digest) for digest in source.md5.values())
     assert set(card.recipe) <= set(FinetuneParams.model_fields)
     assert card.modality in MODALITIES
+
+
+@each_task
+def test_no_answer_begins_with_another_where_none_is_closed(card: Card) -> None:
+    if TASKS[card.task].decoder_prompt == "source":
+        answers = [f"{answer} " for answer in card.answers.values()]
+        assert not [(a, b) for a in answers for b in answers if a != b and b.startswith(a)]
 
 
 def test_params_name_cards_and_every_card_can_be_made() -> None:
@@ -149,7 +161,8 @@ def test_every_row_is_read_and_whole(card: Card, make: Make) -> None:
         if card.task == "vqa":
             assert row.category in ("open", "closed")
     if card.task != "instruct":
-        official: set[str] = set(card.official_splits) or {UNSPLIT}
+        dealt = set(SPLITS) if "fold" in card.options else {UNSPLIT}
+        official: set[str] = set(card.official_splits) or dealt
         found = {row.split for row in rows}
         optional = {role for role, files in card.files.items() if not files.required}
         assert found <= official

@@ -232,7 +232,7 @@ def test_outside_the_project_every_command_says_so(
             "data/cards/meqsum.yaml",
             "task:",
             "name: other\ntask:",
-            ["'name' stands twice", "line 3"],
+            ["'name' stands twice", "first in line 7"],
         ),
         ("data/cards/pubmedqa.yaml", "metrics:\n- accuracy", "metrics: []", ["metrics is empty"]),
         ("params.yaml", "pretrained_on:\n", "pretrained_on:\n- medmcqa\n", ["which has no images"]),

@@ -13,7 +13,7 @@ from PIL import Image
 from components.cards import Card, Source
 from components.config import PrepareParams
 from components.examples import OVER_LIMIT, build_examples
-from components.records import UNSPLIT, RawRow, Reject
+from components.records import OUTSIDE, UNSPLIT, RawRow, Reject
 from components.tasks.base import Rendered, Task
 
 TASK = Task(
@@ -109,6 +109,8 @@ def test_official_splits_stay_and_a_missing_one_is_derived_and_named() -> None:
     assert splits.count("test") == 20
     assert 5 < splits.count("validation") < 30
     assert prepared.derived_splits == ["validation"]
+    assert prepared.name_derived(["train", "test"]) == ["validation"]
+    assert prepared.name_derived([]) == ["train", "validation", "test"]
 
 
 def test_bad_images_are_refused_with_reason_and_not_as_over_limit(tmp_path: Path) -> None:
@@ -128,6 +130,23 @@ def test_bad_images_are_refused_with_reason_and_not_as_over_limit(tmp_path: Path
     assert len(prepared.faults()) == 4
     faulty = {reject.origin for reject in prepared.faults()}
     assert faulty == {f"toy.json#{i}" for i in (0, 1, 2, 5)}
+
+
+def test_what_the_set_is_defined_without_is_counted_and_no_fault(tmp_path: Path) -> None:
+    outside = [Reject(f"toy.json#{i}", OUTSIDE, "no impression") for i in range(8)]
+    prepared = build_examples(CARD, TASK, [row(9, "train"), *outside], params(), seed=1)
+    prepared.check(tmp_path, 0.0, "prepare toy")
+    assert (prepared.num_in, prepared.num_ruled_out, prepared.faults()) == (9, 8, [])
+    assert prepared.tell_left_out() == f"0 quarantined, 8 {OUTSIDE}, 0 {OVER_LIMIT}"
+
+
+def test_words_that_the_prompt_leaves_out_are_counted() -> None:
+    long = Task(
+        "vqa", ("question",), False, "question", "candidates",
+        lambda fields: Rendered(" q", " a", ["a"], num_cut=len(str(fields["question"]).split())),
+    )  # fmt: skip
+    prepared = build_examples(CARD, long, [row(0, "train"), row(1, "test")], params(), seed=1)
+    assert prepared.cut == {"examples": 2, "words": 2}
 
 
 def test_same_rows_same_examples() -> None:

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from components.cards import Card
 from components.errors import UserError
+from components.readers.registry import read_rows
 from tests.components.readers.conftest import Split
 
 Read = Callable[[str, Path], Split]
@@ -29,7 +31,7 @@ def make_arrays(*shape: int, num: int = 3) -> dict[str, Any]:
 
 @pytest.mark.parametrize("compressed", [True, False])
 @pytest.mark.parametrize(
-    ("name", "shape"), [("pneumoniamnist", (28, 28)), ("pathmnist", (8, 8, 3))]
+    ("name", "shape"), [("pneumoniamnist", (64, 64)), ("pathmnist", (64, 64, 3))]
 )
 def test_pixels_and_labels_come_out_as_they_went_in(
     tmp_path: Path, read: Read, name: str, shape: tuple[int, ...], compressed: bool
@@ -49,7 +51,7 @@ def test_pixels_and_labels_come_out_as_they_went_in(
 
 
 def test_bad_labels_are_rejected(tmp_path: Path, read: Read) -> None:
-    arrays = make_arrays(4, 4)
+    arrays = make_arrays(28, 28)
     arrays["train_labels"][1] = 7
     arrays["val_labels"] = np.zeros((3, 14), int)
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
@@ -59,18 +61,18 @@ def test_bad_labels_are_rejected(tmp_path: Path, read: Read) -> None:
 
 
 def changed(key: str, value: Any) -> dict[str, Any]:
-    return make_arrays(4, 4) | {key: value}
+    return make_arrays(28, 28) | {key: value}
 
 
 @pytest.mark.parametrize(
     "arrays",
     [
         changed("val_labels", np.zeros((2, 1), int)),
-        changed("test_images", np.zeros((3, 4, 4), np.float32)),
-        changed("test_images", np.zeros((3, 4, 4, 2), np.uint8)),
-        changed("test_images", np.asfortranarray(np.ones((3, 4, 4), np.uint8))),
+        changed("test_images", np.zeros((3, 28, 28), np.float32)),
+        changed("test_images", np.zeros((3, 28, 28, 2), np.uint8)),
+        changed("test_images", np.asfortranarray(np.ones((3, 28, 28), np.uint8))),
         changed("train_labels", np.array([[{}], [{}], [{}]], object)),
-        {key: value for key, value in make_arrays(4, 4).items() if key != "val_images"},
+        {key: value for key, value in make_arrays(28, 28).items() if key != "val_images"},
     ],
 )
 def test_archives_of_something_else_are_errors(
@@ -104,7 +106,28 @@ def test_an_array_that_ends_early_is_an_error(tmp_path: Path, read: Read) -> Non
 
 
 def test_labels_without_a_length_are_an_error(tmp_path: Path, read: Read) -> None:
-    arrays = make_arrays(8, 8) | {"train_labels": np.array(1)}
+    arrays = make_arrays(28, 28) | {"train_labels": np.array(1)}
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
     with pytest.raises(UserError, match=r"pneumoniamnist\.npz"):
         read("pneumoniamnist", tmp_path)
+
+
+def test_a_name_that_tells_another_size_is_an_error(tmp_path: Path, read: Read) -> None:
+    np.savez(tmp_path / "pathmnist_224.npz", **make_arrays(64, 64, 3))
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        read("pathmnist", tmp_path)
+    assert caught.value.why == "train_images.npy holds images of 64 x 64 px; its name says 224"
+
+
+def test_editions_are_chosen_and_never_mixed(tmp_path: Path, card: Callable[[str], Card]) -> None:
+    np.savez(tmp_path / "pathmnist.npz", **make_arrays(28, 28, 3))
+    np.savez(tmp_path / "pathmnist_64.npz", **make_arrays(64, 64, 3, num=2))
+    both = card("pathmnist")
+    with pytest.raises(UserError, match="2 archives") as caught:
+        list(read_rows(both, tmp_path))
+    assert "28 px (pathmnist.npz), 64 px (pathmnist_64.npz)" in caught.value.why
+    assert "options.edition" in caught.value.next_command
+    one = both.model_copy(update={"options": {"edition": "64"}})
+    assert len(list(read_rows(one, tmp_path))) == 6
+    with pytest.raises(UserError, match="no archives of 224 px"):
+        list(read_rows(both.model_copy(update={"options": {"edition": "224"}}), tmp_path))

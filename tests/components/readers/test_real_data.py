@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.cards import Card
 from components.readers.images import check_image, decode_rgb
+from components.readers.plain_pickle import read_plain_pickle
 from tests.components.readers.conftest import Split
 
 Read = Callable[[str, Path], Split]
@@ -26,6 +28,7 @@ Read = Callable[[str, Path], Split]
         ("meqsum", "meqsum", {"unsplit": 800}),
         ("pubmedqa", "pubmedqa", {"train": 200, "test": 150}),
         ("medmcqa", "medical_mcq/medmcqa", {"unsplit": 200}),
+        ("medqa", "medical_mcq/medqa", {"unsplit": 200}),
     ],
 )
 def test_every_row_is_read(
@@ -63,3 +66,11 @@ def test_cmyk_pictures_are_not_negatives(shared_data: Path, read: Read) -> None:
         assert isinstance(row.image, Path)
         pixels = np.asarray(decode_rgb(row.image.read_bytes()))
         assert pixels.mean() > 60, row.origin
+
+
+@pytest.mark.parametrize("name", ["pathmnist", "dermamnist", "pneumoniamnist", "breastmnist"])
+def test_class_names_are_those_of_the_reference(
+    shared_data: Path, card: Callable[[str], Card], name: str
+) -> None:
+    path = shared_data / "biomedgpt_labels/MedMNIST" / f"{name}_class2label.pkl"
+    assert {label: text for text, label in read_plain_pickle(path).items()} == card(name).answers

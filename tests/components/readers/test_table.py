@@ -197,6 +197,7 @@ def write_workbook(path: Path, rows: list[list[Any]]) -> None:
     workbook = Workbook()
     sheet = workbook.active
     assert sheet is not None
+    sheet.title = "QS"
     for row in rows:
         sheet.append(row)
     workbook.save(path)
@@ -219,6 +220,15 @@ def test_meqsum(tmp_path: Path, read: Read) -> None:
         ("unsplit", "3.txt", "12"),
     ]
     assert [r.reason for r in rejects] == ["missing-summary"]
+
+
+def test_a_workbook_without_the_sheet_names_those_that_it_has(tmp_path: Path, read: Read) -> None:
+    book = Workbook()
+    book.create_sheet("Notes")
+    book.save(tmp_path / "MeQSum.xlsx")
+    with pytest.raises(UserError, match=r"MeQSum\.xlsx") as caught:
+        read("meqsum", tmp_path)
+    assert "no sheet QS; its sheets are Sheet, Notes" in caught.value.why
 
 
 @pytest.mark.parametrize("keep", [0, 10, 500])

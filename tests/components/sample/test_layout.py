@@ -17,11 +17,15 @@ from PIL import Image
 from components.sample.medmnist import choose_edition
 from tests.components.sample.conftest import SMALL, Make, names, read_json, read_lines
 
+MEDMNIST = ("path", "derma", "oct", "breast", "blood", "organc")
 # the files of each source, and how many of them: None for several
 LAYOUTS: dict[str, dict[str, int | None]] = {
     "biomed_vital": {r"BioMed-VITAL-instructions-210K\.json": 1, r"images/\d{8}_F\d\.jpg": 12},
+    "healthcaremagic": {r"healthcaremagic_dialogue_[1-4]\.txt": 4},
+    "icliniq": {r"icliniq_dialogue\.txt": 1},
     "iu_xray": {r"ecgen-radiology/\d+\.xml": 20, r"NLMCXR_png/CXR\d+_IM-\d{4}-[12]001\.png": 24},
     "medmcqa": {r"(train|dev|test)\.json": 3},
+    "medqa": {r"questions/US/4_options/phrases_no_exclude_(train|dev|test)\.jsonl": 3},
     "mednli": {r"mli_(train|dev|test)_v1\.jsonl": 3},
     "medpix": {
         r"MedPix-2-0/(Descriptions|Case_topic)\.json": 2,
@@ -29,19 +33,59 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
         r"MedPix-2-0/images/MPX\d+_synpic\d+\.png": 24,
     },
     "meqsum": {r"MeQSum_ACL2019_BenAbacha_Demner-Fushman\.xlsx": 1},
-    "pathmnist": {r"pathmnist\.npz": 1},
+    "mimic_cxr_summary": {
+        r"files/p1\d/p1\d{7}/s5\d{7}\.txt": 40,
+        r"mimic-cxr-2\.0\.0-split\.csv\.gz": 1,
+    },
+    "mimic_iii_mortality": {
+        r"(NOTEEVENTS|ADMISSIONS)\.csv\.gz": 2,
+        r"mimic_(train|val|test)\.csv": 3,
+    },
+    "mimic_iii_summary": {r"NOTEEVENTS\.csv\.gz": 1},
+    **{f"{name}mnist": {rf"{name}mnist\.npz": 1} for name in MEDMNIST},
     "pathvqa": {r"(train|test)\.json": 2, r"images/(train|test)/pathvqa_\d{5}\.jpg": None},
     "pmc_oa": {
         r"PMC\d{8}\.\d/(PMC\d{8}\.\d\.(xml|json)|sample-\d+-g\d{3}\.jpg)": None,
         r"PMC\d{8}/sample-\d+(\.nxml|-g\d{3}\.jpg)": None,
     },
+    "mimic_cxr_report": {
+        r"files/p1\d/p1\d{7}/s5\d{7}\.txt": None,
+        r"files/p1\d/p1\d{7}/s5\d{7}/[0-9a-f]{8}(-[0-9a-f]{8}){4}\.jpg": 24,
+        r"mimic-cxr-2\.0\.0-(split|metadata)\.csv\.gz": 2,
+    },
+    "roco": {
+        r"data/(train|validation|test)/radiology/(captions|keywords|cuis|licences)\.txt": 12,
+        r"data/(train|validation|test)/radiology/images/ROCO_\d{5}\.jpg": 24,
+    },
+    **{
+        f"cbis_ddsm_{kind}": {
+            rf"{kind}_case_description_(train|test)_set\.csv": 2,
+            rf"CBIS-DDSM/{kind.title()}-(Training|Test)_P_\d{{5}}_[A-Z]+_(CC|MLO)_1/.*\.dcm": 48,
+        }
+        for kind in ("mass", "calc")
+    },
+    "sz_cxr": {r"ChinaSet_AllFiles/(CXR_png|ClinicalReadings)/CHNCXR_\d{4}_[01]\.(png|txt)": 48},
+    "mc_cxr": {r"MontgomerySet/(CXR_png|ClinicalReadings)/MCUCXR_\d{4}_[01]\.(png|txt)": 48},
+    "peir_gross": {r"(train|test)_images\.tsv": 2, r"peir_gross_images/\d{8}\.jpg": 24},
     "pneumoniamnist": {r"pneumoniamnist\.npz": 1},
     "pubmed": {
         r"baseline/(medline16n0001|pubmed26n000[12])\.xml\.gz(\.md5)?": 6,
         r"updatefiles/pubmed26n0003\.xml\.gz(\.md5)?": 2,
     },
     "pubmedqa": {r"data/(ori_pqal|test_ground_truth)\.json": 2},
+    "seer_treatment": {r"seer_treatment\.(csv|dic)": 2},
     "slake": {r"(train|validate|test)\.json": 3, r"imgs/xmlab\d+/source\.jpg": 24},
+    "slake_zh": {r"(train|validate|test)\.json": 3, r"imgs/xmlab\d+/source\.jpg": 24},
+    "vqa_med_2019": {
+        r"ImageClef-2019-VQA-Med-(Training|Validation)/All_QA_Pairs_(train|val)\.txt": 2,
+        r"VQAMed2019Test/VQAMed2019_Test_Questions_w_Ref_Answers\.txt": 1,
+        r".*/(Train|Val|VQAMed2019_Test)_[iI]mages/synpic\d{5}\.jpg": 24,
+    },
+    "trec_ct": {
+        r"topics2022\.xml": 1,
+        r"qrels2022\.txt": 1,
+        r"ClinicalTrials\.2021-04-27\.part1\.zip": 1,
+    },
     "vqa_rad": {r"(train|test)set\.json": 2, r"images/synpic\d{5}\.jpg": 24},
 }
 

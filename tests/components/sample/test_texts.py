@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,37 @@ def test_medmcqa_puts_no_dev_question_in_training(make: Make) -> None:
     for part, row in read_questions(make("medmcqa", num_texts=200)):
         seen[part].add((row["question"], *sorted(row[letter] for letter in LETTERS)))
     assert all(seen.values()) and not seen["train"] & seen["dev"]
+
+
+def test_medqa_asks_about_the_disease_whose_sign_is_told(make: Make) -> None:
+    signs = {disease.sign: disease for disease in DISEASES}
+    folder = make("medqa", num_texts=100) / "questions/US/4_options"
+    questions: dict[str, set[str]] = {}
+    for part in ("train", "dev", "test"):
+        for row in read_lines(folder / f"phrases_no_exclude_{part}.jsonl"):
+            (disease,) = [signs[sign] for sign in signs if sign in row["question"]]
+            known = {disease.name, disease.drug, disease.test, disease.cause}
+            assert row["answer"].lower() in known
+            assert row["options"][row["answer_idx"]] == row["answer"]
+            assert len(set(row["options"].values())) == 4
+            questions.setdefault(part, set()).add(row["question"])
+    assert len(questions["train"]) > 60
+
+
+def test_trec_grades_follow_from_patient_and_trial(make: Make) -> None:
+    folder = make("trec_ct", num_texts=90)
+    topics = dict(re.findall(r'number="(\d+)">\n(.+?)\n<', (folder / "topics2022.xml").read_text()))
+    with zipfile.ZipFile(folder / "ClinicalTrials.2021-04-27.part1.zip") as archive:
+        trials = {Path(n).stem: archive.read(n).decode() for n in archive.namelist()}
+    grades: Counter[str] = Counter()
+    for line in (folder / "qrels2022.txt").read_text().splitlines():
+        topic, zero, trial, grade = line.split()
+        (disease,) = [d for d in DISEASES if f"<condition>{d.name}" in trials[trial].lower()]
+        ill, treated = disease.name in topics[topic], disease.drug in topics[topic]
+        expected = 0 if not ill else 1 if treated else 2
+        assert (zero, int(grade)) == ("0", expected)
+        grades[grade] += 1
+    assert grades.total() == 90 and set(grades) == {"0", "1", "2"}
 
 
 def infer(premise: str, hypothesis: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from components.cards import load_card
 from components.errors import UserError
-from components.lineage import MANIFEST, QUARANTINE
+from components.lineage import MANIFEST, QUARANTINE, read_manifest
 from components.stages import acquire, prepare, prepare_biomed_vital
 from tests.components.stages.conftest import Configure
 
@@ -95,3 +95,28 @@ def test_a_set_without_train_or_test_is_refused(
     assert "records in: " in caught.value.why
     folder = Path("data/examples") / name
     assert (folder / QUARANTINE).is_file() and not (folder / MANIFEST).exists()
+
+
+def test_the_data_class_is_in_the_manifest_of_what_is_prepared(
+    bench: Path, configure: Configure
+) -> None:
+    edit("vqa_rad", "access: open", "access: credentialed")
+    manifests = {Path(name).parent.as_posix(): json.loads(m) for name, m in make(configure).items()}
+    assert manifests["data/examples/vqa_rad"]["notes"]["access"] == "credentialed"
+    assert manifests["data/instructions"]["notes"]["access"] == "non-commercial"
+
+
+def test_a_manifest_names_release_and_access(bench: Path, configure: Configure) -> None:
+    params = configure(
+        acquire={"sample_images": 20, "sample_texts": 20, "sample_image_px": 28},
+        prepare={"max_train": 5},
+    )
+    acquire.run(params, "breastmnist")
+    prepare.run(params, "breastmnist")
+    notes = read_manifest(Path("data/examples/breastmnist"))["notes"]
+    assert (notes["release"], notes["access"]) == ("", "open")  # 20 images are no official number
+    for split, official, found in (("train", 546, 15), ("validation", 78, 2), ("test", 156, 3)):
+        edit("breastmnist", f"{split}: {official}", f"{split}: {found}")
+    prepare.run(params, "breastmnist")  # five of train's examples are kept, and all were read
+    notes = read_manifest(Path("data/examples/breastmnist"))["notes"]
+    assert notes["release"] == "record 10519652, all sizes"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from components.tasks.base import Fields, Rendered
-from components.tasks.phrasing import as_question, clean_caption, clean_question, remove_punctuation
+from components.tasks.phrasing import (
+    as_question,
+    clean_caption,
+    clean_question,
+    num_words_cut,
+    remove_punctuation,
+)
 from components.tasks.registry import TASKS
 
 PROMPTS: list[tuple[str, Fields, Rendered]] = [
@@ -39,6 +45,11 @@ PROMPTS: list[tuple[str, Fields, Rendered]] = [
         Rendered(
             ' can text1 " no chest pain. " imply text2 " patient has angina. "?', " no", ["no"]
         ),
+    ),
+    (
+        "understand",
+        {"premise": "Sex: Male; Age: 40-44", "hypothesis": "Which drug?", "label": "drug a"},
+        Rendered(' which drug? text1 " sex: male; age: 40 44 "', " drug a", ["drug a"]),
     ),
     (
         "summarize",
@@ -119,3 +130,27 @@ def test_cleaning_follows_the_reference() -> None:
     assert clean_question("a b c d", max_words=2) == "a b"
     assert remove_punctuation("A 'b' (c), d!", max_words=3) == "A b c"
     assert as_question("why?") == "why?"
+
+
+LONG = " ".join(["word-by-word"] * 300)  # 900 words, as the reference counts them
+
+
+@pytest.mark.parametrize(
+    ("task", "fields", "num_cut"),
+    [
+        ("understand", {"premise": LONG, "hypothesis": LONG, "label": "yes"}, 2 * (900 - 512)),
+        ("summarize", {"text": LONG, "summary": "words"}, 900 - 512),
+        ("answer", {"question": "why?", "context": LONG, "answer": "yes"}, 900 - 400),
+        ("vqa", {"question": LONG, "answer": "yes"}, 900 - 80),
+        ("caption", {"caption": LONG}, 300 - 80),
+        ("instruct", {"question": LONG, "answer": "yes"}, 900 - 512),
+        ("summarize", {"text": "short", "summary": "words"}, 0),
+    ],
+)
+def test_words_beyond_a_limit_are_counted(task: str, fields: Fields, num_cut: int) -> None:
+    assert TASKS[task].render(fields).num_cut == num_cut
+
+
+def test_what_is_cut_and_what_is_kept_are_all_words() -> None:
+    assert num_words_cut(LONG, 200) + len(clean_question(LONG, 200).split()) == 900
+    assert num_words_cut("", 10) == 0

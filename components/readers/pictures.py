@@ -1,0 +1,74 @@
+"""The picture that a record names: its file, or, where that is DICOM, what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from components.readers.dicom import describe_series, is_dicom, read_dicom_png
+from components.readers.files import MISSING, locate
+from components.readers.images import BadImage
+from components.records import Reject
+
+OPTIONS = frozenset({"image_folder", "image_suffix", "series", "frame", "burned_in"})
+
+
+def find_picture(
+    name: str, beside: Path, root: Path, origin: str, options: Mapping[str, str]
+) -> Path | bytes | Reject:
+    """A file under ``root``, the PNG of a DICOM file, or a Reject that says why there is none.
+
+    Options of the card: ``image_folder``, from the folder ``beside``, several with bars between
+    them: the first that has the file counts; ``image_suffix``, where names lack one; of DICOM,
+    ``series`` (a word of its description; see ``locate_series``), ``frame`` (``first`` or
+    ``middle`` of several), and ``burned_in: keep``.
+    """
+    suffix = options.get("image_suffix", "")
+    name = name if name.lower().endswith(suffix.lower()) else name + suffix
+    found: Path | Reject = Reject(origin, MISSING, name)
+    for folder in options.get("image_folder", "").split("|"):
+        if options.get("series"):
+            found = locate_series(name, beside / folder, root, origin, options["series"])
+        else:
+            found = locate(name, beside / folder, root, origin)
+        if isinstance(found, Path) or found.reason != MISSING:
+            break
+    if isinstance(found, Reject) or not is_dicom(found):
+        return found
+    try:
+        return read_dicom_png(found, options.get("frame", ""), options.get("burned_in") == "keep")
+    except BadImage as bad:
+        return Reject(origin, bad.reason, bad.detail)
+
+
+def locate_series(name: str, base: Path, root: Path, origin: str, series: str) -> Path | Reject:
+    """The DICOM file of a TCIA path CASE/STUDY/SERIES/FILE whose description has ``series`` in it.
+
+    TCIA's retrievers name studies, series and files in their own ways, and CBIS-DDSM's tables
+    confuse crops with masks: what lies at the path counts only where its header agrees, else the
+    one file of the case that has the description, and of several that of the path's series.
+    """
+    exact = locate(name, base, root, origin)
+    case, _, uid = (*PurePosixPath(name).parts, "", "", "")[:3]
+    if isinstance(exact, Reject) and (exact.reason != MISSING or not case):
+        return exact
+    try:
+        if isinstance(exact, Path):
+            words = describe_series(exact)[1]
+            if not words or series in words:
+                return exact
+        files = [path for path in sorted((base / case).rglob("*")) if is_dicom(path)]
+        described = [(path, *describe_series(path)) for path in files if _is_inside(path, root)]
+    except BadImage as bad:
+        return Reject(origin, bad.reason, bad.detail)
+    fitting = [(path, found) for path, found, words in described if series in words]
+    fitting = [item for item in fitting if item[1] == uid] or fitting
+    if len(fitting) == 1:
+        return fitting[0][0]
+    if fitting:
+        return Reject(origin, "ambiguous-image", f"{len(fitting)} files of {case} are {series}")
+    return Reject(origin, MISSING, f"{case} has no {series}")
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root.resolve())
