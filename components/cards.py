@@ -29,7 +29,10 @@ ACCESS_NOTES = {
     "agreement": "the owner asks for a signed data-use agreement",
     "credentialed": "PhysioNet credentialed access and training are required",
     "crawl": "there is no official bulk file; images are collected from web pages",
+    "private": "your own: no command of this project sends it anywhere",
 }
+# Of these not even a model that was trained on them may be handed on without asking.
+RESTRICTED = frozenset({"request", "agreement", "credentialed", "private"})
 
 
 class Download(Section):
@@ -54,8 +57,9 @@ class Source(Section):
     version: str
     licence: str
     access: Literal[
-        "open", "non-commercial", "registration", "request", "agreement", "credentialed", "crawl"
-    ]
+        "open", "non-commercial", "registration", "request", "agreement", "credentialed", "crawl",
+        "private",
+    ]  # fmt: skip
     how_to_get: str
     citation: str
     downloads: list[Download] = Field(
@@ -112,7 +116,7 @@ class Card(Section):
     answers: dict[str, str] = Field(
         description="raw label to answer text; the answer set, if fixed"
     )
-    candidates: Literal["fixed", "train", "options", "none"]
+    candidates: Literal["fixed", "train", "paper", "options", "none"]
     modality: str
     metrics: list[str]
     recipe: dict[str, float | int | bool]

@@ -27,6 +27,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     use.set_defaults(call=use_profile)
     doctor = commands.add_parser("doctor", help="check this machine, and say how to mend it")
     doctor.set_defaults(call=check_machine)
+    add_data_commands(commands)
     report = commands.add_parser("report", help="print where the report is")
     report.set_defaults(call=find_report)
     take = commands.add_parser(
@@ -66,6 +67,20 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     give.add_argument("--names", choices=["fairseq", "huggingface"], required=True)
     give.set_defaults(call=export_folder)
+
+
+def add_data_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add what looks at data sets, and what begins one."""
+    datasets = commands.add_parser("datasets", help="every data set, and whether it is here")
+    datasets.add_argument("name", nargs="?", help="all that is known of one of them")
+    datasets.set_defaults(call=list_datasets)
+    new = commands.add_parser("new-dataset", help="begin a data set of your own")
+    new.add_argument("name", help="lower-case letters, digits and _")
+    new.add_argument("--task", required=True, help="vqa, caption, classify, ...")
+    new.set_defaults(call=begin_dataset)
+    check = commands.add_parser("check", help="look at a data set as training would take it")
+    check.add_argument("name", help="a card of data/cards")
+    check.set_defaults(call=check_dataset)
 
 
 def run_command(parser: argparse.ArgumentParser, words: list[str] | None = None) -> int:
@@ -136,6 +151,60 @@ def check_settings() -> None:
 
     check_project()
     examine_settings()
+
+
+def list_datasets(arguments: argparse.Namespace) -> int:
+    """Print the table of all cards, or all of one."""
+    from components.cards import load_card, load_cards
+    from components.checking import listing, words
+    from components.config import load_params
+
+    check_project()
+    settings = load_params().acquire
+    if arguments.name:
+        (found,) = listing.list_datasets([load_card(arguments.name)], settings)
+        for line in words.tell_card(found):
+            show(line)
+        return 0
+    listed = listing.list_datasets(load_cards(), settings)
+    Console(highlight=False, width=max(Console().width, words.WIDTH)).print(
+        words.draw_table(listed)
+    )
+    for line in words.tell_states(listed):
+        show(line)
+    return 0
+
+
+def begin_dataset(arguments: argparse.Namespace) -> int:
+    """Write a card and rows to replace, and say what to do with them."""
+    from components.checking.template import OWN_DATA, write_template
+    from components.config import load_params
+
+    check_project()
+    root = load_params().acquire.root
+    folder = Path(root or OWN_DATA) / arguments.name
+    for path in write_template(arguments.name, arguments.task, folder):
+        show(str(path))
+    show(f"next: put your rows there, then biomedgpt check {arguments.name}")
+    show(f"then: name {arguments.name} under datasets in params.yaml")
+    if not root:
+        show(f"      and set acquire.root to {OWN_DATA}")
+    return 0
+
+
+def check_dataset(arguments: argparse.Namespace) -> int:
+    """Print what a data set looks like to training; status 1 where it cannot be trained on."""
+    from components.cards import load_card
+    from components.checking import dataset, words
+    from components.checking.template import OWN_DATA
+    from components.config import load_params
+
+    check_project()
+    params = load_params()
+    checked = dataset.check_dataset(load_card(arguments.name), params, OWN_DATA)
+    for line in words.tell_check(checked):
+        show(line)
+    return 0 if checked.is_sound else 1
 
 
 def find_report(_arguments: argparse.Namespace) -> int:

@@ -56,7 +56,8 @@ class PmcParams(Section):
 class AcquireParams(Section):
     """How raw data arrives: made (sample), taken from a folder (local), or fetched (download).
 
-    In mode download, what nobody may fetch by itself is taken from root, where root is named.
+    In mode download, what nobody may fetch by itself is taken from root, where root is named; in
+    mode sample, a data set of the user's own.
     """
 
     mode: Literal["sample", "local", "download"]
@@ -208,6 +209,8 @@ class PretrainParams(TrainingParams):
 
 class FinetuneParams(TrainingParams):
     """Fine-tuning on one data set, starting from the pretrained model of the same size."""
+
+    max_lost_labels: float = Field(default=0.05, ge=0, le=1, description="share of target tokens")
 
 
 class InstructParams(TrainingParams):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,7 @@ def write_manifest(
     reasons: Mapping[str, int] | None = None,
     rules: Collection[str] = (),
     notes: Mapping[str, Any] | None = None,
+    access: str = "",
 ) -> dict[str, Any]:
     """Write the quarantine file and, last, the manifest of a product folder; return the manifest.
 
@@ -100,6 +101,9 @@ def write_manifest(
     ``counts`` must hold ``in`` and ``out``; in = out + quarantined is checked here. ``rules`` are
     the reasons that are no faults of a record, such as a limit. An input that is a folder with a
     manifest is named by that manifest's hash, any other by its content.
+
+    ``access`` is the data class of what is brought here (its card's access class). What is made of
+    a product inherits its classes, so that a model tells whether credentialed records formed it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if reasons is None:
@@ -110,30 +114,44 @@ def write_manifest(
     if counts["in"] != counts["out"] + num_rejected:
         told = f"{dict(counts)} and {num_rejected} quarantined do not add up"
         raise AssertionError(f"{stage}: {told}")
+    inputs = sorted(inputs)
     manifest = {
         "stage": stage,
         "identity": dict(identity),
         "version": __version__,
         "code_sha256": hash_code(),
         "settings": dict(settings),
-        "inputs": {path.as_posix(): hash_product(path) for path in sorted(inputs)},
+        "inputs": {path.as_posix(): hash_product(path) for path in inputs},
+        "access": sorted({access, *_inherit_access(inputs)} - {""}),
         "counts": {**counts, "quarantined": num_rejected},
         "quarantine": reasons,
         "rules": [reason for reason in reasons if reason in rules],
         "notes": dict(notes or {}),
-        "files": {
-            path.relative_to(folder).as_posix(): {
-                "bytes": path.stat().st_size,
-                "sha256": hash_file(path),
-            }
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != MANIFEST
-        },
+        "files": _describe_files(folder),
     }
     partial = folder / (MANIFEST + ".partial")
     partial.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     partial.replace(folder / MANIFEST)
     return manifest
+
+
+def _describe_files(folder: Path) -> dict[str, dict[str, Any]]:
+    return {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": hash_file(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def _inherit_access(inputs: Iterable[Path]) -> Iterator[str]:
+    """The data classes of products; a folder of products has those of all."""
+    for path in inputs:
+        own = path / MANIFEST
+        for file in [own] if own.is_file() else path.glob(f"*/{MANIFEST}"):
+            yield from json.loads(file.read_text()).get("access", [])
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,6 +20,13 @@ if TYPE_CHECKING:
 
 PLAIN_FILES = (".json", ".jsonl", ".npz", ".parquet", ".xlsx", ".xml", ".gz")
 MAX_DOWNLOAD_BYTES = 8 << 30
+
+
+def can_make(card: Card) -> bool:
+    """Whether the sample world makes the source's files."""
+    from components.sample.world import MAKERS
+
+    return card.name in MAKERS
 
 
 def place_sample(card: Card, folder: Path, settings: SampleSettings) -> list[Path]:
@@ -34,8 +44,8 @@ def place_local(card: Card, user_root: Path, folder: Path) -> list[Path]:
     fits, where a link leads out of the user's root, and where the card knows a file's sha256 and
     it is another: what is copied must be what was meant.
     """
-    _check_root(user_root, folder)
-    origin, found = _find_origin(card, user_root)
+    _check_root(card, user_root, folder)
+    origin, found = find_origin(card, user_root)
     allowed = (user_root.resolve(), origin.resolve())
     placed = []
     for path in sorted(found):
@@ -109,12 +119,30 @@ def _check_content(card: Card, path: Path, copy: Path, name: str) -> None:
         )
 
 
-def _check_root(user_root: Path, folder: Path) -> None:
+def find_altered(card: Card, files: Iterable[Path]) -> list[str]:
+    """Names of files whose md5 is not the one that the holder publishes for a file of that name.
+
+    Such a copy may still be what the user means (a hub's, a cut), so that it is told, not refused.
+    """
+    published = card.source.md5
+    return sorted(
+        path.name for path in files if path.name in published and _md5(path) != published[path.name]
+    )
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
+    return digest.hexdigest()
+
+
+def _check_root(card: Card, user_root: Path, folder: Path) -> None:
     if user_root == Path():  # what an empty setting becomes
         raise UserError(
             "acquire.root is empty",
-            why="mode local copies from the folder that it names",
-            next_command="set acquire.root in params.yaml to the folder with your raw files",
+            why=f"{card.title} (data/cards/{card.name}.yaml) is neither made nor fetched: it is "
+            "copied from the folder that acquire.root names",
+            next_command=f"{card.source.how_to_get}; then set acquire.root in params.yaml",
         )
     if not user_root.is_dir():
         raise UserError(
@@ -129,7 +157,7 @@ def _check_root(user_root: Path, folder: Path) -> None:
         )
 
 
-def _find_origin(card: Card, user_root: Path) -> tuple[Path, list[Path]]:
+def find_origin(card: Card, user_root: Path) -> tuple[Path, list[Path]]:
     """The card's sub-folder that fits, and its files; else the error of the first that is there."""
     fault = None
     for name in card.folders:

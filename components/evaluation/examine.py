@@ -12,8 +12,9 @@ from components.cards import Card
 from components.config import EvaluateParams
 from components.dataset.images import ImageStore
 from components.errors import UserError
+from components.evaluation.answer_sets import FROM_ANSWERS, candidate_sets, describe_answer_set
 from components.evaluation.baselines import fit_baseline
-from components.evaluation.predict import Answer, Answerer, answer_all, candidate_sets
+from components.evaluation.predict import Answer, Answerer, answer_all
 from components.evaluation.summary import FULL
 from components.progress import Advance, show_progress
 from components.records import Example, Prediction, read_records
@@ -23,6 +24,7 @@ from components.tasks.registry import TASKS
 BASELINES: dict[str, Literal["candidates", "options", "text"]] = {
     "fixed": "candidates",
     "train": "candidates",
+    "paper": "candidates",
     "options": "options",
     "none": "text",
 }
@@ -31,14 +33,22 @@ INSTRUCTION = "instruct"
 
 @dataclass(frozen=True)
 class Exam:
-    """A test split with what its answers are judged beside. ``card`` is the card as it is used."""
+    """A test split with what its answers are judged beside. ``card`` is the card as it is used.
+
+    ``candidates`` are the answers that each test item may get.
+    """
 
     card: Card
     task: Task
     train: Sequence[Example]
     test: Sequence[Example]
+    candidates: Sequence[list[str]]
     images: Path
     baseline: Literal["candidates", "options", "text"]
+
+    def describe_answers(self) -> dict[str, float | None]:
+        """How large the answer set is, and how many test items it leaves without their answer."""
+        return describe_answer_set(self.card, self.test, self.candidates)
 
 
 def read_exam(card: Card, folder: Path) -> Exam:
@@ -53,21 +63,24 @@ def read_exam(card: Card, folder: Path) -> Exam:
             next_command="raise prepare.derived_test in params.yaml, or look at quarantine.parquet",
         )
     train = [example for example in examples if example.split == "train"]
-    baseline = BASELINES[card.candidates]
-    return Exam(card, TASKS[card.task], train, test, folder / "images.parquet", baseline)
+    known = [example for example in examples if example.split != "test"]
+    candidates = candidate_sets(card, known, test)
+    images, baseline = folder / "images.parquet", BASELINES[card.candidates]
+    return Exam(card, TASKS[card.task], train, test, candidates, images, baseline)
 
 
 def read_zero_shot_exam(card: Card, folder: Path) -> Exam:
     """The same items asked as instructions.
 
-    Answers learnt from the train split are not offered: where the card says ``train``, the text
-    is free. The baseline still knows the train split, which makes it the harder one.
+    Answers of the data set's own splits are not offered: where the card takes them, the text is
+    free. The baseline still knows the train split, which makes it the harder one.
     """
     exam = read_exam(card, folder)
     asked = [replace(example, prefix="", task=INSTRUCTION) for example in exam.test]
-    candidates = "none" if card.candidates == "train" else card.candidates
-    used = card.model_copy(update={"candidates": candidates})
-    return replace(exam, card=used, task=TASKS[INSTRUCTION], test=asked)
+    if card.candidates in FROM_ANSWERS:
+        free = card.model_copy(update={"candidates": "none"})
+        exam = replace(exam, card=free, candidates=[[] for _ in asked])
+    return replace(exam, task=TASKS[INSTRUCTION], test=asked)
 
 
 def sit_exam(
@@ -76,7 +89,6 @@ def sit_exam(
     """Predictions for every test item, and again without its image where items have one."""
     guess = fit_baseline(exam.train, exam.baseline, seed)
     guesses = [guess(example).strip() for example in exam.test]
-    candidates = candidate_sets(exam.card, exam.train, exam.test)
     sees = any(example.image_id for example in exam.test)
     store = ImageStore([exam.images], answerer.image_px) if sees else None
     conditions = params.conditions if sees else [FULL]
@@ -88,7 +100,7 @@ def sit_exam(
                 answerer,
                 exam.task,
                 exam.test,
-                candidates,
+                exam.candidates,
                 store=store,
                 condition=condition,
                 advance=partial(_advance_from, advance, done * len(exam.test)),

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 
-from components.cards import Card
 from components.config import Params
 from components.dataset.collate import pad
 from components.dataset.images import ImageStore, blank_images
@@ -77,24 +76,6 @@ def load_answerer(folder: Path, vocabulary: Path, params: Params) -> Answerer:
         ),
         long_text=trained["long_text"],
     )
-
-
-def candidate_sets(
-    card: Card, train_examples: Sequence[Example], examples: Sequence[Example]
-) -> list[list[str]]:
-    """The answers that each example may get, as the card says; empty where text is free.
-
-    ``fixed``: the card's own; ``train``: every distinct answer of the train split, never of the
-    test split; ``options``: the record's own.
-    """
-    shared: list[str] = []
-    if card.candidates == "options":
-        return [example.candidates for example in examples]
-    if card.candidates == "fixed":
-        shared = sorted({f" {answer.lower().strip()}" for answer in card.answers.values()})
-    elif card.candidates == "train":
-        shared = sorted({example.target for example in train_examples})
-    return [shared] * len(examples)
 
 
 def answer_all(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from components.cards import RESTRICTED
 from components.report.inputs import ReportInputs
 from components.report.numbers import print_count, print_share
 from components.report.pipeline import count_by_rule
@@ -41,6 +42,8 @@ def find_flags(
         *_flag_streams(inputs),
         *_flag_splits(inputs),
         *_flag_scale(inputs),
+        *_flag_altered(inputs),
+        *_flag_restricted(inputs),
     ]
     return sorted(found, key=lambda flag: flag.level != "red")
 
@@ -185,3 +188,28 @@ def _flag_scale(inputs: ReportInputs) -> list[Flag]:
         return []
     detail = "; ".join(f"{inputs.title(g.dataset)} ({g.smaller} to {g.larger})" for g in flat)
     return [Flag("note", "No significant gain from the larger size", detail, "scaling")]
+
+
+def _flag_altered(inputs: ReportInputs) -> list[Flag]:
+    names = [
+        f"{manifest['identity']['source']}: {', '.join(manifest['notes']['altered'])}"
+        for manifest in inputs.manifests.values()
+        if manifest["notes"].get("altered")
+    ]
+    if not names:
+        return []
+    title = "Raw files that are not those whose checksum the holder publishes"
+    return [Flag("note", title, "; ".join(names), "data")]
+
+
+def _flag_restricted(inputs: ReportInputs) -> list[Flag]:
+    formed = {
+        folder: RESTRICTED.intersection(manifest.get("access", ()))
+        for folder, manifest in inputs.manifests.items()
+        if manifest["stage"] in ("pretrain", "finetune", "instruct")
+    }
+    told = [f"{folder} ({', '.join(sorted(found))})" for folder, found in formed.items() if found]
+    if not told:
+        return []
+    title = "Models formed by records that may not be passed on: ask before you hand them out"
+    return [Flag("note", title, "; ".join(told), "versions")]

@@ -30,7 +30,13 @@ from components.report.numbers import (
     print_share,
 )
 from components.report.pipeline import draw_pipeline
-from components.report.scores import TASK_TITLES, list_definitions, list_scores
+from components.report.scores import (
+    ANSWER_SETS,
+    TASK_TITLES,
+    list_answer_sets,
+    list_definitions,
+    list_scores,
+)
 from components.report.verdict import list_facts, write_verdict
 
 FOLDER = Path(__file__).parent
@@ -88,6 +94,7 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "scores": scores,
         "zero_shot": zero_shot,
         "definitions": list_definitions(inputs),
+        "answer_sets": list_answer_sets(inputs),
         "forests": [plot for plot in forests if plot],
         "slopes": plot_scaling(inputs, scores),
         "losses": plot_losses(inputs),
@@ -109,6 +116,7 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
         "overlap_titles": OVERLAP_TITLES,
         "task_titles": TASK_TITLES | SOURCE_TITLES,
         "cards": cards,
+        "answers_from": ANSWER_SETS,
         "derived": derived_splits(inputs),
         "published": [(card.title, figure) for card in cards for figure in card.published],
         "products": [_view_product(inputs, name) for name in inputs.manifests],

@@ -30,7 +30,6 @@ class ScoreRow:
     unit: str
     subset: str
     headline: bool
-    candidates: str
     of: dict[str, Any]
 
     @property
@@ -83,9 +82,43 @@ def _make_row(
         unit=about["unit"],
         subset=subset,
         headline=metric == summary["headline"],
-        candidates=summary["candidates"],
         of=summary["scores"][metric][subset],
     )
+
+
+ANSWER_SETS = {
+    "train": "answers of train and validation",
+    "paper": "answers of train, validation and test: not a fair test, to compare with the paper",
+    "fixed": "fixed classes",
+    "options": "the item's options",
+    "none": "free text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSet:
+    """What a data set's answers were chosen among; how many test items lack theirs, in percent."""
+
+    title: str
+    words: str
+    size: int | None
+    outside: float | None
+
+
+def list_answer_sets(inputs: ReportInputs) -> list[AnswerSet]:
+    """The answer set of each data set whose answers are chosen, in the order of params.yaml."""
+    found = {
+        name: AnswerSet(
+            inputs.title(name),
+            ANSWER_SETS[summary["candidates"]],
+            summary["num_candidates"],
+            summary["answers_outside"],
+        )
+        for scores in inputs.metrics.values()
+        for name, summary in scores.items()
+        if summary["candidates"] != "none"
+    }
+    return [found[name] for name in inputs.params.datasets if name in found]
 
 
 def list_definitions(inputs: ReportInputs) -> list[dict[str, str]]:

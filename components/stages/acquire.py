@@ -6,22 +6,26 @@ from pathlib import Path
 
 from components.acquire.bring import bring, tell_lost
 from components.acquire.parallel import Haul
-from components.acquire.place import place_sample
+from components.acquire.place import can_make, find_altered, place_sample
 from components.cards import load_card
 from components.config import Params
 from components.lineage import QUARANTINE, check_share, write_manifest
 from components.sample.settings import SampleSettings
 from components.stages.door import enter
 
-FACTS = ("folders", "files", "source.url", "source.downloads")
+FACTS = ("folders", "files", "source.url", "source.downloads", "source.access")
 
 
 def run(params: Params, source: str) -> None:
-    """Make, copy or download the raw files, and write down what came and what was lost."""
+    """Make, copy or download the raw files, and write down what came and what was lost.
+
+    Where the others are made, a data set of the user's own is copied.
+    """
     card = load_card(source)
     folder = Path("data/raw") / source
     settings = params.acquire
-    if settings.mode == "sample":
+    is_made = settings.mode == "sample" and can_make(card)
+    if is_made:
         sample = SampleSettings(
             num_images=settings.sample_images,
             num_texts=settings.sample_texts,
@@ -32,7 +36,11 @@ def run(params: Params, source: str) -> None:
         haul = Haul(len(files), files)
     else:
         haul = bring(card, settings, folder)
-    print(f"{card.title}: {len(haul.files)} files in {folder} ({settings.mode})")
+    how = "made" if is_made else "fetched" if settings.mode == "download" else "copied"
+    print(f"{card.title}: {len(haul.files)} files in {folder} ({how})")
+    altered = [] if is_made else find_altered(card, haul.files)
+    if altered:
+        print(f"not the files whose checksum the holder publishes: {', '.join(altered)}")
     if haul.rejects:
         print(tell_lost(haul.rejects, haul.num_in, folder / QUARANTINE))
     check_share(folder, haul.num_in, haul.rejects, settings.max_quarantined, f"acquire {source}")
@@ -48,6 +56,8 @@ def run(params: Params, source: str) -> None:
             "files": len(haul.files),
         },
         rejects=haul.rejects,
+        notes={"altered": altered},
+        access="" if is_made else card.source.access,
     )
 
 

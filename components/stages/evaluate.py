@@ -29,6 +29,7 @@ def run(params: Params, size: str, dataset: str) -> None:
     folder = Path("data/predictions") / size / dataset
     write_records(folder / "predictions.parquet", Prediction, predictions)
     scores = summarize(predictions, card, params.evaluate, params.seed)
+    scores |= exam.describe_answers()
     path = Path("data/metrics") / size / f"{dataset}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")

@@ -30,6 +30,7 @@ def run(params: Params, size: str) -> None:
         found = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
         predictions += found
         scores[name] = summarize(found, exam.card, params.evaluate, params.seed)
+        scores[name] |= exam.describe_answers()
         main = scores[name]["scores"][scores[name]["headline"]]["all"]
         print(f"{name} {size}: zero-shot {main['value']:.1f}, baseline {main['baseline']:.1f}")
     folder = Path("data/predictions/zero_shot") / size

@@ -5,26 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.cards import load_card
+from components.checking.examples import refuse_errors
+from components.checking.tokens import Limits, examine_lengths, measure_lengths
 from components.config import Params
+from components.dataset.feeds import load_examples
 from components.feeds import finetune_worker
 from components.runs import dispatch, plan_run
 from components.stages.door import enter
+from components.tokenization.vocabulary import Vocabulary
 
 
 def run(params: Params, size: str, dataset: str) -> None:
-    """Train on the data set's train split, with its card's recipe over the stage's settings."""
+    """Train on the data set's train split, with its card's recipe over the stage's settings.
+
+    What the limits would cut is counted first: no GPU is started on labels that are lost.
+    """
     examples = Path("data/examples") / dataset
+    settings = params.finetune.for_run(size, load_card(dataset).recipe)
     plan = plan_run(
         params,
         "finetune",
         size,
-        params.finetune.for_run(size, load_card(dataset).recipe),
+        settings,
         start_from=Path("data/models/pretrained") / size,
         inputs=[examples],
         out=Path("data/models/finetuned") / size / dataset,
         dataset=dataset,
     )
-    dispatch(finetune_worker, plan, params.compute.workers)
+    limits = Limits(settings.max_source_tokens, settings.max_target_tokens)
+    vocabulary = Vocabulary.load(Path(plan.vocabulary))
+    lengths = measure_lengths(load_examples(examples, "train"), vocabulary, limits)
+    refuse_errors(examine_lengths(lengths, settings.max_lost_labels), dataset)
+    notes = {"lengths": lengths.describe()}
+    dispatch(finetune_worker, plan, params.compute.workers, notes)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.cards import load_card
+from components.checking.examples import examine_examples, refuse_errors
 from components.config import Params
 from components.examples import RULES, build_examples
 from components.lineage import write_manifest
@@ -33,6 +34,8 @@ def run(params: Params, dataset: str) -> None:
     prepared = build_examples(card, TASKS[card.task], rows, params.prepare, params.seed)
     prepared.check(folder, params.prepare.max_quarantined, f"prepare {dataset}")
     prepared.check_splits(folder, ("train", "test"), f"prepare {dataset}")
+    findings = examine_examples(card, prepared.examples)
+    refuse_errors(findings, dataset)
     counts = prepared.write(folder)
     print(
         f"{card.title}: {prepared.num_in} records in; "
@@ -42,6 +45,8 @@ def run(params: Params, dataset: str) -> None:
     if prepared.cut:
         num, words = prepared.cut["examples"], prepared.cut["words"]
         print(f"{num} examples are longer than the prompt's limit: {words} words were cut")
+    for finding in findings:
+        print(f"{finding.level}: {finding.words}")
     write_manifest(
         folder,
         stage="prepare",
@@ -53,9 +58,9 @@ def run(params: Params, dataset: str) -> None:
         rules=RULES,
         notes={
             "release": card.name_release(prepared.num_read),  # "": its numbers are of none known
-            "access": card.source.access,  # the data class: what is made of it inherits it
             "derived_splits": prepared.name_derived(card.official_splits),
             "cut": dict(prepared.cut),
+            "warnings": [finding.words for finding in findings],
         },
     )
 

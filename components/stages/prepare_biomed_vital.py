@@ -42,7 +42,6 @@ def run(params: Params) -> None:
         rejects=prepared.rejects,
         rules=RULES,
         notes={
-            "access": card.source.access,  # the data class: what is made of it inherits it
             "derived_splits": prepared.derived_splits,
             "cut": dict(prepared.cut),
         },

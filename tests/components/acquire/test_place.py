@@ -12,7 +12,12 @@ from pydantic import ValidationError
 
 from components.acquire import place
 from components.acquire.download import download
-from components.acquire.place import place_download, place_local, place_sample
+from components.acquire.place import (
+    find_altered,
+    place_download,
+    place_local,
+    place_sample,
+)
 from components.cards import ACCESS_NOTES, Card, Download, Files, load_card
 from components.errors import UserError
 from components.sample.settings import SampleSettings
@@ -51,6 +56,17 @@ def test_sample_files_are_made_in_the_folder_and_named(tmp_path: Path) -> None:
     placed = place_sample(ANY, tmp_path, settings)
     assert [path.relative_to(tmp_path).as_posix() for path in placed] == names(tmp_path)
     assert len(placed) == 1
+
+
+def test_files_that_are_not_the_published_ones_are_named(tmp_path: Path) -> None:
+    files = [put(tmp_path / "a.npz", "whole"), put(tmp_path / "b.npz"), put(tmp_path / "c.npz")]
+    published = {
+        "a.npz": hashlib.md5(b"whole", usedforsecurity=False).hexdigest(),
+        "b.npz": "0" * 32,
+    }
+    source = ANY.source.model_copy(update={"md5": published})
+    card = ANY.model_copy(update={"source": source})
+    assert find_altered(card, files) == ["b.npz"]  # of c nobody knows what it should be
 
 
 def test_a_source_that_nobody_makes_is_an_error(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from components.evaluation.examine import (
     read_zero_shot_exam,
     sit_exam,
 )
-from components.evaluation.predict import Answerer, candidate_sets
+from components.evaluation.predict import Answerer
 from components.evaluation.summary import BLANK, FULL, summarize
 from components.profiles.overlay import read_profile
 from components.records import Example, ImageRecord, Prediction
@@ -90,7 +90,7 @@ def test_zero_shot_offers_no_train_answers(
 ) -> None:
     exam = read_zero_shot_exam(card("vqa_rad"), place(ask(images)))
     assert exam.card.candidates == "none"
-    assert candidate_sets(exam.card, exam.train, exam.test) == [[]] * len(exam.test)
+    assert exam.candidates == [[]] * len(exam.test)
     assert exam.task.name == INSTRUCTION
     assert {(example.task, example.prefix) for example in exam.test} == {(INSTRUCTION, "")}
     assert card("vqa_rad").candidates == "train"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.cards import Card
 from components.config import Params
 from components.dataset.collate import pad
 from components.dataset.images import ImageStore
@@ -20,7 +19,6 @@ from components.evaluation.predict import (
     Answer,
     Answerer,
     answer_all,
-    candidate_sets,
     load_answerer,
 )
 from components.evaluation.summary import BLANK, FULL
@@ -41,7 +39,6 @@ from tests.components.evaluation.conftest import (
     make_example,
 )
 
-LoadCard = Callable[[str], Card]
 FREE: list[str] = []
 
 
@@ -71,33 +68,6 @@ def assert_same(ours: Sequence[Answer], theirs: Sequence[Answer]) -> None:
     assert [answer.text for answer in ours] == [answer.text for answer in theirs]
     values = [answer.log_probability for answer in theirs]
     assert [answer.log_probability for answer in ours] == pytest.approx(values, abs=1e-4)
-
-
-def test_train_answers_never_come_from_the_test_split(
-    card: LoadCard, questions: list[Example]
-) -> None:
-    train = [example for example in questions if example.split == "train"]
-    test = [example for example in questions if example.split == "test"]
-    sets = candidate_sets(card("vqa_rad"), train, test)
-    assert sets == [sorted({example.target for example in train})] * len(test)
-    assert not {example.target for example in test} & set(sets[0])
-
-
-def test_fixed_answers_are_the_card_s_own(card: LoadCard, questions: list[Example]) -> None:
-    sets = candidate_sets(card("pneumoniamnist"), questions, questions[:2])
-    assert sets == [[" normal", " pneumonia"]] * 2
-    assert candidate_sets(card("mednli"), [], questions[:1]) == [[" maybe", " no", " yes"]]
-
-
-def test_options_are_each_record_s_own(card: LoadCard) -> None:
-    examples = choose()
-    sets = candidate_sets(card("medmcqa"), examples, examples)
-    assert sets == [example.candidates for example in examples]
-    assert len({tuple(options) for options in sets}) > 1
-
-
-def test_a_free_text_has_no_candidates(card: LoadCard, questions: list[Example]) -> None:
-    assert candidate_sets(card("iu_xray"), questions, questions[:2]) == [[], []]
 
 
 def kinds(images: list[ImageRecord]) -> dict[str, tuple[list[Example], list[list[str]]]]:

@@ -95,6 +95,8 @@ def make_metrics(names: list[str], strength: float, size: str) -> Scores:
         baseline = generator.uniform(20, 45)
         scores[name] = {
             "dataset": name, "size": size, "task": card.task, "candidates": card.candidates,
+            "num_candidates": 2 if card.candidates in ("train", "fixed") else None,
+            "answers_outside": None if card.candidates == "none" else 12.5,
             "headline": card.metrics[0],
             "scores": {
                 metric: {
@@ -123,7 +125,7 @@ def make_manifest(
     return {
         "stage": stage, "identity": {}, "version": "0.1.0",
         "code_sha256": hashlib.sha256(stage.encode()).hexdigest(), "settings": {"steps": num_in},
-        "inputs": dict.fromkeys(inputs, "0" * 64),
+        "inputs": dict.fromkeys(inputs, "0" * 64), "access": [],
         "counts": {
             "in": num_in, "out": num_in - num_aside, "quarantined": num_aside,
         },

@@ -86,7 +86,8 @@ def write_evaluation(root: Path, params: Params, card: Card) -> None:
         write_records(folder / "predictions.parquet", Prediction, rows)
         path = root / f"metrics/{size}/vqa_rad.json"
         path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(summarize(rows, card, params.evaluate, 1)))
+        chosen = {"num_candidates": 2, "answers_outside": 0.0}
+        path.write_text(json.dumps({**summarize(rows, card, params.evaluate, 1), **chosen}))
     images = [
         ImageRecord(f"image{i}", make_png(mode), "PNG", 300, 200, "x-ray", "o")
         for i, mode in enumerate(["L", "I;16"])

@@ -88,6 +88,19 @@ def test_flags_name_sets_and_sizes_and_put_the_grave_first(inputs: ReportInputs)
     )
 
 
+def test_restricted_records_and_altered_files_are_told(inputs: ReportInputs) -> None:
+    altered = make_manifest("acquire", [], 1, altered=["pneumoniamnist.npz"])
+    altered["identity"] = {"source": "pneumoniamnist"}
+    model = make_manifest("finetune", [], 1) | {"access": ["credentialed", "open"]}
+    raw = make_manifest("acquire", [], 1) | {"access": ["credentialed"]}
+    manifests = {"data/raw/a": altered, "data/models/finetuned/b": model, "data/raw/c": raw}
+    flags = {flag.title: flag.detail for flag in flags_of(replace(inputs, manifests=manifests))}
+    told = [detail for title, detail in flags.items() if "may not be passed on" in title]
+    assert told == ["data/models/finetuned/b (credentialed)"]
+    told = [detail for title, detail in flags.items() if "checksum" in title]
+    assert told == ["pneumoniamnist: pneumoniamnist.npz"]
+
+
 def test_missing_scores_and_a_missing_audit_are_red(inputs: ReportInputs) -> None:
     smaller, larger = inputs.params.sizes
     without = {name: of for name, of in inputs.metrics[larger].items() if name != "slake"}

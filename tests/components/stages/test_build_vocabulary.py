@@ -52,10 +52,11 @@ def test_without_its_files_it_says_where_to_get_them(configure: Configure) -> No
     assert "encoder.json, vocab.bpe and dict.txt" in caught.value.next_command
 
 
-def test_the_sample_world_does_not_make_them(configure: Configure) -> None:
-    with pytest.raises(UserError, match="no source named 'bpe'") as caught:
+def test_where_others_are_made_these_are_copied(configure: Configure) -> None:
+    with pytest.raises(UserError, match=r"acquire\.root is empty") as caught:
         acquire.run(configure(**RELEASED), RELEASED_BPE)
-    assert "acquire.mode to local or download" in caught.value.next_command
+    assert "data/cards/bpe.yaml" in caught.value.why
+    assert "encoder.json, vocab.bpe and dict.txt" in caught.value.next_command
 
 
 @pytest.mark.parametrize("name", ["encoder.json", "vocab.bpe", "dict.txt"])

@@ -11,7 +11,7 @@ import pytest
 
 from components.cards import load_card
 from components.errors import UserError
-from components.lineage import MANIFEST, QUARANTINE, read_manifest
+from components.lineage import MANIFEST, QUARANTINE, read_manifest, write_manifest
 from components.stages import acquire, prepare, prepare_biomed_vital
 from tests.components.stages.conftest import Configure
 
@@ -97,16 +97,44 @@ def test_a_set_without_train_or_test_is_refused(
     assert (folder / QUARANTINE).is_file() and not (folder / MANIFEST).exists()
 
 
-def test_the_data_class_is_in_the_manifest_of_what_is_prepared(
+def test_the_data_class_reaches_what_is_made_of_the_files(
     bench: Path, configure: Configure
 ) -> None:
     edit("vqa_rad", "access: open", "access: credentialed")
-    manifests = {Path(name).parent.as_posix(): json.loads(m) for name, m in make(configure).items()}
-    assert manifests["data/examples/vqa_rad"]["notes"]["access"] == "credentialed"
-    assert manifests["data/instructions"]["notes"]["access"] == "non-commercial"
+    made = configure(acquire={"sample_images": 20, "sample_texts": 20, "sample_image_px": 28})
+    for name in NAMES:
+        acquire.run(made, name)
+        Path("user").mkdir(exist_ok=True)
+        shutil.move(f"data/raw/{name}", f"user/{name}")
+        for own in (MANIFEST, QUARANTINE):
+            Path(f"user/{name}/{own}").unlink()
+    params = configure(acquire={"mode": "local", "root": "user"})
+    for name in NAMES:
+        acquire.run(params, name)
+    prepare.run(params, "vqa_rad")
+    prepare_biomed_vital.run(params)
+    classes = {path: read_manifest(Path(path))["access"] for path in (
+        "data/raw/vqa_rad", "data/examples/vqa_rad", "data/instructions")}  # fmt: skip
+    assert classes == {
+        "data/raw/vqa_rad": ["credentialed"],
+        "data/examples/vqa_rad": ["credentialed"],
+        "data/instructions": ["non-commercial"],
+    }
+    write_manifest(
+        Path("data/models/m"), stage="pretrain", identity={}, settings={},
+        inputs=[Path("data/examples"), Path("data/instructions")], counts={"in": 1, "out": 1},
+    )  # fmt: skip
+    formed = read_manifest(Path("data/models/m"))["access"]
+    assert formed == ["credentialed", "non-commercial"]
 
 
-def test_a_manifest_names_release_and_access(bench: Path, configure: Configure) -> None:
+def test_made_up_look_alikes_are_of_no_class(bench: Path, configure: Configure) -> None:
+    edit("vqa_rad", "access: open", "access: credentialed")
+    manifests = [json.loads(manifest) for manifest in make(configure).values()]
+    assert [manifest["access"] for manifest in manifests] == [[]] * 4
+
+
+def test_a_manifest_names_the_release(bench: Path, configure: Configure) -> None:
     params = configure(
         acquire={"sample_images": 20, "sample_texts": 20, "sample_image_px": 28},
         prepare={"max_train": 5},
@@ -114,7 +142,7 @@ def test_a_manifest_names_release_and_access(bench: Path, configure: Configure) 
     acquire.run(params, "breastmnist")
     prepare.run(params, "breastmnist")
     notes = read_manifest(Path("data/examples/breastmnist"))["notes"]
-    assert (notes["release"], notes["access"]) == ("", "open")  # 20 images are no official number
+    assert notes["release"] == ""  # 20 images are no official number
     for split, official, found in (("train", 546, 15), ("validation", 78, 2), ("test", 156, 3)):
         edit("breastmnist", f"{split}: {official}", f"{split}: {found}")
     prepare.run(params, "breastmnist")  # five of train's examples are kept, and all were read
