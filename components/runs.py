@@ -225,11 +225,16 @@ def run_training(
     return result
 
 
-def dispatch(worker: Callable[[dict[str, Any]], None], plan: RunPlan, workers: int) -> None:
+def dispatch(
+    worker: Callable[[dict[str, Any]], None],
+    plan: RunPlan,
+    workers: int,
+    notes: dict[str, Any] | None = None,
+) -> None:
     """Launch the run on Ray Train and, when every worker is done, finish the product.
 
-    The manifest is written here, last, and the run's checkpoints are dropped: a finished model
-    is never resumed.
+    The manifest, which takes the ``notes``, is written here, last, and the run's checkpoints are
+    dropped: a finished model is never resumed.
     """
     out = Path(plan.out)
     launch(
@@ -247,6 +252,6 @@ def dispatch(worker: Callable[[dict[str, Any]], None], plan: RunPlan, workers: i
         settings={**plan.settings, "seed": plan.seed, "precision": plan.precision},
         inputs=[Path(path) for path in identify(plan)["inputs"]],
         counts={"in": plan.settings["steps"], "out": plan.settings["steps"]},
-        notes={"parameters": count_parameters(out)},
+        notes={"parameters": count_parameters(out), **(notes or {})},
     )
     shutil.rmtree(plan.checkpoints, ignore_errors=True)
