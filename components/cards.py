@@ -50,8 +50,18 @@ class Download(Section):
         return path
 
 
+class Statement(Section):
+    """A licence, and the place that states it."""
+
+    by: str
+    licence: str
+
+
 class Source(Section):
-    """Where it comes from, and what one may do with it."""
+    """Where it comes from, and what one may do with it.
+
+    Where places do not agree (``stated``), ``licence`` and ``access`` follow the strictest.
+    """
 
     url: str
     version: str
@@ -65,6 +75,7 @@ class Source(Section):
     downloads: list[Download] = Field(
         description="its files one by one, where url is not itself a file"
     )
+    stated: list[Statement] = Field(default_factory=list, description="where places disagree")
     md5: dict[str, str] = Field(
         default_factory=dict, description="what the holder states, by the name of the file"
     )

@@ -140,7 +140,9 @@ class TokenizeImagesParams(Section):
 class PrepareBiomedVitalParams(Section):
     """How conversations become examples."""
 
-    history_turns: int = Field(ge=0)
+    conversion: Literal["single_turn", "multi_turn"]
+    history_turns: int = Field(ge=0, description="earlier pairs that single_turn reads")
+    leave_out_unsupported: bool  # replies that assert what their caption does not
     validation_share: float = Field(gt=0, lt=1)
     max_quarantined: float = Field(ge=0, le=1)
 
@@ -215,6 +217,10 @@ class FinetuneParams(TrainingParams):
 
 class InstructParams(TrainingParams):
     """Instruction tuning, starting from the pretrained model of the same size."""
+
+    sampling: Literal["as_is", "balanced", "temperature"] = "as_is"  # over modalities
+    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, infinity balanced")
+    max_lost_labels: float = Field(default=0.05, ge=0, le=1, description="share of reply tokens")
 
 
 class EvaluateParams(Section):

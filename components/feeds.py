@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from components.dataset.balance import AS_IS, choose_balance
 from components.dataset.feeds import (
     ExampleFeed,
     Limits,
@@ -31,7 +32,7 @@ def finetune_worker(settings: dict[str, Any]) -> None:
 
 
 def instruct_worker(settings: dict[str, Any]) -> None:
-    """Tune on the train split of the instruction examples."""
+    """Tune on the train split of the instruction examples, drawn as ``sampling`` says."""
     _tune(RunPlan(**settings))
 
 
@@ -42,7 +43,10 @@ def _tune(plan: RunPlan) -> None:
     store = None
     if any(example.image_id for example in examples):
         store = ImageStore([folder / IMAGES], plan.settings["image_px"])
-    feed = ExampleFeed(examples, vocabulary, store, _limits(plan))
+    kinds = [example.modality for example in examples]
+    sampling = (plan.settings.get("sampling", AS_IS), plan.settings.get("temperature", 1.0))
+    balance = choose_balance(kinds, *sampling)  # fine-tuning has no such setting
+    feed = ExampleFeed(examples, vocabulary, store, _limits(plan), balance)
     if feed.num_cut:
         say(f"{feed.num_cut} of {len(examples)} examples were cut to the token limits")
     run_training(plan, start_model(plan, vocabulary), feed, identify(plan))

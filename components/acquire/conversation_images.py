@@ -19,12 +19,11 @@ from components.acquire.pmc_bucket import ArticleVersion, PmcBucket, is_file_nam
 from components.acquire.transfer import NotFetched
 from components.cards import Card
 from components.errors import UserError
+from components.instructions.images import FOLDER, KEYS, name_images
 from components.readers.json_rows import read_json_records
 from components.records import Reject
 from components.storage import StoredObject
 
-FOLDER = "images"  # where components/instructions/conversations.py looks for them
-KEYS = "image_keys.jsonl"
 IMAGE_URLS = (
     "image_urls"  # the role of the list, and the mark of a card whose images may be fetched
 )
@@ -70,16 +69,18 @@ def _find_lacking(card: Card, folder: Path) -> dict[str, LegacyFigure | Reject]:
         for number, record in read_json_records(path, path.name):
             if isinstance(record, Reject):
                 continue  # counted by the stage that reads the conversations
-            name = str(record.get("image") or record.get("imgs") or "")
-            if not is_file_name(name) or (folder / FOLDER / name).is_file() or name in lacking:
-                continue
-            pair = str(record.get("pair_id") or PurePosixPath(name).stem)
-            place = {"pair_id": pair, "image_file_path": record.get("graphic_ref")}
-            found = read_record(place, f"{path.name}#{number}")
-            lacking[name] = (
-                found if isinstance(found, LegacyFigure) else Reject(pair, "not-in-list")
-            )
+            for place, name in enumerate(name_images(record)):
+                if not is_file_name(name) or (folder / FOLDER / name).is_file() or name in lacking:
+                    continue
+                own = {} if place else record  # what a record says of its figure is of the first
+                lacking[name] = _look_inside(own, name, f"{path.name}#{number}")
     return lacking
+
+
+def _look_inside(record: dict[str, Any], name: str, origin: str) -> LegacyFigure | Reject:
+    pair = str(record.get("pair_id") or PurePosixPath(name).stem)
+    found = read_record({"pair_id": pair, "image_file_path": record.get("graphic_ref")}, origin)
+    return found if isinstance(found, LegacyFigure) else Reject(pair, "not-in-list")
 
 
 def _look_up(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from components.dataset.balance import Balance
 from components.dataset.collate import Batch, Item, collate
 from components.dataset.images import ImageStore
 from components.dataset.order import batch_indices, example_rng
@@ -56,7 +57,10 @@ def cut(items: Sequence[Item], store: ImageStore | None, limits: Limits, px: int
 
 
 class ExampleFeed:
-    """Examples of one split, one part a step: fine-tuning and instruction tuning."""
+    """Examples of one split, one part a step: fine-tuning and instruction tuning.
+
+    Without a ``balance`` each is drawn once in an epoch.
+    """
 
     def __init__(
         self,
@@ -64,16 +68,17 @@ class ExampleFeed:
         vocabulary: Vocabulary,
         store: ImageStore | None,
         limits: Limits,
+        balance: Balance | None = None,
     ) -> None:
-        self.part_names = ["examples"]
+        self.part_names, self.balance = ["examples"], balance
         self.store, self.limits = store, limits
         self.items = [encode_item(e, vocabulary, limits) for e in examples]
         self.num_cut = sum(item.encoded.num_cut > 0 for item in self.items)
 
     def parts(self, step: int) -> list[list[Batch]]:
         """The effective batch of a step (counted from 1)."""
-        limits = self.limits
-        chosen = batch_indices(len(self.items), limits.effective_batch, limits.seed, step)
+        limits, num = self.limits, len(self.items)
+        chosen = batch_indices(num, limits.effective_batch, limits.seed, step, self.balance)
         return [cut([self.items[i] for i in chosen], self.store, limits, 0)]
 
 

@@ -1,16 +1,19 @@
-"""BioMed-VITAL (and LLaVA-Med) conversations as rows: one for each request and its reply."""
+"""BioMed-VITAL (and LLaVA-Med) records: who said what, about which image, of which modality."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from components.cards import Card
+from components.instructions.images import FOLDER, name_images
+from components.instructions.variants import IMAGE_MARK, name_variants
 from components.readers.files import MISSING, locate
 from components.readers.json_rows import read_json_records
 from components.readers.values import is_whole_text
-from components.records import RawRow, Reject
+from components.records import Reject
 
 MODALITIES = {
     "chest_xray": "xray",
@@ -19,67 +22,102 @@ MODALITIES = {
     "histology": "histology",
     "gross": "gross",
 }
-IMAGE_MARK = "<image>"
-NO_IMAGE = "no-image"  # the category of requests whose image is not at hand
+Pair = tuple[str, str]
 
 
-def read_conversations(card: Card, root: Path, history_turns: int) -> Iterator[RawRow | Reject]:
-    """Rows with fields history, question, answer; up to ``history_turns`` earlier pairs.
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One record. ``pairs`` holds each request with its reply, or the reason why there is none.
 
-    The image is the file of the record's name where it is there, else the row has none and its
-    category is NO_IMAGE. A record without conversation, a turn without text, a request
-    without reply and a path that leads outside are Rejects.
+    ``name`` is unique among the records that are read together; ``key`` is the figure, which
+    several may be about. ``image`` is the first image that is at hand, ``lacking`` names those that
+    are not. Where the domain's flags name no one modality, ``unlabelled`` says why.
     """
-    for path in card.find(root, "conversations"):
+
+    name: str
+    origin: str
+    key: str
+    pairs: list[Pair | str]
+    image: Path | None
+    lacking: list[str]
+    graphic: str
+    modality: str
+    unlabelled: str
+    caption: str
+    mentions: list[str]
+    variants: list[str]
+
+
+def read_conversations(card: Card, root: Path) -> Iterator[Conversation | Reject]:
+    """The records of the card's file of conversations, or of all files that one pattern matches.
+
+    A record without conversation and a path that leads outside are Rejects.
+    """
+    for place, path in enumerate(card.find(root, "conversations")):
         for number, record in read_json_records(path, path.name):
             if isinstance(record, Reject):
                 yield record
             else:
-                yield from _read_record(record, f"{path.name}#{number}", root, history_turns)
+                name = f"{place}-{number}" if place else str(number)
+                yield _read_record(record, name, f"{path.name}#{number}", root)
 
 
 def _read_record(
-    record: dict[str, Any], origin: str, root: Path, history_turns: int
-) -> Iterator[RawRow | Reject]:
+    record: dict[str, Any], name: str, origin: str, root: Path
+) -> Conversation | Reject:
     turns = record.get("conversations")
     if not isinstance(turns, list) or not turns:
-        yield Reject(origin, "no-conversation")
-        return
-    name = str(record.get("image") or record.get("imgs") or "")
-    image = locate(name, root / "images", root, origin) if name else None
-    if isinstance(image, Reject):
-        if image.reason != MISSING:
-            yield image
-            return
-        image = None
-    key = str(record.get("pair_id") or record.get("id") or origin)
-    said: list[tuple[str, str]] = []
-    for number, pair in enumerate(_pairs(turns)):
-        where = f"{origin}.{number}"
-        if isinstance(pair, str):
-            yield Reject(where, pair)
-            continue
-        history = said[-history_turns:] if history_turns else []
-        yield RawRow(
-            id=f"{key}/{origin.rsplit('#', 1)[1]}.{number}",
-            split="train",
-            fields={"history": lay_out(history), "question": pair[0], "answer": pair[1]},
-            origin=where,
-            image=image,
-            group=key,
-            category="" if image else NO_IMAGE,
-            modality=_modality(record.get("domain")),
-        )
-        said.append(pair)
+        return Reject(origin, "no-conversation")
+    names = name_images(record)
+    images = [locate(image, root / FOLDER, root, origin) for image in names]
+    for image in images:
+        if isinstance(image, Reject) and image.reason != MISSING:
+            return image
+    stem = PurePosixPath(names[0]).stem if names else ""
+    modality, unlabelled = read_domain(record.get("domain"))
+    return Conversation(
+        name=name,
+        origin=origin,
+        key=str(record.get("pair_id") or stem or record.get("id") or origin),
+        pairs=list(_pairs(turns)),
+        image=next((image for image in images if isinstance(image, Path)), None),
+        lacking=[n for n, image in zip(names, images, strict=True) if isinstance(image, Reject)],
+        graphic=str(record.get("graphic_ref") or ""),
+        modality=modality,
+        unlabelled=unlabelled,
+        caption=_text(record.get("fig_caption")),
+        mentions=_read_mentions(record.get("in_text_mention")),
+        variants=name_variants(record),
+    )
 
 
-def lay_out(turns: list[tuple[str, str]]) -> str:
-    """Earlier turns as text, newest first: a text that is too long loses its end."""
-    spoken = [f"question: {question} answer: {answer}" for question, answer in reversed(turns)]
-    return " ".join(spoken).lower()
+def read_domain(domain: Any) -> tuple[str, str]:
+    """The modality that the one true flag of a record's domain names, and "".
+
+    Otherwise "" and why: ``no-domain``, ``no-flag``, ``several-flags`` or ``unknown-flag``. Only
+    true itself raises a flag.
+    """
+    if not isinstance(domain, dict):
+        return "", "no-domain"
+    raised = [flag for flag, value in domain.items() if value is True]
+    if len(raised) != 1:
+        return "", "several-flags" if raised else "no-flag"
+    modality = MODALITIES.get(raised[0], "")
+    return modality, "" if modality else "unknown-flag"
 
 
-def _pairs(turns: list[Any]) -> Iterator[tuple[str, str] | str]:
+def _read_mentions(mentions: Any) -> list[str]:
+    """The sentences of the article that mention the figure."""
+    listed = mentions if isinstance(mentions, list) else []
+    said = [_text(item.get("tokens") if isinstance(item, dict) else item) for item in listed]
+    return [text for text in said if text]
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) and is_whole_text(value) else ""
+
+
+def _pairs(turns: list[Any]) -> Iterator[Pair | str]:
     """Each request with its reply, or the reason why there is none."""
     request: str | None = None
     for turn in turns:
@@ -103,9 +141,3 @@ def _pairs(turns: list[Any]) -> Iterator[tuple[str, str] | str]:
             request = None
     if request is not None:
         yield "unanswered-request"
-
-
-def _modality(domain: Any) -> str:
-    flags = domain if isinstance(domain, dict) else {}
-    named = [name for flag, name in MODALITIES.items() if flags.get(flag) is True]
-    return named[0] if len(named) == 1 else ""

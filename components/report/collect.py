@@ -52,6 +52,7 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
             for group in _read_quarantine(_inside(root, name), name, manifest)
         ],
         instruction_modalities=_count_modalities(root / "instructions/examples.parquet"),
+        instructions=_read_json(root / "instructions/summary.json"),
         audit=_read_json(root / "audit/audit.json"),
     )
 

@@ -40,6 +40,7 @@ def find_flags(
         *_flag_quarantine(inputs),
         *_flag_tokenizer(inputs),
         *_flag_streams(inputs),
+        *_flag_instructions(inputs),
         *_flag_splits(inputs),
         *_flag_scale(inputs),
         *_flag_altered(inputs),
@@ -162,6 +163,23 @@ def _flag_streams(inputs: ReportInputs) -> list[Flag]:
         return []
     detail = "The mixture asks for detection, but no source of boxes is read yet."
     return [Flag("note", "Pretraining went without its detection stream", detail, "losses")]
+
+
+def _flag_instructions(inputs: ReportInputs) -> list[Flag]:
+    words = []
+    for size in inputs.params.sizes:
+        notes = inputs.manifests.get(f"data/models/instructed/{size}", {"notes": {}})["notes"]
+        replies = notes.get("material", {"lengths": {"kinds": {}}})["lengths"]["kinds"].get("reply")
+        if replies and replies["tokens_lost"]:
+            share = print_share(replies["tokens_lost"], replies["tokens"])
+            words.append(f"{share} of the reply tokens are cut off ({size})")
+    if blind := inputs.instructions.get("images", {}).get("without_image"):
+        share = print_share(blind, inputs.instructions["conversations"])
+        words.append(f"{print_count(blind)} conversations ({share}) lack their image")
+    if len(set(inputs.instructions.get("licences", {}).values())) > 1:
+        words.append("places state different licences; the strictest is followed")
+    detail = "; ".join(words)
+    return [Flag("note", "Instruction data", detail, "instructions")] if words else []
 
 
 def _flag_splits(inputs: ReportInputs) -> list[Flag]:

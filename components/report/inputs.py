@@ -136,6 +136,7 @@ class ReportInputs:
     corpus: Corpus | None = None
     quarantine: list[QuarantineGroup] = field(default_factory=list)
     instruction_modalities: dict[str, dict[str, int]] = field(default_factory=dict)  # by split
+    instructions: dict[str, Any] = field(default_factory=dict)  # instructions/survey.py's summary
     audit: dict[str, Any] = field(default_factory=dict)
 
     @property

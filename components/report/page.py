@@ -19,6 +19,7 @@ from components.report.corpus_charts import KINDS, view_corpus
 from components.report.figures import plot_forest, plot_scaling
 from components.report.flags import derived_splits, find_flags
 from components.report.inputs import ReportInputs
+from components.report.instructions import view_instructions
 from components.report.lengths import MAX_COUNTED, NUM_DRAWN
 from components.report.numbers import (
     print_bytes,
@@ -107,6 +108,7 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
     return {
         "picture": draw_pipeline(inputs.manifests),
         "corpus_view": view_corpus(inputs),
+        "talks": view_instructions(inputs),
         "tokenizer_numbers": _flatten(
             {k: v for k, v in inputs.tokenizer.items() if k not in ("all", "by_modality")}
         ),

@@ -1,7 +1,10 @@
-"""BioMed-VITAL: one list of conversations about figures, and the figures in images/.
+"""BioMed-VITAL: lists of conversations about figures in four parts, and the figures in images/.
 
 Radiology far outweighs gross pathology, as in the real set. Most answers are a word or two, some
-are sentences; a few conversations end with a question, and a few keep the older key for the image.
+are sentences. The parts hold each other's records as the published ones do, and the smallest holds
+one twice. In a few records something is as it is in some real file: the conversation ends with a
+question, the image stands under the older key, in a list, beside another one, or is not there, the
+flags name no modality or two, and a reply asserts what no one drew.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from components.sample.scenes import Scene, imagine_scenes
 from components.sample.settings import SampleSettings
 from components.sample.words import caption_scene, place_lesions, start_upper
 
-NAME = "BioMed-VITAL-instructions-210K.json"
+NAME = "BioMed-VITAL-instructions-{part}.json"
+PARTS = {"80K": (0.0, 0.38), "150K": (0.0, 0.72), "60K": (0.72, 1.0), "210K": (0.0, 1.0)}
 FIRST_PMID = 91_000_000
 WEIGHTS = {"ct": 34, "x-ray": 26, "mri": 24, "histology": 12, "gross": 4}
 FLAGS = {
@@ -36,6 +40,8 @@ SENTENCES = {
     "modality": "The image was taken by {a}.",
 }
 SENTENCE_SHARE, TOKEN_SHARE, OLD_KEY_EVERY, OPEN_END_EVERY = 0.25, 0.2, 9, 42
+INVENTED = ("There is a fracture.", "The largest measures 34 mm.", "A pneumothorax is seen.")
+INVENTED_EVERY, LIST_EVERY, LOST_EVERY, ODD_FLAGS_EVERY = 25, 16, 60, 40
 
 
 def make_biomed_vital(folder: Path, settings: SampleSettings) -> list[Path]:
@@ -50,11 +56,22 @@ def make_biomed_vital(folder: Path, settings: SampleSettings) -> list[Path]:
         zip(scenes, ask_about(scenes, list(WEIGHTS), chance), strict=True), 1
     ):
         record = _make_record(number, scene, asked, chance)
-        name = record.get("image") or record["imgs"]
         pixels = draw_scene(scene, settings.image_px, dice)
-        paths.append(write_image(folder / "images" / name, pixels, "RGB"))
+        if number % LOST_EVERY != LOST_EVERY // 2:
+            name = f"{record['pair_id']}.jpg"
+            paths.append(write_image(folder / "images" / name, pixels, "RGB"))
         records.append(record)
-    return [*paths, write_json(folder / NAME, records, indent=2)]
+    return [*paths, *_write_parts(folder, records)]
+
+
+def _write_parts(folder: Path, records: list[dict[str, Any]]) -> list[Path]:
+    paths = []
+    for part, (first, last) in PARTS.items():
+        held = records[int(first * len(records)) : max(int(last * len(records)), 1)]
+        repeated = held[:1] if part == "60K" else []
+        path = folder / NAME.format(part=part)
+        paths.append(write_json(path, [*held, *repeated], indent=2))
+    return paths
 
 
 def _make_record(
@@ -63,10 +80,10 @@ def _make_record(
     pmid, figure = str(FIRST_PMID + number), chance.randrange(1, 6)
     pair = f"{pmid}_F{figure}"
     key = "imgs" if number % OLD_KEY_EVERY == 0 else "image"
-    return {
+    record = {
         "id": pair if key == "image" else number,
-        key: f"{pair}.jpg",
-        "domain": {flag: kind == scene.modality for kind, flag in FLAGS.items()},
+        key: _name_image(number, pair),
+        "domain": _raise_flags(number, scene),
         "conversations": _converse(number, asked, chance),
         "fig_caption": caption_scene(scene, chance.randrange(3)),
         "fig_id": f"F{figure}",
@@ -75,6 +92,25 @@ def _make_record(
         "pmid": pmid,
         "in_text_mention": [_mention(scene, figure)],
     }
+    if number % ODD_FLAGS_EVERY == 5:
+        del record["domain"]
+    return record
+
+
+def _name_image(number: int, pair: str) -> str | list[str]:
+    """The image's name; in a list now and then, every other time beside another one's."""
+    name = f"{pair}.jpg"
+    if number % LIST_EVERY:
+        return name
+    return [name, f"{pair}b.jpg"] if number % (2 * LIST_EVERY) else [name]
+
+
+def _raise_flags(number: int, scene: Scene) -> dict[str, bool]:
+    """The flag of the picture's kind; now and then none of them, or that of gross pathology too."""
+    flags = {flag: kind == scene.modality for kind, flag in FLAGS.items()}
+    if number % ODD_FLAGS_EVERY == 6:
+        return dict.fromkeys(flags, False)
+    return flags | {"gross": True} if number % ODD_FLAGS_EVERY == 7 else flags
 
 
 def _converse(number: int, asked: list[Asked], chance: random.Random) -> list[dict[str, str]]:
@@ -83,6 +119,10 @@ def _converse(number: int, asked: list[Asked], chance: random.Random) -> list[di
     for question in chance.sample(asked, min(len(asked), chance.choice((4, 5)))):
         turns.append({"from": "human", "value": question.question})
         turns.append({"from": "gpt", "value": _answer(question, chance)})
+    if number % INVENTED_EVERY == 0:
+        turns[1]["value"] = (
+            f"{INVENTED[number // INVENTED_EVERY % len(INVENTED)]} {turns[1]['value']}"
+        )
     if chance.random() < TOKEN_SHARE:
         turns[0]["value"] = f"<image>\n{turns[0]['value']}"
     return turns[:-1] if number % OPEN_END_EVERY == 0 else turns

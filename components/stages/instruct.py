@@ -5,23 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.config import Params
+from components.dataset.feeds import load_examples
 from components.feeds import instruct_worker
+from components.instructions.lengths import check_labels
+from components.instructions.material import describe_material, tell_material
 from components.runs import dispatch, plan_run
 from components.stages.door import enter
+from components.tokenization.vocabulary import Vocabulary
+
+INSTRUCTIONS = Path("data/instructions")
 
 
 def run(params: Params, size: str) -> None:
-    """Train on the train split of the instruction examples."""
+    """Say what there is to train on, refuse it where labels are lost, train on the train split."""
+    settings = params.instruct.for_run(size)
     plan = plan_run(
         params,
         "instruct",
         size,
-        params.instruct.for_run(size),
+        settings,
         start_from=Path("data/models/pretrained") / size,
-        inputs=[Path("data/instructions")],
+        inputs=[INSTRUCTIONS],
         out=Path("data/models/instructed") / size,
     )
-    dispatch(instruct_worker, plan, params.compute.workers)
+    examples = load_examples(INSTRUCTIONS, "train")
+    material = describe_material(examples, Vocabulary.load(Path(plan.vocabulary)), settings)
+    print(tell_material(material))
+    check_labels(material["lengths"], settings.max_lost_labels, f"instruct {size}")
+    dispatch(instruct_worker, plan, params.compute.workers, {"material": material})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+TURN = "\n"  # in a target: replies, and between them what is asked next
 Fields = Mapping[str, str | list[str]]
 
 
@@ -32,6 +33,8 @@ class Rendered:
 class Task:
     """A kind of task. ``decoder_prompt`` as the reference's prompt types; ``answer`` says how.
 
+    Where ``decoder_prompt`` is ``turns``, a target may hold more than one reply (TURN between).
+
     ``answer``: ``candidates`` scores a fixed or train-made answer set, ``options`` the record's
     own, ``text`` searches freely.
     """
@@ -39,6 +42,6 @@ class Task:
     name: str
     fields: tuple[str, ...]
     needs_image: bool
-    decoder_prompt: Literal["none", "question", "source"]
+    decoder_prompt: Literal["none", "question", "source", "turns"]
     answer: Literal["candidates", "options", "text"]
     render: Callable[[Fields], Rendered]

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from components.errors import UserError
 from components.model.specials import BOS, EOS, PAD
 from components.records import Example
-from components.tasks.base import Task
+from components.tasks.base import TURN, Task
 from components.tokenization.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedExample:
-    """``source`` with bos and eos; ``prefix`` after the decoder's bos; ``target`` with its end."""
+    """``source`` with bos and eos; ``prefix`` after the decoder's bos; ``target`` with its end.
+
+    ``given``: positions of the target that the decoder reads and need not say (later requests).
+    """
 
     source: list[int]
     prefix: list[int]
     target: list[int]
     num_cut: int
+    given: frozenset[int] = frozenset()
 
     @property
     def prev(self) -> list[int]:
@@ -27,8 +31,9 @@ class EncodedExample:
 
     @property
     def labels(self) -> list[int]:
-        """What each decoder position must say; pad inside the prefix."""
-        return [PAD] * len(self.prefix) + self.target
+        """What each decoder position must say; pad inside the prefix and what is given."""
+        target = [PAD if i in self.given else token for i, token in enumerate(self.target)]
+        return [PAD] * len(self.prefix) + target
 
 
 def encode_example(
@@ -45,16 +50,46 @@ def encode_example(
     With ``long_text`` ``refuse``, UserError names an example that is over them. A question before
     the answer is cut as the source is: it is part of it.
     """
-    text, target = vocabulary.encode(example.source), vocabulary.encode(example.target)
+    text = vocabulary.encode(example.source)
     source = [BOS, *text[: max_source_tokens - 2], EOS]
-    cut = len(text) + 2 - len(source) + max(len(target) - max_target_tokens + 1, 0)
-    target = target[: max_target_tokens - 1]
+    whole, given = encode_target(example.target, task, vocabulary)
+    target = cut_target(whole, given, max_target_tokens)
+    cut = len(text) + 2 - len(source) + len(whole) - len(target)
     if cut and long_text == "refuse":
         raise _refuse(example, len(text) + 2, max_source_tokens, cut)
     prefix = decoder_prefix(example.prefix, source, task, vocabulary)[:max_source_tokens]
     if not ends_with_eos(task):
         return EncodedExample(source, prefix, target, cut)
-    return EncodedExample(source, prefix, [*target, EOS], cut)
+    return EncodedExample(source, prefix, [*target, EOS], cut, given)
+
+
+def encode_target(
+    text: str, task: Task, vocabulary: Vocabulary
+) -> tuple[list[int], frozenset[int]]:
+    """Ids of a target without its end, and the positions that are given.
+
+    Of several turns each reply ends with eos, which is learnt, and begins after bos, as the first
+    one does; what is asked between them is given: ``r1 eos q2 bos r2``.
+    """
+    if task.decoder_prompt != "turns":
+        return vocabulary.encode(text), frozenset()
+    ids: list[int] = []
+    given: list[int] = []
+    for number, turn in enumerate(text.split(TURN)):
+        tokens = vocabulary.encode(turn)
+        if number % 2:
+            given += range(len(ids) + 1, len(ids) + len(tokens) + 2)
+            tokens = [EOS, *tokens, BOS]
+        ids += tokens
+    return ids, frozenset(given)
+
+
+def cut_target(ids: list[int], given: frozenset[int], max_target_tokens: int) -> list[int]:
+    """The ids that leave room for eos; nothing that is given stands at a cut end."""
+    kept = len(ids) if len(ids) < max_target_tokens else max_target_tokens - 1
+    while kept < len(ids) and kept and (kept - 1 in given or ids[kept - 1] == EOS):
+        kept -= 1
+    return ids[:kept]
 
 
 def _refuse(example: Example, num_source: int, max_source: int, cut: int) -> UserError:

@@ -21,6 +21,8 @@ from components.cards import SOURCE_TASKS, Card
 from components.config import FinetuneParams, PrepareParams, load_params
 from components.evaluation.metrics import METRICS
 from components.examples import build_examples
+from components.instructions.conversations import read_conversations
+from components.instructions.conversion import convert
 from components.readers.images import check_image
 from components.readers.registry import READERS, read_rows
 from components.records import SPLITS, UNSPLIT, RawRow, Reject
@@ -50,14 +52,12 @@ Make = Callable[[str], Path]
 
 def read(card: Card, root: Path) -> list[RawRow | Reject]:
     """Everything that the card's reader finds."""
-    items: Iterable[RawRow | Reject]
-    if card.task == "instruct":
-        from components.instructions.conversations import read_conversations
+    return list(read_instructions(card, root) if card.task == "instruct" else read_rows(card, root))
 
-        items = read_conversations(card, root, 2)
-    else:
-        items = read_rows(card, root)
-    return list(items)
+
+def read_instructions(card: Card, root: Path) -> Iterable[RawRow | Reject]:
+    for talk in read_conversations(card, root):
+        yield from [talk] if isinstance(talk, Reject) else convert(talk, "single_turn", 2)
 
 
 def read_all(card: Card, root: Path) -> list[RawRow]:
@@ -229,3 +229,13 @@ def test_a_corpus_is_read_without_a_fault(name: str, make: Make, tmp_path: Path)
     assert all(figure.image_id in corpus.images for figure in with_image)
     assert len(corpus.figures) - len(with_image) <= 1  # the sample's one lacking picture
     assert bool(corpus.figures) == (name == "pmc_oa")
+
+
+@each_card
+def test_where_places_disagree_the_strictest_licence_is_taken(card: Card) -> None:
+    stated = [statement.licence for statement in card.source.stated]
+    strict = [licence for licence in stated if licence.endswith(("-NC 4.0", "-NC"))]
+    if strict:
+        assert card.source.licence.startswith(tuple(strict))
+        assert card.source.access != "open"
+    assert card.name != "biomed_vital" or {"Apache-2.0", "CC BY-NC 4.0"} <= set(stated)

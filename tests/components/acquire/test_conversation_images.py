@@ -12,8 +12,7 @@ from components.acquire.conversation_images import fetch_images
 from components.acquire.parallel import Haul
 from components.cards import load_card
 from components.errors import UserError
-from components.instructions.conversations import NO_IMAGE, read_conversations
-from components.records import RawRow
+from components.instructions.conversations import Conversation, read_conversations
 from tests.components.acquire.s3 import FIGURE, BucketSite
 
 CARDS = Path(__file__).resolve().parents[3] / "data/cards"
@@ -170,5 +169,5 @@ def test_images_of_the_published_demonstrations_are_found(
         target = folder / path.relative_to(tmp_path / "store")
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(path.read_bytes())
-    rows = [row for row in read_conversations(CARD, folder, 2) if isinstance(row, RawRow)]
-    assert rows and all(row.image and row.category != NO_IMAGE for row in rows)
+    talks = [talk for talk in read_conversations(CARD, folder) if isinstance(talk, Conversation)]
+    assert talks and all(talk.image and not talk.lacking for talk in talks)

@@ -11,31 +11,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.cards import Card, load_card
+from components.cards import Card
 from components.config import PrepareParams
 from components.examples import build_examples
-from components.instructions.conversations import NO_IMAGE, _pairs, lay_out, read_conversations
-from components.records import RawRow, Reject
+from components.instructions.conversations import _pairs, read_conversations, read_domain
+from components.instructions.conversion import NO_IMAGE, Conversion, convert, lay_out
+from components.records import OUTSIDE, RawRow, Reject
 from components.tasks.registry import TASKS
-
-FILE = "BioMed-VITAL-instructions-60K.json"
-Turn = dict[str, Any]
+from tests.components.instructions.conftest import FILE, Turn, turns
 
 
-def turns(*words: str) -> list[Turn]:
-    """``h...`` is a request, ``g...`` a reply."""
-    speakers = {"h": "human", "g": "gpt"}
-    return [{"from": speakers[word[0]], "value": word} for word in words]
+def convert_all(
+    card: Card, root: Path, conversion: Conversion = "single_turn", history: int = 2
+) -> list[RawRow | Reject]:
+    rows: list[RawRow | Reject] = []
+    for talk in read_conversations(card, root):
+        rows += [talk] if isinstance(talk, Reject) else convert(talk, conversion, history)
+    return rows
 
 
-@pytest.fixture
-def card(repository: Path) -> Card:
-    return load_card("biomed_vital", repository / "data/cards")
-
-
-def read(card: Card, root: Path, *records: object, history: int = 2) -> list[RawRow | Reject]:
+def read(
+    card: Card,
+    root: Path,
+    *records: object,
+    conversion: Conversion = "single_turn",
+    history: int = 2,
+) -> list[RawRow | Reject]:
     (root / FILE).write_text(json.dumps(records))
-    return list(read_conversations(card, root, history))
+    return convert_all(card, root, conversion, history)
 
 
 def rows_of(found: list[RawRow | Reject]) -> list[RawRow]:
@@ -139,6 +142,59 @@ def test_the_image_is_found_under_either_key(card: Card, tmp_path: Path, key: st
     assert (gone.image, gone.category) == (None, NO_IMAGE)
 
 
+@pytest.mark.parametrize("key", ["image", "imgs"])
+def test_of_a_list_of_images_the_first_that_is_there_is_shown(
+    card: Card, tmp_path: Path, key: str
+) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("b.jpg", "c.jpg"):
+        (tmp_path / "images" / name).write_bytes(b"picture")
+    record = {key: ["a.jpg", "b.jpg", "c.jpg", 7], "conversations": turns("h", "g")}
+    (tmp_path / FILE).write_text(json.dumps([record]))
+    (talk,) = read_conversations(card, tmp_path)
+    assert not isinstance(talk, Reject)
+    assert (talk.image, talk.lacking, talk.key) == (tmp_path / "images/b.jpg", ["a.jpg"], "a")
+    assert "more than one image: one is shown" in talk.variants
+
+
+@pytest.mark.parametrize("name", [None, 7, [], [None], {"a": 1}, ""])
+def test_what_is_no_name_is_no_image(card: Card, tmp_path: Path, name: object) -> None:
+    (row,) = rows_of(read(card, tmp_path, {"image": name, "conversations": turns("h", "g")}))
+    assert (row.image, row.category) == (None, NO_IMAGE)
+
+
+def test_a_whole_conversation_is_one_example(card: Card, tmp_path: Path) -> None:
+    record = {"pair_id": "12_F1", "conversations": turns("h1", "g1", "h2", "g9", "g2", "h3", "g3")}
+    found = read(card, tmp_path, record, conversion="multi_turn")
+    (row,) = rows_of(found)
+    assert row.fields == {"history": "", "question": "h1", "answer": ["g1", "h2", "g9", "h3", "g3"]}
+    assert [r.origin for r in found if isinstance(r, Reject)] == [f"{FILE}#1.2"]
+    rendered = TASKS["instruct"].render(row.fields)
+    assert (rendered.source, rendered.target) == (" h1", " g1\n h2\n g9\n h3\n g3")
+
+
+def test_a_conversation_without_a_pair_is_no_example(card: Card, tmp_path: Path) -> None:
+    (found,) = read(card, tmp_path, {"conversations": turns("h1")}, conversion="multi_turn")
+    assert isinstance(found, Reject)
+
+
+@pytest.mark.parametrize("conversion", ["single_turn", "multi_turn"])
+def test_pairs_may_be_left_out_by_rule(card: Card, tmp_path: Path, conversion: Conversion) -> None:
+    (tmp_path / FILE).write_text(json.dumps([{"conversations": turns("h1", "g1", "h2", "g2")}]))
+    (talk,) = read_conversations(card, tmp_path)
+    assert not isinstance(talk, Reject)
+    left, row = convert(talk, conversion, 2, {0})
+    assert isinstance(left, Reject) and left.reason == OUTSIDE
+    assert isinstance(row, RawRow)
+    assert (row.fields["history"], row.fields["question"]) == ("", "h2")
+
+
+def test_files_that_are_read_together_have_ids_of_their_own(card: Card, tmp_path: Path) -> None:
+    for name in ("one.json", "two.json"):
+        (tmp_path / name).write_text(json.dumps([{"id": 1, "conversations": turns("h", "g")}]))
+    assert [row.id for row in rows_of(convert_all(card, tmp_path))] == ["1/1.0", "1/1-1.0"]
+
+
 def test_a_record_without_image_is_asked_without(card: Card, tmp_path: Path) -> None:
     (row,) = rows_of(read(card, tmp_path, {"conversations": turns("h", "g")}))
     assert (row.image, row.category) == (None, NO_IMAGE)
@@ -171,20 +227,25 @@ def test_a_conversation_is_a_group_and_a_figure_too(card: Card, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("domain", "modality"),
+    ("domain", "modality", "why"),
     [
-        ({"ct_scan": True, "mri": False}, "ct"),
-        ({"ct_scan": True, "mri": True}, ""),
-        ({"ct_scan": "yes"}, ""),
-        ("ct", ""),
-        (None, ""),
+        ({"ct_scan": True, "mri": False}, "ct", ""),
+        ({"ct_scan": True, "mri": True}, "", "several-flags"),
+        ({"ct_scan": True, "ultrasound": True}, "", "several-flags"),
+        ({"ct_scan": False}, "", "no-flag"),
+        ({"ct_scan": "yes"}, "", "no-flag"),
+        ({"ultrasound": True}, "", "unknown-flag"),
+        ({}, "", "no-flag"),
+        ("ct", "", "no-domain"),
+        (None, "", "no-domain"),
     ],
 )
 def test_one_flag_names_the_modality(
-    card: Card, tmp_path: Path, domain: object, modality: str
+    card: Card, tmp_path: Path, domain: object, modality: str, why: str
 ) -> None:
     (row,) = rows_of(read(card, tmp_path, {"domain": domain, "conversations": turns("h", "g")}))
     assert row.modality == modality
+    assert read_domain(domain) == (modality, why)
 
 
 TURN = st.fixed_dictionaries(
@@ -242,7 +303,7 @@ def test_in_is_out_and_rejects(card: Card, tmp_path: Path) -> None:
 
 def test_the_real_demonstrations(card: Card, shared_data: Path) -> None:
     """42 records of 162 requests; one holds a second reply. Their images were not published."""
-    found = list(read_conversations(card, shared_data / "biomed_vital", 2))
+    found = convert_all(card, shared_data / "biomed_vital")
     assert Counter(type(item).__name__ for item in found) == {"RawRow": 162, "Reject": 1}
     assert prepare(card, found) == {"out": 162, "reply-without-request": 1}
     rows = rows_of(found)

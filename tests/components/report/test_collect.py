@@ -106,6 +106,7 @@ def root(tmp_path: Path, params: Params, inputs: ReportInputs) -> Path:
     write_records(
         tmp_path / "instructions/examples.parquet", Example, [example, replace(example, id="i/2")]
     )
+    (tmp_path / "instructions/summary.json").write_text('{"conversations": 1}')
     return tmp_path
 
 
@@ -121,6 +122,7 @@ def test_reads_what_is_there(root: Path, params: Params, inputs: ReportInputs) -
     assert (group.reason, group.count) == ("short", 5)
     assert group.examples == [(f"f#{i}", "2 words") for i in range(3)]
     assert found.instruction_modalities == {"train": {"ct": 2}}
+    assert found.instructions == {"conversations": 1}
     assert found.logs == {
         f"finetuned/{params.sizes[0]}/vqa_rad": [
             {"step": 1, "loss": 2.5, "parts": {"examples": 2.5}}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from lxml import etree
 
+from components.sample.biomed_vital import INVENTED
 from components.sample.drawing import draw_scene
 from components.sample.questions import CLOSED_FORMS, OPEN_FORMS, ask_about
 from components.sample.scenes import (
@@ -86,10 +87,11 @@ def read_pathvqa(folder: Path) -> Iterator[tuple[Path, str, str]]:
 
 def read_biomed_vital(folder: Path) -> Iterator[tuple[Path, str, str]]:
     for record in read_json(folder / "BioMed-VITAL-instructions-210K.json"):
-        turns = record["conversations"]
+        turns, image = record["conversations"], folder / "images" / f"{record['pair_id']}.jpg"
         for human, gpt in zip(turns[::2], turns[1::2], strict=False):
-            image = folder / "images" / (record.get("image") or record["imgs"])
-            yield image, human["value"], gpt["value"]
+            said = re.sub(rf"^(?:{'|'.join(map(re.escape, INVENTED))}) ", "", gpt["value"])
+            if image.is_file():
+                yield image, human["value"], said
 
 
 @pytest.mark.parametrize(

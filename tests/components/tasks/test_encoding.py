@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from components.errors import UserError
 from components.model.specials import BOS, EOS, PAD
 from components.records import Example
+from components.tasks.base import TURN
 from components.tasks.encoding import EncodedExample, encode_example
 from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import Vocabulary
@@ -59,6 +60,8 @@ def test_understanding_answers_at_the_last_position_of_the_source(vocabulary: Vo
 def test_limits_hold_and_lost_tokens_are_counted(
     vocabulary: Vocabulary, task: str, text: str, answer: str, limits: tuple[int, int]
 ) -> None:
+    if TASKS[task].decoder_prompt == "turns":
+        answer = answer.replace("\n", " ")  # one reply; of several the tests below
     encoded = encode(example(task, text, answer, prefix=text), vocabulary, *limits)
     whole_source, whole_target = vocabulary.encode(text), vocabulary.encode(answer)
     ends = 0 if task == "understand" else 1
@@ -98,3 +101,43 @@ def test_what_is_too_long_is_refused_where_that_is_set(
         encode_example(item, task, vocabulary, 20, 16, long_text="refuse")
     assert words in caught.value.why
     assert "long_text" in caught.value.next_command
+
+
+REPLIES = [" a rib", " the left rib", " no"]
+REQUESTS = [" which rib?", " is it normal?"]
+TALK = TURN.join([REPLIES[0], REQUESTS[0], REPLIES[1], REQUESTS[1], REPLIES[2]])
+
+
+def test_replies_are_learnt_and_later_requests_are_given(vocabulary: Vocabulary) -> None:
+    """Each reply stands after what was said before it, and after a bos as a first reply does."""
+    encoded = encode(example("instruct", " what is it?", TALK), vocabulary, target=200)
+    (r1, r2, r3), (q2, q3) = (
+        [vocabulary.encode(t) for t in texts] for texts in (REPLIES, REQUESTS)
+    )
+    assert encoded.prev == [BOS, *r1, EOS, *q2, BOS, *r2, EOS, *q3, BOS, *r3]
+    silent2, silent3 = [PAD] * (len(q2) + 1), [PAD] * (len(q3) + 1)
+    assert encoded.labels == [*r1, EOS, *silent2, *r2, EOS, *silent3, *r3, EOS]
+    assert encoded.num_cut == 0
+    for reply, begin in ((r1, 0), (r2, len(r1) + len(q2) + 2)):
+        assert encoded.prev[begin] == BOS
+        assert encoded.labels[begin : begin + len(reply) + 1] == [*reply, EOS]
+
+
+@pytest.mark.parametrize("limit", range(1, 60))
+def test_a_talk_is_cut_within_a_reply_or_after_one(vocabulary: Vocabulary, limit: int) -> None:
+    encoded = encode(example("instruct", " what?", TALK), vocabulary, target=limit)
+    whole = encode(example("instruct", " what?", TALK), vocabulary, target=200)
+    kept = encoded.target[:-1]
+    assert len(encoded.target) <= limit
+    assert kept == whole.target[: len(kept)]
+    assert encoded.num_cut == len(whole.target) - len(encoded.target)
+    assert encoded.labels[-1] == EOS and encoded.target[-2:] != [EOS, EOS]
+    assert encoded.labels[:-1] == whole.labels[: len(kept)]
+    assert not kept or encoded.labels[-2] != PAD
+
+
+def test_one_reply_is_encoded_as_that_of_any_task(vocabulary: Vocabulary) -> None:
+    talk, plain = (
+        encode(example(task, " a?", " b"), vocabulary) for task in ("instruct", "caption")
+    )
+    assert talk == plain

@@ -85,6 +85,11 @@ PROMPTS: list[tuple[str, Fields, Rendered]] = [
         {"history": "what? a lung.", "question": "Which side?", "answer": "Left"},
         Rendered(" which side? earlier: what? a lung.", " left", ["left"]),
     ),
+    (
+        "instruct",
+        {"history": "", "question": "What?", "answer": ["A\nLung.", "Which side?", "Left"]},
+        Rendered(" what?", " a lung.\n which side?\n left", ["a lung."]),
+    ),
 ]
 
 
@@ -107,7 +112,7 @@ def test_every_kind_of_task_has_a_golden_prompt() -> None:
         ("understand", "source", "candidates", False),
         ("summarize", "none", "text", False),
         ("answer", "none", "options", False),
-        ("instruct", "none", "text", False),
+        ("instruct", "turns", "text", False),
     ],
 )
 def test_how_each_kind_is_answered(
@@ -144,6 +149,7 @@ LONG = " ".join(["word-by-word"] * 300)  # 900 words, as the reference counts th
         ("vqa", {"question": LONG, "answer": "yes"}, 900 - 80),
         ("caption", {"caption": LONG}, 300 - 80),
         ("instruct", {"question": LONG, "answer": "yes"}, 900 - 512),
+        ("instruct", {"question": "why?", "answer": [LONG, "so?", LONG]}, 2 * (900 - 512)),
         ("summarize", {"text": "short", "summary": "words"}, 0),
     ],
 )
