@@ -120,7 +120,8 @@ class PublicBucket:
         tag = str(answer.get("ETag", ""))
         with stream:
             yield StoredPart(
-                body=_Body(stream),
+                # botocore's own stream reads whole chunks only, and hides the one that need not
+                body=_Body(stream._raw_stream),
                 begin=found,
                 size=found + int(answer["ContentLength"]) if "ContentLength" in answer else None,
                 tag="" if tag.startswith("W/") else tag,
@@ -135,13 +136,19 @@ class PublicBucket:
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """The stream of an object; what breaks it off is told in this module's words."""
+    """The stream of an object; what breaks it off is told in this module's words.
+
+    Bytes as they come: a slow line gives what it has, and does not wait for a whole chunk.
+    """
 
     stream: Any
 
     def read(self, size: int, /) -> bytes:
         with _told():
-            return bytes(self.stream.read(size))
+            chunk = bytes(self.stream.read1(size))
+        if not chunk and self.stream.length_remaining:
+            raise BusyError(f"IncompleteRead: {self.stream.length_remaining} bytes are missing")
+        return chunk
 
 
 @contextmanager

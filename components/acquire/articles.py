@@ -16,6 +16,8 @@ from components.acquire.pmc_bucket import ArticleVersion, PmcBucket, is_file_nam
 from components.acquire.transfer import NotFetched
 from components.config import PmcParams
 from components.errors import UserError
+from components.pubmed.article_sets import NoArticleError, cut_articles
+from components.pubmed.figures import list_graphics
 from components.records import Reject
 
 LINE = re.compile(r"(?:PMC)?(\d{1,12})(?:\.(\d{1,9}))?", re.IGNORECASE | re.ASCII)
@@ -77,26 +79,16 @@ def fetch_article(wanted: Wanted, store: Path, bucket: PmcBucket) -> Haul:
 
 
 def read_graphics(text: Path, origin: str) -> tuple[tuple[str, ...], list[Reject]]:
-    """The names of an article's figures in order, each once; and a Reject where it is no XML.
-
-    As in components/pubmed/figures.py: the first graphic of each, none of reviews and replies.
-    """
+    """The image files that ingestion will look for, in order, each once; or a Reject, why none."""
     names: dict[str, None] = {}
     try:
-        for _, node in etree.iterparse(
-            str(text),
-            tag="{*}fig",
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=False,
-        ):
-            graphic = node.find(".//{*}graphic")
-            if graphic is not None and next(node.iterancestors("{*}sub-article"), None) is None:
-                names.setdefault((graphic.get(HREF) or "").strip())
-    except etree.XMLSyntaxError as error:
-        return tuple(filter(None, names)), [Reject(f"{origin}/figures", "broken-xml", str(error))]
-    return tuple(filter(None, names)), []
+        for cut in cut_articles(text):
+            if cut.element is None:
+                return tuple(names), [Reject(f"{origin}/figures", "too-large", text.name)]
+            names |= dict.fromkeys(list_graphics(cut.element))
+    except (etree.XMLSyntaxError, NoArticleError) as error:
+        return tuple(names), [Reject(f"{origin}/figures", "broken-xml", str(error))]
+    return tuple(names), []
 
 
 def _pmcid(wanted: Wanted) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -30,6 +31,7 @@ from components.acquire.transfer import (
     Sums,
     Terms,
     TryAgain,
+    hurried,
     transfer,
 )
 
@@ -113,7 +115,7 @@ class Web:
             if self.pace:
                 self.pace.wait()
             try:
-                response = self._opener.open(request, timeout=self.terms.timeout_s)
+                response = hurried(partial(self._ask, request), self.terms.patience_s)
             except urllib.error.HTTPError as error:
                 error.close()
                 raise self._explain(url, error) from None
@@ -125,6 +127,9 @@ class Web:
                 yield _read_head(url, response, begin)
 
         return opened
+
+    def _ask(self, request: urllib.request.Request) -> Any:
+        return self._opener.open(request, timeout=self.terms.timeout_s)
 
     def _explain(self, url: str, error: urllib.error.HTTPError) -> Exception:
         if error.code == 416:  # the partial file is no beginning of this file

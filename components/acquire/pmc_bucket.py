@@ -26,8 +26,9 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
@@ -39,6 +40,7 @@ from components.acquire.transfer import (
     Sums,
     Terms,
     TryAgain,
+    hurried,
     persist,
     transfer,
 )
@@ -175,8 +177,9 @@ class PmcBucket:
 
         @contextmanager
         def opened(begin: int, tag: str) -> Iterator[Part]:
-            with told(name), self.bucket.open(key, begin, tag) as part:
-                yield part
+            with told(name), ExitStack() as stack:
+                asked = partial(stack.enter_context, self.bucket.open(key, begin, tag))
+                yield hurried(asked, self.terms.patience_s)
 
         return transfer(name, opened, path, sums, self.terms)
 

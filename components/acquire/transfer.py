@@ -7,6 +7,7 @@ HTTPS, components/acquire/pmc_bucket.py S3.
 from __future__ import annotations
 
 import hashlib
+import queue
 import shutil
 import threading
 import time
@@ -21,7 +22,7 @@ from components.errors import UserError
 T = TypeVar("T")
 CHUNK_BYTES = 1 << 16
 LONGEST_WAIT_S = 60.0
-SLOWEST_BYTES_S, PATIENCE_S = 512, 60.0  # a line slower than this, for so long, is given up
+SLOWEST_BYTES_S = 512  # a line slower than this is given up, when patience ends
 MAX_FILE_BYTES = 8 << 30
 KEEP_FREE_BYTES = 1 << 30
 
@@ -39,15 +40,22 @@ class NotFetched(UserError):  # noqa: N818 (it is what happened)
 
 
 class TryAgain(Exception):  # noqa: N818 (it is what to do)
-    """What may pass: a broken line, a busy server, which may say for how long."""
+    """What may pass: a broken line, a busy server, which may say for how long.
 
-    def __init__(self, cause: str, pause_s: float = 0.0) -> None:
+    ``came_on`` says that the attempt brought something: the next one is a first one again.
+    """
+
+    def __init__(self, cause: str, pause_s: float = 0.0, *, came_on: bool = False) -> None:
         super().__init__(cause)
-        self.cause, self.pause_s = cause, pause_s
+        self.cause, self.pause_s, self.came_on = cause, pause_s, came_on
 
 
 class StartOver(TryAgain):
     """What was received so far is no beginning of the file that is there now."""
+
+
+class TooSlow(TryAgain):
+    """A line that gives what it has, and has too little."""
 
 
 class Readable(Protocol):
@@ -142,7 +150,8 @@ class Terms:
 
     max_bytes: int = MAX_FILE_BYTES
     retries: int = 5
-    timeout_s: float = 60.0
+    timeout_s: float = 60.0  # of a silent line
+    patience_s: float = 60.0  # with a slow one
     budget: Budget | None = None
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -151,17 +160,43 @@ class Terms:
 def persist(name: str, attempt: Callable[[], T], terms: Terms) -> T:
     """What ``attempt`` returns, made again after TryAgain with growing pauses.
 
-    Raises NotFetched, reason "server-failed", when ``terms.retries`` more attempts failed too.
+    Raises NotFetched, reason "server-failed", when ``terms.retries`` more attempts failed too, all
+    without coming on.
     """
-    for number in range(terms.retries + 1):
+    number = 0
+    while number <= terms.retries:
         try:
             return attempt()
         except TryAgain as error:
             cause, pause_s = error.cause, error.pause_s
-        if number < terms.retries:
-            terms.sleep(min(LONGEST_WAIT_S, max(pause_s, 2.0**number)))
+            number = 0 if error.came_on else number + 1
+        if number <= terms.retries:
+            terms.sleep(min(LONGEST_WAIT_S, max(pause_s, 2.0 ** max(number - 1, 0))))
     why = f"{terms.retries + 1} attempts failed, the last: {cause}"
     raise NotFetched(name, "server-failed", why)
+
+
+def hurried(call: Callable[[], T], limit_s: float) -> T:
+    """What ``call`` returns; TryAgain where it takes longer: timeouts only see a silent line.
+
+    The call itself cannot be stopped: its thread ends with the line, or with the process.
+    """
+    done: queue.SimpleQueue[tuple[T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            done.put((call(), None))
+        except BaseException as error:
+            done.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        found, error = done.get(timeout=limit_s)
+    except queue.Empty:
+        raise TryAgain(f"no whole answer within {limit_s:.0f} s") from None
+    if error is not None:
+        raise error
+    return found  # type: ignore[return-value]
 
 
 def transfer(name: str, opener: Open, path: Path, sums: Sums, terms: Terms) -> Path:
@@ -185,6 +220,7 @@ class _Arrival:
     def __init__(self, name: str, partial: Path, sums: Sums, terms: Terms) -> None:
         self.name, self.partial, self.sums, self.terms = name, partial, sums, terms
         self.tag_file = partial.with_name(partial.name + ".etag")
+        self.was_wrong = False
 
     def receive(self, opener: Open) -> None:
         """Bring the partial file to its full length and check it, or raise what stopped it."""
@@ -198,9 +234,16 @@ class _Arrival:
         except StartOver:
             self.forget()
             raise
+        except TryAgain as error:
+            held = self.partial.stat().st_size if self.tag_file.is_file() else 0
+            # a byte a time would go on for ever, and so would a file that is wrong in the end
+            endless = isinstance(error, TooSlow) or self.was_wrong
+            came_on = held >= begin + CHUNK_BYTES and not endless
+            raise TryAgain(error.cause, error.pause_s, came_on=came_on) from None
         known = self.sums.md5 or self.sums.sha256
         fault = (self.sums if known else Sums(md5=md5, size=self.sums.size)).fault(self.partial)
         if fault is not None:
+            self.was_wrong = True
             self.forget()
             if begin:
                 raise TryAgain(fault[1])
@@ -219,9 +262,9 @@ class _Arrival:
                     self.terms.budget.take(len(chunk))
                 file.write(chunk)
                 took = self.terms.clock() - since
-                if took > PATIENCE_S:
+                if took > self.terms.patience_s:
                     if file.tell() - before < SLOWEST_BYTES_S * took:
-                        raise TryAgain(f"{file.tell() - before} bytes in {took:.0f} s")
+                        raise TooSlow(f"{file.tell() - before} bytes in {took:.0f} s")
                     since, before = self.terms.clock(), file.tell()
             if part.size is not None and file.tell() != part.size:
                 raise TryAgain(f"IncompleteRead: {part.size - file.tell()} bytes are missing")

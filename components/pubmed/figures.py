@@ -60,6 +60,11 @@ def read_figures(article: Element, record: Article, mentions: MentionIndex) -> l
     return found
 
 
+def list_graphics(article: Element) -> list[str]:
+    """The image files that ``read_figures`` would name, as often as it would."""
+    return [name for node in _own_figures(article) for name in _graphics(node)]
+
+
 def _free(stated: str, taken: set[str]) -> str:
     """An id that no figure before it has: the stated one, or with a number."""
     name, number = stated, 1

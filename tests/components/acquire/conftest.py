@@ -20,7 +20,8 @@ class Answer:
 
     ``tag`` is the ETag; a range is served only with ``ranges``, and where If-Range fits the tag;
     the length is only told with ``length``, and is a lie by ``lie`` bytes; with ``stall`` the line
-    does not go dead but silent.
+    does not go dead but silent; with ``drip`` the body comes byte by byte, and with ``slow_head``
+    the head, in its own time.
     """
 
     body: bytes = b""
@@ -31,6 +32,8 @@ class Answer:
     length: bool = True
     lie: int = 0
     stall: bool = False
+    drip: bool = False
+    slow_head: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -66,16 +69,32 @@ def make_handler(site: Site) -> type[BaseHTTPRequestHandler]:
             headers = {"ETag": answer.tag} if answer.tag else {}
             if status == 200 and wanted and answer.ranges:
                 status, body = self.cut_range(answer, wanted, headers)
+            if answer.slow_head:
+                self.drip(b"HTTP/1.0 200 OK\r\nX: " + b"y" * 1000)
+                return
             self.send_response(status)
             for name, value in (headers | answer.headers).items():
                 self.send_header(name, value)
             if answer.length:
                 self.send_header("Content-Length", str(len(body) + answer.lie))
             self.end_headers()
+            if answer.drip:
+                self.drip(body)
+                return
             self.wfile.write(body[: answer.cut])
             if answer.stall:
                 self.wfile.flush()
                 site.closing.wait(20)
+
+        def drip(self, content: bytes) -> None:
+            for byte in content:
+                if site.closing.wait(0.05):
+                    return
+                try:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                except OSError:
+                    return
 
         def cut_range(
             self, answer: Answer, wanted: str, headers: dict[str, str]

@@ -19,15 +19,18 @@ from components.acquire.parallel import Haul, fetch_one
 from components.acquire.pmc_bucket import (
     BUCKET,
     INVENTORY,
+    PmcBucket,
     is_file_name,
     read_address,
     read_md5s,
 )
-from components.acquire.transfer import NotFetched
+from components.acquire.transfer import NotFetched, Terms
 from components.config import PmcParams
 from components.errors import UserError
 from components.pubmed.metadata import read_flag
 from components.pubmed.pmc import FullText, read_article
+from components.storage import PublicBucket, StoredObject
+from tests.components.acquire.conftest import Answer, Site
 from tests.components.acquire.s3 import FIGURE, BucketSite, Fault
 
 services = pytest.mark.services
@@ -185,7 +188,7 @@ def test_a_figure_that_changes_between_two_attempts_is_not_glued(
     bucket_site: BucketSite, tmp_path: Path
 ) -> None:
     bucket_site.put_article("PMC1.1", {"gr1.jpg": b"one" * 90_000}, media_urls=[])
-    bucket_site.fail("PMC1.1/gr1.jpg", Fault(cut=100_000), Fault(503), Fault(503), Fault(503))
+    bucket_site.fail("PMC1.1/gr1.jpg", Fault(cut=100_000), *[Fault(503)] * 4)
     wanted = Wanted("PMC1", None, ALL)
     haul = fetch(bucket_site, tmp_path, wanted)
     assert told(haul) == [("PMC1.1/gr1.jpg", "server-failed")]
@@ -351,16 +354,39 @@ def test_no_inventory_and_a_damaged_one_are_told(bucket_site: BucketSite, tmp_pa
     assert caught.value.reason == "wrong-md5"
 
 
-def test_the_graphics_of_figures_alone_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", [Answer(b"x" * 999, drip=True), Answer(slow_head=True)])
+def test_a_bucket_that_drips_is_given_up(site: Site, tmp_path: Path, answer: Answer) -> None:
+    site.serve(f"/{BUCKET}/PMC1.1/PMC1.1.xml", answer)
+    terms = Terms(retries=0, patience_s=0.3, sleep=lambda pause: None)
+    bucket = PmcBucket(PublicBucket(BUCKET, endpoint=site.url, timeout_s=10.0), terms)
+    stored = StoredObject("PMC1.1/PMC1.1.xml", 999, "")
+    with pytest.raises(NotFetched) as caught:
+        bucket.fetch(stored, tmp_path / "file")
+    assert caught.value.reason == "server-failed"
+
+
+def test_the_graphics_that_ingestion_wants_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
     path.write_text(
-        """<article xmlns:xlink="http://www.w3.org/1999/xlink"><body>
+        """<article xmlns:xlink="http://www.w3.org/1999/xlink"><front/><body>
         <graphic xlink:href="equation"/>
-        <fig><graphic xlink:href=" gr1 "/><graphic xlink:href="x"/></fig>
+        <fig><graphic xlink:href=" gr1 "/><graphic xlink:href="panel"/></fig>
+        <fig><alternatives><graphic specific-use="thumbnail" xlink:href="small"/>
+        <graphic xlink:href="gr2"/><graphic xlink:href="gr2-large"/></alternatives></fig>
+        <supplementary-material xlink:href="s1.jpg"/><supplementary-material xlink:href="s2.pdf"/>
         <fig/><fig><graphic/></fig><fig><p><graphic xlink:href="gr1"/></p></fig></body>
+        <response><body><fig><graphic xlink:href="answer"/></fig></body></response>
         <sub-article><fig><graphic xlink:href="theirs"/></fig></sub-article></article>"""
     )
-    assert read_graphics(path, "PMC1.1") == (("gr1",), [])
+    assert read_graphics(path, "PMC1.1") == (("gr1", "panel", "gr2", "s1.jpg"), [])
+
+
+@pytest.mark.parametrize("text", ["<article><body>", ""])
+def test_what_is_no_article_is_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text(text)
+    names, (fault,) = read_graphics(path, "PMC1.1")
+    assert (names, fault.origin, fault.reason) == ((), "PMC1.1/figures", "broken-xml")
 
 
 def test_words_of_the_metadata() -> None:

@@ -56,6 +56,15 @@ def test_a_dropped_connection_is_resumed_where_it_broke_off(site: Site, fetch: F
     assert fetch.pauses == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("answer", [Answer(BODY, drip=True), Answer(BODY, slow_head=True)])
+def test_a_server_that_drips_is_given_up(site: Site, tmp_path: Path, answer: Answer) -> None:
+    terms = Terms(retries=0, patience_s=0.3, sleep=lambda pause: None)
+    web = Web(NONE, terms, allow_loopback=True)
+    with pytest.raises(NotFetched) as caught:
+        web.fetch(site.serve("/f", answer), tmp_path / "file")
+    assert caught.value.reason == "server-failed"
+
+
 def test_what_one_run_left_the_next_one_continues(site: Site, fetch: Fetch) -> None:
     url = site.serve("/f", Answer(BODY, cut=1000))
     with pytest.raises(UserError, match="1 attempts failed"):

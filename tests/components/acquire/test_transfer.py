@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.acquire.transfer import (
+    CHUNK_BYTES,
     SLOWEST_BYTES_S,
     Budget,
     NotFetched,
@@ -122,6 +123,28 @@ def test_a_file_glued_wrongly_is_fetched_once_more_as_a_whole(tmp_path: Path) ->
     sums = Sums(md5=hashlib.md5(BODY).hexdigest().upper())
     assert bring(server, tmp_path / "file", sums).read_bytes() == BODY
     assert server.begun == [41, 0]
+
+
+def test_attempts_that_bring_something_are_not_counted(tmp_path: Path) -> None:
+    body = BODY * 10
+    server = Server(body, [CHUNK_BYTES] * 40)
+    assert bring(server, tmp_path / "file", retries=1).read_bytes() == body
+    assert len(server.begun) == 41 > len(body) // CHUNK_BYTES - 10
+
+
+def test_attempts_that_bring_little_are_counted(tmp_path: Path) -> None:
+    server = Server(BODY, [CHUNK_BYTES - 1] * 40)
+    with pytest.raises(NotFetched, match="was not downloaded"):
+        bring(server, tmp_path / "file", retries=1)
+    assert len(server.begun) == 2
+
+
+def test_a_file_that_is_wrong_in_the_end_is_not_fetched_for_ever(tmp_path: Path) -> None:
+    server = Server(BODY, [CHUNK_BYTES, 10**9] * 40)
+    with pytest.raises(NotFetched) as caught:
+        bring(server, tmp_path / "file", Sums(md5="0" * 32))
+    assert caught.value.reason == "server-failed"
+    assert len(server.begun) < 12
 
 
 def test_a_line_that_trickles_is_given_up_and_resumed(tmp_path: Path) -> None:
