@@ -5,9 +5,11 @@ partly the image. The check finds, by words alone, a modality, a side, a number 
 reply states as a fact and its text does not hold. Words that are denied (after NegEx and ConText),
 doubted, or part of an explanation assert nothing.
 
-It sees no image: what a flag names may well be there. It knows its lists (``findings.py``) and no
-other word, does not know what belongs to what (a left lung and a right mass support "left" and
-"mass" apart), and misses all that is wrong in words that the text holds too.
+It sees no image: what a flag names may well be there. Read by eye, 2 of the 2 flags in 162 replies
+of the published demonstrations hold, and 2 of the 5 in LLaVA-Med's 138 evaluation answers. It knows
+its lists (``findings.py``) and no other word, does not know what belongs to what (a left lung and a
+right mass support "left" and "mass" apart), and misses all that is wrong in words that the text
+holds too.
 """
 
 from __future__ import annotations
@@ -29,6 +31,11 @@ from components.instructions.findings import (
 )
 
 RULES = ("modality", "side", "number", "finding")
+WORDS = [
+    *(("modality", name, pattern) for name, pattern in MODALITIES.items()),
+    *(("side", name, pattern) for name, (pattern, _) in SIDES.items()),
+    *(("finding", name, pattern) for name, (pattern, _) in FINDINGS.items()),
+]
 NEAR = 6  # words between a finding and what denies or doubts it afterwards
 SENTENCE = re.compile(r"(?<=[.!?;])\s+(?=\S)")
 TURN = r"\b(?:but|however|whereas|in this case)\b|[:;]"  # ends the reach of doubt
@@ -53,9 +60,10 @@ def find_unsupported(reply: str, text: str, modality: str = "") -> list[Claim]:
     ``text`` is caption and mentions; ``modality`` what the record's flags say, or "".
     """
     claims: dict[tuple[str, str], Claim] = {}
-    known = _plain(text)
-    for sentence in SENTENCE.split(_plain(reply)):
-        for rule, term in _assert(sentence):
+    known, said = _plain(text), _plain(reply)
+    named = [word for word in WORDS if _word(word[2]).search(said)]  # few of them, of many
+    for sentence in SENTENCE.split(said):
+        for rule, term in _assert(sentence, named):
             if (rule, term) not in claims and not _supports(known, rule, term, modality):
                 claims[rule, term] = Claim(rule, term, sentence.strip())
     return list(claims.values())
@@ -66,16 +74,11 @@ def _plain(text: str) -> str:
     return " ".join(re.sub(r"[\u2010-\u2015\u2212]", "-", text.lower()).split())
 
 
-def _assert(sentence: str) -> Iterator[tuple[str, str]]:
-    """What a sentence states as a fact: (rule, term)."""
+def _assert(sentence: str, words: list[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
+    """What a sentence states as a fact, of these words and of all numbers: (rule, term)."""
     if _word(EXPLAINS).search(sentence):
         return
-    patterns = [
-        *(("modality", name, pattern) for name, pattern in MODALITIES.items()),
-        *(("side", name, pattern) for name, (pattern, _) in SIDES.items()),
-        *(("finding", name, pattern) for name, (pattern, _) in FINDINGS.items()),
-    ]
-    for rule, name, pattern in patterns:
+    for rule, name, pattern in words:
         if any(not _is_doubted(sentence, at) for at in _find_undenied(sentence, pattern)):
             yield rule, name
     for number in NUMBER.finditer(sentence):

@@ -21,8 +21,9 @@ UNLABELLED = {
     "several-flags": "several flags are true",
     "unknown-flag": "the flag that is true is not known",
 }
+KINDS = ("request", "history", "later request", "reply")
+AS_IS = "as_is"
 SAMPLING = {
-    "as_is": "as they are",
     "balanced": "balanced over modalities",
     "temperature": "balanced in part, by temperature",
 }
@@ -72,6 +73,7 @@ def view_instructions(inputs: ReportInputs) -> Instructions | None:
     modalities = [
         Drawn(name or "not labelled", of["examples"], of["drawn"])
         for name, of in material.get("modalities", {}).items()
+        if material["sampling"] != AS_IS  # the bars tell as much
     ]
     return Instructions(
         how=HOW[settings["conversion"]].format(settings["history_turns"]),
@@ -81,7 +83,7 @@ def view_instructions(inputs: ReportInputs) -> Instructions | None:
         image_licences=summary["images"]["licences"],
         variants=summary["variants"],
         unlabelled=[
-            (UNLABELLED[why], of["conversations"], of["examples"])
+            (UNLABELLED[why], of["conversations"], [_shorten(name) for name in of["examples"]])
             for why, of in summary["unlabelled"].items()
         ],
         images=summary["images"],
@@ -135,7 +137,7 @@ def _list_lengths(
     return [
         (", ".join(sizes), kind, counts, source if kind in ("request", "history") else target)
         for (source, target), (sizes, kinds) in together.items()
-        for kind, counts in kinds.items()
+        for kind, counts in sorted(kinds.items(), key=lambda item: KINDS.index(item[0]))
     ]
 
 
@@ -148,5 +150,5 @@ def _square(parts: dict[str, Any]) -> list[list[int]]:
 
 
 def _shorten(name: str) -> str:
-    """``60K`` of the name of a published part, any other file's as it is."""
-    return name.removeprefix("BioMed-VITAL-instructions-").removesuffix(".json")
+    """``60K`` of the name of a published part, or of a record in it; another file's stem."""
+    return name.removeprefix("BioMed-VITAL-instructions-").replace(".json", "")

@@ -67,13 +67,20 @@ def test_the_section_tells_all_that_was_surveyed(told: ReportInputs) -> None:
         "Each reply is an example: the request with up to 2 earlier pairs",
         "60 conversations", "What training draws: balanced over modalities",
         "gross 100 11.1 % 400 44.4 %", "reply debug, micro 900 18 90 64 30 3.3 % 400 2.0 %",
-        "cost 3 examples 70 words", "1 conversations are trained on without an image",
+        "cost 3 examples 70 words", "trained on without an image: 1.", "that are missing: 3 (",
         "more than one image: one is shown", "the record has no flags", "several flags are true",
         "60K 18 1 #1 and #18", "22 in 80K, 150K, 210K", "tag on Hugging Face Apache-2.0",
         "taken here CC BY-NC 4.0", "2 (0.", "the largest measures 34 mm.",
         "a pneumothorax is seen.",
     ):  # fmt: skip
         assert text in shown, text
+
+
+def test_without_balancing_the_bars_say_it(told: ReportInputs) -> None:
+    for size in told.params.sizes:
+        folder = f"data/models/instructed/{size}"
+        told.manifests[folder]["notes"]["material"] = material() | {"sampling": "as_is"}
+    assert "What training draws" not in words(build_report(told))
 
 
 def test_sizes_with_other_limits_have_rows_of_their_own(told: ReportInputs) -> None:
