@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ MODALITIES = {
     "histology": "histology",
     "gross": "gross",
 }
+PMID_BEFORE_FIGURE = re.compile(r"(\d+)_")  # 28104940_F2.jpg
+PMCID_IN_PATH = re.compile(r"\bPMC\d+\b")  # b8/2b/PMC5201076/IJRI-26-469-g002.jpg
 IMAGE_MARK = "<image>"
 NO_IMAGE = "no-image"  # the category of requests whose image is not at hand
 
@@ -69,8 +72,19 @@ def _read_record(
             group=key,
             category="" if image else NO_IMAGE,
             modality=_modality(record.get("domain")),
+            documents=name_article(record, name),
         )
         said.append(pair)
+
+
+def name_article(record: dict[str, Any], image: str) -> list[str]:
+    """The article that a conversation's figure is from: by ``pmid``, or the name of the image,
+    and by the PMCID in ``graphic_ref``."""
+    pmid, named = str(record.get("pmid") or ""), PMID_BEFORE_FIGURE.match(Path(image).name)
+    if not pmid and named:
+        pmid = named[1]
+    pmcid = PMCID_IN_PATH.search(str(record.get("graphic_ref") or ""))
+    return [*([f"PMID {pmid}"] if pmid else []), *([pmcid[0]] if pmcid else [])]
 
 
 def lay_out(turns: list[tuple[str, str]]) -> str:

@@ -137,6 +137,7 @@ class ReportInputs:
     quarantine: list[QuarantineGroup] = field(default_factory=list)
     instruction_modalities: dict[str, dict[str, int]] = field(default_factory=dict)  # by split
     audit: dict[str, Any] = field(default_factory=dict)
+    overlap_pictures: dict[str, bytes] = field(default_factory=dict)  # JPEG by image id
 
     @property
     def synthetic(self) -> bool:

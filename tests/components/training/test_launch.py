@@ -20,11 +20,12 @@ from safetensors.torch import load_file
 
 from components.adapters import FOLDER, PROJECTIONS, WEIGHTS
 from components.config import Params
+from components.dataset import left_out
 from components.feeds import finetune_worker
 from components.lineage import read_manifest
 from components.model.weights import load_model
 from components.profiles.overlay import read_profile
-from components.records import Example, ImageRecord, write_records
+from components.records import Example, ImageRecord, Overlap, write_records
 from components.runs import LOG, RunPlan, dispatch, plan_run, start_model
 from components.schema import validate
 from components.tokenization.vocabulary import Vocabulary, train_vocabulary
@@ -76,6 +77,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPlan:
     train_vocabulary([" is there a rib? answer"] * 3, 20, num_codes=4, num_bins=4).save(
         Path("data/vocabulary")
     )
+    write_records(left_out.FILE, Overlap, [])
     params = validate(Params, read_profile("demo"), "demo")
     changes: dict[str, Any] = {"steps": 4, "effective_batch": 8, "micro_batch": 2, "image_px": 32}
     changes |= {"log_every": 1, "dropout": 0.1}
