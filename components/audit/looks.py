@@ -95,7 +95,7 @@ def _cosines() -> Vectors:
     frequency, place = np.arange(NUM_FREQUENCIES)[:, None], np.arange(SIDE_PX)[None, :]
     rows = np.cos(np.pi * frequency * (place + 0.5) / SIDE_PX) * np.sqrt(2 / SIDE_PX)
     rows[0] /= np.sqrt(2)
-    return rows.astype(np.float32)
+    return np.asarray(rows, np.float32)
 
 
 @cache

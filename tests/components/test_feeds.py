@@ -60,3 +60,18 @@ def test_the_corpus_in_shards_is_the_same_material(tmp_path: Path) -> None:
     assert bytes(cut.texts.content) == bytes(whole.texts.content)
     assert cut.texts.ends.tolist() == whole.texts.ends.tolist()
     assert cut.pairs == whole.pairs
+
+
+def test_what_is_left_out_is_no_material_and_the_rest_is_the_same(tmp_path: Path) -> None:
+    other = replace(ARTICLE, pmcid="PMC2", title="another")
+    *folders, nothing = write(tmp_path, [ARTICLE, other])
+    whole = read_material(*folders, nothing)
+    rows = [
+        Overlap("same_document", "q", "q/1", "pmc_oa", "PMC1", "", "PMC1"),
+        Overlap("same_image", "q", "q/2", "pmc_oa", FIGURE.id, "i1", "equal"),
+    ]
+    material = read_material(*folders, leave_out(tmp_path, *rows))
+    assert bytes(material.texts.content).startswith(b"another")
+    assert (len(material.texts), len(whole.texts)) == (1, 2)
+    assert material.pairs == [pair for pair in whole.pairs if pair.id != FIGURE.id]
+    assert material.codes == [("i2", [2])]
