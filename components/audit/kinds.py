@@ -19,13 +19,13 @@ IMAGE_KINDS = ("same_image", "similar_image")
 TEXT_KINDS = ("same_text", "near_text", "shared_text")
 KINDS: dict[str, Kind] = {
     "same_pair": Kind(
-        "same question, answer and image", "certain",
-        "the very test item was learnt, on this image or on one that looks the same",
+        "same question, answer and image", "certain, if it is the very image",
+        "the test item itself was learnt, on its image or on one that looks the same",
     ),
     "same_image": Kind("same image", "certain", "the files are equal, byte for byte"),
     "similar_image": Kind(
-        "image that looks the same", "likely",
-        "a copy, or another picture of the same kind: look at the pair",
+        "image that looks the same", "likely, if it correlates by 0.97 or more",
+        "the nearer to 1 the surer; below 0.97 it is mostly another picture of the same kind",
     ),
     "same_text": Kind("same text and answer", "certain", "equal but for case and spaces"),
     "near_text": Kind(
