@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from components.audit.looks import (
     CROPS,
-    NUM_FREQUENCIES,
+    THUMB_PX,
     WHOLE,
     Likeness,
     Vectors,
@@ -170,10 +170,6 @@ class _Best:
 
 def _describe_all(shown: Shown, view: int) -> list[Vectors]:
     """The vectors (N, D) of one view of the images: the whole of it, then each of CROPS."""
-    width = NUM_FREQUENCIES**2
-    return [
-        np.array([describe(views[view], cut) for views in shown.values()], np.float32).reshape(
-            -1, width
-        )
-        for cut in (WHOLE, *CROPS)
-    ]
+    thumbs = np.array([views[view] for views in shown.values()], np.uint8)
+    thumbs_NHW = thumbs.reshape(len(shown), THUMB_PX, THUMB_PX)  # also where there is none
+    return [describe(thumbs_NHW, cut) for cut in (WHOLE, *CROPS)]

@@ -7,25 +7,27 @@ An image is looked at as it is and without its plain borders. Cropped and mirror
 by trying: a few crops while searching (``CROPS``), and the very borders for those pairs that may be
 copies (``align``). How this compares with hashes: benchmarks/lookalikes.py.
 
-Shape letters: N images, D coefficients, U and V vertical and horizontal frequencies.
+Shape letters: N images of H x W pixels; D coefficients, of U vertical by V horizontal frequencies.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-THUMB_PX, SIDE_PX = 64, 32
+THUMB_PX = 64
 NUM_FREQUENCIES = 16  # each way
 MIN_FREQUENCY = 2.0  # below: light that falls from one side, and where the bright half is
 PAD_LEVELS, MAX_PAD = 10, 0.25  # grey levels that JPEG leaves in a plain border; share of a side
 FLAT_STD = 3.0  # grey levels; below this a thumbnail has no structure to compare
 
-Views = tuple[Image.Image, Image.Image]  # thumbnails: all of it, and without plain borders
+Thumb = NDArray[np.uint8]
+Views = tuple[Thumb, Thumb]  # all of it, and without plain borders
 Vectors = NDArray[np.float32]
 Box = tuple[float, float, float, float]  # shares cut off: left, top, right, bottom
 WHOLE: Box = (0.0, 0.0, 0.0, 0.0)
@@ -56,10 +58,10 @@ def shrink(image: Image.Image) -> Views | None:
         grey = grey.reduce(max(grey.size) // (4 * THUMB_PX))
     whole, content = (0, 0, *grey.size), _find_content(grey)
     size, how = (THUMB_PX, THUMB_PX), Image.Resampling.BICUBIC
-    plain = grey.resize(size, how)
-    if np.asarray(plain).std() < FLAT_STD:
+    plain = np.asarray(grey.resize(size, how))
+    if plain.std() < FLAT_STD:
         return None
-    return plain, plain if content == whole else grey.resize(size, how, box=content)
+    return plain, plain if content == whole else np.asarray(grey.resize(size, how, box=content))
 
 
 def _find_content(grey: Image.Image) -> tuple[int, int, int, int]:
@@ -75,31 +77,36 @@ def _count_plain(rows: NDArray[np.int16]) -> int:
     return min(int(differs.argmax()), int(len(rows) * MAX_PAD)) if differs.any() else 0
 
 
-def describe(thumb: Image.Image, cut: Box = WHOLE) -> Vectors:
-    """The image's cosine coefficients as a unit vector (U * V), vertical frequency first.
+def describe(thumbs_NHW: NDArray[Any], cut: Box = WHOLE) -> Vectors:
+    """The cosine coefficients of thumbnails within a crop, as unit vectors (N, D).
 
-    Each is weighed by its frequency, as images hold less of the high ones.
+    D counts U * V, vertical frequency first; without N, of one thumbnail. Each is weighed by its
+    frequency, as images hold less of the high ones.
     """
-    px = THUMB_PX
-    box = (cut[0] * px, cut[1] * px, px - cut[2] * px, px - cut[3] * px)
-    small = thumb.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC, box=box)
-    basis = _cosines()
-    spectrum = basis @ np.asarray(small, np.float32) @ basis.T
-    vector = (spectrum * _weights()).ravel()
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-6), np.float32)
+    left, top, right, bottom = cut
+    pixels = np.asarray(thumbs_NHW, np.float32)
+    pixels = pixels - pixels.mean((-2, -1), keepdims=True)
+    spectrum = _waves(top, bottom) @ pixels @ _waves(left, right).T * _weights()
+    vectors = spectrum.reshape(*pixels.shape[:-2], NUM_FREQUENCIES**2)
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-6), np.float32)
 
 
 @cache
-def _cosines() -> Vectors:
-    """The first rows of the orthonormal discrete cosine transform (type II)."""
-    frequency, place = np.arange(NUM_FREQUENCIES)[:, None], np.arange(SIDE_PX)[None, :]
-    rows = np.cos(np.pi * frequency * (place + 0.5) / SIDE_PX) * np.sqrt(2 / SIDE_PX)
-    rows[0] /= np.sqrt(2)
-    return np.asarray(rows, np.float32)
+def _waves(begin: float, end: float) -> NDArray[np.float32]:
+    """Cosines that fit into what is left of a side when shares are cut off at its ends.
+
+    (NUM_FREQUENCIES, THUMB_PX); a pixel that is cut through counts for its part.
+    """
+    edges = np.arange(THUMB_PX + 1) / THUMB_PX
+    inside = np.clip(edges[1:], begin, 1 - end) - np.clip(edges[:-1], begin, 1 - end)
+    place = ((edges[1:] + edges[:-1]) / 2 - begin) / (1 - end - begin)
+    waves = np.cos(np.pi * np.arange(NUM_FREQUENCIES)[:, None] * place) * inside
+    return np.asarray(waves, np.float32)
 
 
 @cache
-def _weights() -> Vectors:
+def _weights() -> NDArray[np.float32]:
     height = np.hypot(np.arange(NUM_FREQUENCIES)[:, None], np.arange(NUM_FREQUENCIES)[None, :])
     return np.where(height >= MIN_FREQUENCY, height, 0).astype(np.float32)
 
@@ -119,8 +126,8 @@ def align(test: Views, train: Views, mirrored: bool) -> Likeness:
     return max(found, key=lambda likeness: likeness.correlation)
 
 
-def _align(test: Image.Image, train: Image.Image, mirrored: bool) -> Likeness:
-    seen = ImageOps.mirror(test) if mirrored else test
+def _align(test: Thumb, train: Thumb, mirrored: bool) -> Likeness:
+    seen = test[:, ::-1] if mirrored else test
     shown = {"test": (seen, describe(train)), "train": (train, describe(seen))}
     starts = [
         (_rate(thumb, cut, target), cut, side)
@@ -132,11 +139,11 @@ def _align(test: Image.Image, train: Image.Image, mirrored: bool) -> Likeness:
     return Likeness(round(score, 4), mirrored, "" if cut == WHOLE else side)
 
 
-def _rate(thumb: Image.Image, cut: Box, target: Vectors) -> float:
+def _rate(thumb: Thumb, cut: Box, target: Vectors) -> float:
     return float(describe(thumb, cut) @ target)
 
 
-def _fit_cut(thumb: Image.Image, target: Vectors, best: Box, score: float) -> tuple[Box, float]:
+def _fit_cut(thumb: Thumb, target: Vectors, best: Box, score: float) -> tuple[Box, float]:
     """The crop that looks most like the target, by coordinate ascent from ``best``."""
     for step in STEPS:
         better = True

@@ -82,6 +82,7 @@ class _Images:
         for test in tests:
             if test.image_id:
                 self.of_image[test.image_id].append(test)
+            if test.image_id and test.task == "vqa":  # a class or a caption is no question
                 said = normalise(f"{test.source} {test.target}")
                 self.asked[test.image_id, said].append(test)
 

@@ -55,7 +55,7 @@ def test_images_of_one_kind_are_no_copies_of_each_other(modality: str) -> None:
 
 def test_a_mirror_is_the_mirrored_image_s_vector() -> None:
     small = look(draw("ct", 1)[0])[0]
-    assert np.allclose(mirror(describe(small)), describe(ImageOps.mirror(small)), atol=1e-3)
+    assert np.allclose(mirror(describe(small)), describe(small[:, ::-1]), atol=1e-3)
 
 
 def test_an_image_without_structure_has_no_look() -> None:
