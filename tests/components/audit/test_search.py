@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from components.audit.kinds import KINDS
 from components.audit.material import (
     Item,
     item_of_article,
@@ -22,6 +23,7 @@ from components.audit.search import Audit, search
 from components.audit.summary import draw_evidence, summarize
 from components.config import AuditParams
 from components.records import Article, Example, Figure, ImageRecord, Reject
+from components.report.flags import AUDIT_FLAGS
 
 PARAMS = AuditParams(ngram_words=5, min_alike=0.9, drop=["similar_image"])
 
@@ -172,6 +174,11 @@ def test_a_pmcid_and_a_pmid_of_one_article_are_one_document() -> None:
     assert {(f.overlap.kind, f.overlap.train) for f in rows.findings.list_all()} == {
         ("same_document", "pubmed"), ("same_document", "pmc_oa"),
     }  # fmt: skip
+
+
+def test_every_kind_can_be_dropped_and_is_a_flag() -> None:
+    (allowed,) = get_args(AuditParams.model_fields["drop"].annotation)
+    assert set(get_args(allowed)) == set(KINDS) == {kind for kind, _, _ in AUDIT_FLAGS}
 
 
 def test_the_answer_makes_a_text_another_text() -> None:
