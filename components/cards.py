@@ -133,6 +133,10 @@ class Card(Section):
     recipe: dict[str, float | int | bool]
     releases: list[Release] = Field(default_factory=list, description="newest first")
     published: list[Published] = Field(default_factory=list)
+    overlaps: dict[str, str] = Field(
+        default_factory=dict,
+        description="what its official splits share by design, in words, by the audit's kinds",
+    )
 
     @model_validator(mode="after")
     def _check_answers(self) -> Card:

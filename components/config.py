@@ -148,10 +148,14 @@ class PrepareBiomedVitalParams(Section):
 
 
 class AuditParams(Section):
-    """What counts as an overlap between training and test material."""
+    """What counts as an overlap of training and test material, and what is left out for it."""
 
     ngram_words: int = Field(ge=2)
-    image_hash_bits: int = Field(ge=0, description="perceptual hashes this close are alike")
+    min_alike: float = Field(ge=0.5, le=1, description="correlation of images that look the same")
+    drop: list[
+        Literal["same_pair", "same_image", "similar_image", "same_text", "near_text",
+                "same_document", "same_group", "shared_text"]
+    ]  # fmt: skip
 
 
 class TrainingParams(Section):

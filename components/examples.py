@@ -147,6 +147,7 @@ def _render(card: Card, task: Task, row: RawRow, image_id: str, cut: Counter[str
         category=row.category,
         group=row.group or row.id,
         origin=row.origin,
+        documents=row.documents,
     )
 
 

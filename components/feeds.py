@@ -15,6 +15,7 @@ from components.dataset.feeds import (
     load_examples,
 )
 from components.dataset.images import ImageStore
+from components.dataset.left_out import LeftOut
 from components.dataset.windows import Documents, mark_sections
 from components.progress import say
 from components.records import Article, Example, Figure, ImageCodes, read_records
@@ -40,6 +41,10 @@ def _tune(plan: RunPlan) -> None:
     vocabulary = Vocabulary.load(Path(plan.vocabulary))
     folder = Path(plan.inputs[0])
     examples = load_examples(folder, "train")
+    found = len(examples)
+    examples = LeftOut(Path(plan.left_out)).keep_examples(examples, plan.stage)
+    if len(examples) < found:
+        say(f"{found - len(examples)} of {found} training examples are left out by audit.drop")
     store = None
     if any(example.image_id for example in examples):
         store = ImageStore([folder / IMAGES], plan.settings["image_px"])
@@ -57,7 +62,8 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
     plan = RunPlan(**settings)
     vocabulary = Vocabulary.load(Path(plan.vocabulary))
     articles, codes, *sets = (Path(path) for path in plan.inputs)
-    material = read_material(articles, codes, sets)
+    left_out = LeftOut(Path(plan.left_out))
+    material = read_material(articles, codes, sets, left_out)
     images = [articles / "images", *(folder / IMAGES for folder in sets)]
     store = ImageStore(images, plan.settings["image_px"])
     feed = PretrainFeed(
@@ -70,21 +76,24 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
     say(
         f"pretraining on {len(material.pairs)} image-text pairs, {len(material.texts)} texts in "
         f"{len(feed.windows or ())} windows, {len(material.codes)} images with codes; "
-        "no detection records"
+        f"no detection records; {left_out.count(plan.inputs)} items are left out by audit.drop"
     )
     if feed.num_cut:
         say(f"{feed.num_cut} of {len(material.pairs)} pairs were cut to the token limits")
     run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
 
 
-def read_material(articles: Path, codes: Path, sets: list[Path]) -> PretrainMaterial:
+def read_material(
+    articles: Path, codes: Path, sets: list[Path], left_out: LeftOut
+) -> PretrainMaterial:
     """Train splits of the paired sets, figures with their captions, article texts, codes."""
     examples = [e for folder in sets for e in read_records(folder / "examples.parquet", Example)]
     pairs = [e for e in examples if e.split == "train" and e.task in PAIRED_TASKS]
     pairs += [_caption(f) for f in read_records(articles / "figures", Figure)]
-    found = read_records(articles / "articles", Article)
+    pairs = left_out.keep_examples(pairs, "pretrain")
+    found = filter(left_out.keeps_article, read_records(articles / "articles", Article))
     texts = Documents(f"{a.title}\n{mark_sections(a.text, a.sections)}" for a in found)
-    kept_out = {e.image_id for e in examples if e.split != "train"}
+    kept_out = {e.image_id for e in examples if e.split != "train"} | left_out.images
     coded = [
         (c.image_id, c.codes)
         for c in read_records(codes / "codes.parquet", ImageCodes)

@@ -29,8 +29,9 @@ class RawRow:
     """One official record, read but not yet phrased as a task.
 
     ``fields`` carries the names that the card's task asks for (see components/tasks); ``image``
-    is a file or the encoded bytes; ``group`` names what rows share (an image, a patient, a
-    document), so that splits and intervals can respect it; ``origin`` is ``file#record``.
+    is a file or the encoded bytes; ``group`` names what rows share (an image, a patient), so that
+    splits and intervals can respect it; ``documents`` names the article that it is from, where it
+    is known, in every way that is (``PMID 1``, ``PMC1``); ``origin`` is ``file#record``.
     """
 
     id: str
@@ -41,6 +42,7 @@ class RawRow:
     group: str = ""
     category: str = ""
     modality: str = ""
+    documents: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Example:
     group: str = ""
     origin: str = ""
     weight: float = 1.0
+    documents: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +160,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """What one test item shares with one training material, with the evidence to judge it by."""
+    """What a test item shares with a training item, and its image where that is what they share."""
 
     kind: str
     test: str
     test_id: str
     train: str
     train_id: str
+    image_id: str
     evidence: str
 
 
@@ -176,7 +180,7 @@ SCHEMAS: dict[type, pa.Schema] = {
     Example: _schema(
         id=_TEXT, dataset=_TEXT, task=_TEXT, split=_TEXT, source=_TEXT, target=_TEXT,
         references=_TEXTS, candidates=_TEXTS, prefix=_TEXT, image_id=_TEXT, modality=_TEXT,
-        category=_TEXT, group=_TEXT, origin=_TEXT, weight=pa.float64(),
+        category=_TEXT, group=_TEXT, origin=_TEXT, weight=pa.float64(), documents=_TEXTS,
     ),
     Article: _schema(
         pmid=_TEXT, pmcid=_TEXT, version=pa.int32(), kind=_TEXT, title=_TEXT, text=_TEXT,
@@ -200,9 +204,7 @@ SCHEMAS: dict[type, pa.Schema] = {
         references=_TEXTS, log_probability=pa.float64(), baseline=_TEXT, category=_TEXT,
         group=_TEXT, image_id=_TEXT, source=_TEXT,
     ),
-    Overlap: _schema(
-        kind=_TEXT, test=_TEXT, test_id=_TEXT, train=_TEXT, train_id=_TEXT, evidence=_TEXT
-    ),
+    Overlap: _schema(**{column.name: _TEXT for column in fields(Overlap)}),
     Reject: _schema(origin=_TEXT, reason=_TEXT, detail=_TEXT),
 }  # fmt: skip
 
@@ -242,10 +244,7 @@ def batches(records: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def find_shards(path: Path) -> list[Path]:
-    """The Parquet files of a product: the file, or those of a folder in the order of their paths.
-
-    Raises UserError when there is none.
-    """
+    """The Parquet files of a product, in the order of their paths; UserError without any."""
     shards = sorted(p for p in path.rglob("*.parquet") if p.is_file()) if path.is_dir() else [path]
     if not shards or not shards[0].is_file():
         raise UserError(

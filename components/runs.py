@@ -23,6 +23,8 @@ from components.adapters import (
     save_adapters,
 )
 from components.config import Params, TrainingParams
+from components.dataset.left_out import FILE as LEFT_OUT
+from components.dataset.left_out import LeftOut
 from components.devices import pick_device
 from components.errors import UserError
 from components.lineage import MANIFEST, hash_code, hash_product, read_manifest, write_manifest
@@ -50,6 +52,7 @@ class RunPlan:
     vocabulary: str
     start_from: str
     inputs: list[str]
+    left_out: str
     out: str
     checkpoints: str
     settings: dict[str, Any]
@@ -83,6 +86,7 @@ def plan_run(
         vocabulary="data/vocabulary",
         start_from=str(start_from or ""),
         inputs=[str(path) for path in inputs],
+        left_out=str(LEFT_OUT),
         out=str(out),
         checkpoints=f"data/checkpoints/{name}",
         settings=settings.model_dump(),
@@ -96,7 +100,8 @@ def plan_run(
 
 def identify(plan: RunPlan) -> dict[str, Any]:
     """What makes two runs the same run: plan, input contents, code. A resume needs all equal."""
-    paths = [Path(path) for path in [plan.vocabulary, plan.start_from, *plan.inputs] if path]
+    named = [plan.vocabulary, plan.start_from, plan.left_out, *plan.inputs]
+    paths = [Path(path) for path in named if path]
     return {
         "plan": asdict(plan),
         "inputs": {str(path): hash_product(path) for path in paths},
@@ -252,6 +257,10 @@ def dispatch(
         settings={**plan.settings, "seed": plan.seed, "precision": plan.precision},
         inputs=[Path(path) for path in identify(plan)["inputs"]],
         counts={"in": plan.settings["steps"], "out": plan.settings["steps"]},
-        notes={"parameters": count_parameters(out), **(notes or {})},
+        notes={
+            "parameters": count_parameters(out),
+            "left_out": LeftOut(Path(plan.left_out)).count(plan.inputs),
+            **(notes or {}),
+        },
     )
     shutil.rmtree(plan.checkpoints, ignore_errors=True)

@@ -8,7 +8,8 @@ this flow runs those, each after what it builds on, ``compute.parallel_stages`` 
                     -> prepare_biomed_vital   -> tokenize_images ---------+-> pretrain
                                                                               |-> finetune -> evaluate
                                                                               +-> instruct -> evaluate_zero_shot
-    everything -> audit, report
+    prepared data -> audit -> pretrain, finetune, instruct (what audit.drop leaves out)
+    everything -> report
 
 A new stage is a block in dvc.yaml and a word in one of the three lists.
 """  # noqa: E501

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,8 @@ MODALITIES = {
     "gross": "gross",
 }
 Pair = tuple[str, str]
+PMID_BEFORE_FIGURE = re.compile(r"(\d+)_")  # 28104940_F2.jpg
+PMCID_IN_PATH = re.compile(r"\bPMC\d+\b")  # b8/2b/PMC5201076/IJRI-26-469-g002.jpg
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Conversation:
     caption: str
     mentions: list[str]
     variants: list[str]
+    documents: list[str]
 
 
 def read_conversations(card: Card, root: Path) -> Iterator[Conversation | Reject]:
@@ -88,6 +92,7 @@ def _read_record(
         caption=_text(record.get("fig_caption")),
         mentions=_read_mentions(record.get("in_text_mention")),
         variants=name_variants(record),
+        documents=name_article(record, names[0] if names else ""),
     )
 
 
@@ -104,6 +109,16 @@ def read_domain(domain: Any) -> tuple[str, str]:
         return "", "several-flags" if raised else "no-flag"
     modality = MODALITIES.get(raised[0], "")
     return modality, "" if modality else "unknown-flag"
+
+
+def name_article(record: dict[str, Any], image: str) -> list[str]:
+    """The article that a conversation's figure is from: by ``pmid``, or the name of the image,
+    and by the PMCID in ``graphic_ref``."""
+    pmid, named = str(record.get("pmid") or ""), PMID_BEFORE_FIGURE.match(PurePosixPath(image).name)
+    if not pmid and named:
+        pmid = named[1]
+    pmcid = PMCID_IN_PATH.search(str(record.get("graphic_ref") or ""))
+    return [*([f"PMID {pmid}"] if pmid else []), *([pmcid[0]] if pmcid else [])]
 
 
 def _read_mentions(mentions: Any) -> list[str]:

@@ -72,6 +72,7 @@ def _row(
         group=talk.key,
         category="" if talk.image else NO_IMAGE,
         modality=talk.modality,
+        documents=talk.documents,
     )
 
 

@@ -49,4 +49,4 @@ def _read_record(card: Card, origin: str, pmid: str, record: Any, truth: Any) ->
         detail = f"{record['final_decision']} in the records, {truth} in the ground truth"
         return Reject(origin, "answers-disagree", detail)
     split = "train" if truth is None else "test"
-    return RawRow(id=pmid, split=split, fields=fields, origin=origin, group=pmid)
+    return RawRow(pmid, split, fields, origin, group=pmid, documents=[f"PMID {pmid}"])

@@ -35,7 +35,8 @@ def read_roco_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
         elif licences[item.group][1] not in allowed:
             yield Reject(item.origin, OUTSIDE, f"licence {licences[item.group][1]}")
         else:
-            yield replace(item, group=licences[item.group][0])
+            article = licences[item.group][0]
+            yield replace(item, group=article, documents=[article])
 
 
 def _read_licences(

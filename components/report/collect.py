@@ -10,7 +10,7 @@ from components.cards import Card
 from components.config import Params
 from components.evaluation.summary import compare_sizes
 from components.lineage import MANIFEST, QUARANTINE, hash_file
-from components.records import Prediction, Reject, read_records
+from components.records import ImageRecord, Prediction, Reject, read_records
 from components.report.corpus import count_by_split, count_corpus
 from components.report.inputs import (
     Manifest,
@@ -54,6 +54,7 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
         instruction_modalities=_count_modalities(root / "instructions/examples.parquet"),
         instructions=_read_json(root / "instructions/summary.json"),
         audit=_read_json(root / "audit/audit.json"),
+        overlap_pictures=_read_pictures(root / "audit/pictures.parquet"),
     )
 
 
@@ -148,6 +149,12 @@ def _read_quarantine(folder: Path, name: str, manifest: Manifest) -> list[Quaran
         QuarantineGroup(name, manifest["stage"], reason, reason in rules, count, shown[reason])
         for reason, count in ordered
     ]
+
+
+def _read_pictures(path: Path) -> dict[str, bytes]:
+    if not path.is_file():
+        return {}
+    return {record.id: record.bytes for record in read_records(path, ImageRecord)}
 
 
 def _count_modalities(path: Path) -> dict[str, dict[str, int]]:

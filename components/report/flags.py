@@ -10,18 +10,30 @@ from typing import Any, Literal
 from components.cards import RESTRICTED
 from components.report.inputs import ReportInputs
 from components.report.numbers import print_count, print_share
+from components.report.overlaps import find_official
 from components.report.pipeline import count_by_rule
 from components.report.scores import ScoreRow
 
 FEW_GROUPS = 30
 LOW_PSNR_DB, LOW_CODE_SHARE = 20.0, 0.5
+Level = Literal["red", "note"]
+AUDIT_FLAGS: tuple[tuple[str, Level, str], ...] = (
+    ("same_pair", "red", "Test questions that are learnt with their answers, on the same image"),
+    ("same_image", "red", "Test images that are also training images, byte for byte"),
+    ("similar_image", "note", "Test images that look the same as a training image"),
+    ("same_text", "red", "Text-only test items that are also training items"),
+    ("near_text", "note", "Test items whose text nearly stands in training text"),
+    ("same_document", "note", "Test items whose article is also training material"),
+    ("same_group", "note", "Patients or groups that are in test and in training"),
+    ("shared_text", "note", "Test items that share long runs of words with training text"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
     """A worry: how grave, what it is, where it is seen, and the section with the numbers."""
 
-    level: Literal["red", "note"]
+    level: Level
     title: str
     detail: str
     section: str
@@ -95,16 +107,17 @@ def _flag_audit(inputs: ReportInputs) -> list[Flag]:
         return [Flag("red", "No overlap audit was run", "Leaks are unknown.", "audit")]
     flags = []
     overlaps = inputs.audit["overlaps"]
-    for kind, level, title in (
-        ("same_image", "red", "Test images that are also training images, byte for byte"),
-        ("similar_image", "note", "Test images that look like a training image"),
-        ("same_text", "red", "Text-only test items that are also training items"),
-        ("shared_text", "note", "Test items that share long word runs with training text"),
-    ):
-        hits = [pair for pair in overlaps if pair["kind"] == kind and pair["num_test"]]
+    dropped = inputs.audit["settings"]["drop"]
+    for kind, level, title in AUDIT_FLAGS:
+        hits = [pair for pair in overlaps if pair["kind"] == kind and kind not in dropped]
+        official = [pair for pair in hits if find_official(inputs, pair)]
+        hits = [pair for pair in hits if pair not in official]
         if hits:
-            detail = "; ".join(_tell_worst(inputs, hits))
-            flags.append(Flag(level, title, detail, "audit"))  # type: ignore[arg-type]
+            flags.append(Flag(level, title, "; ".join(_tell_worst(inputs, hits)), "audit"))
+        for pair in official:
+            words = f"{title}, by the set's own design"
+            detail = f"{inputs.title(pair['test'])}: {find_official(inputs, pair)}"
+            flags.append(Flag("note", words, detail, "audit"))
     return flags
 
 

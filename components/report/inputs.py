@@ -138,6 +138,7 @@ class ReportInputs:
     instruction_modalities: dict[str, dict[str, int]] = field(default_factory=dict)  # by split
     instructions: dict[str, Any] = field(default_factory=dict)  # instructions/survey.py's summary
     audit: dict[str, Any] = field(default_factory=dict)
+    overlap_pictures: dict[str, bytes] = field(default_factory=dict)  # JPEG by image id
 
     @property
     def synthetic(self) -> bool:

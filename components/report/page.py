@@ -30,6 +30,7 @@ from components.report.numbers import (
     print_score,
     print_share,
 )
+from components.report.overlaps import list_evidence, list_overlaps
 from components.report.pipeline import draw_pipeline
 from components.report.scores import (
     ANSWER_SETS,
@@ -38,6 +39,7 @@ from components.report.scores import (
     list_definitions,
     list_scores,
 )
+from components.report.terms import TERMS, list_model_terms
 from components.report.verdict import list_facts, write_verdict
 
 FOLDER = Path(__file__).parent
@@ -58,12 +60,6 @@ SECTIONS = [
     ("versions", "Versions and hashes"),
 ]
 SOURCE_TITLES = {"corpus": "Pretraining text", "vocabulary": "Vocabulary"}
-OVERLAP_TITLES = {
-    "same_image": "same image",
-    "similar_image": "image that looks alike",
-    "same_text": "same text",
-    "shared_text": "shared run of words",
-}
 
 
 def build_report(inputs: ReportInputs) -> str:
@@ -115,7 +111,10 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
         "tokenizer_quality": _list_quality(inputs.tokenizer),
         "reconstructions": _data_uri("png", inputs.reconstructions_png),
         "samples": [(sample, _data_uri("jpeg", sample.image_jpeg)) for sample in inputs.samples],
-        "overlap_titles": OVERLAP_TITLES,
+        "overlaps": list_overlaps(inputs),
+        "evidence": list_evidence(inputs),
+        "model_terms": list_model_terms(inputs),
+        "term_meanings": TERMS,
         "task_titles": TASK_TITLES | SOURCE_TITLES,
         "cards": cards,
         "answers_from": ANSWER_SETS,
@@ -144,6 +143,7 @@ def _make_environment(inputs: ReportInputs) -> Environment:
     }
     environment.globals |= {
         "range": print_range,
+        "data_uri": _data_uri,
         "rank": rank_bars,
         "share": print_share,
         "strength": lambda size: size_strength(inputs.params, size),

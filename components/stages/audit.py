@@ -1,62 +1,95 @@
-"""audit: find what test items share with training material; list licences and retractions."""
+"""audit: find what test items share with training material, and list what is to be left out."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from components.cards import load_card
+from components.audit.material import (
+    Item,
+    item_of_article,
+    item_of_example,
+    item_of_figure,
+    name_retracted,
+)
+from components.audit.search import search
+from components.audit.summary import draw_evidence, summarize
 from components.config import Params
-from components.evaluation.contamination import audit
-from components.lineage import write_manifest
+from components.dataset.left_out import FILE
+from components.lineage import QUARANTINE, write_manifest
+from components.progress import show_progress
 from components.records import (
     Article,
     Example,
     Figure,
     ImageRecord,
     Overlap,
+    Reject,
+    count_records,
     read_records,
     write_records,
 )
 from components.stages.door import enter
 
 ARTICLES, INSTRUCTIONS, OUT = Path("data/articles"), Path("data/instructions"), Path("data/audit")
-INSTRUCTION_SET = "biomed_vital"
 
 
 def read_images(sets: list[Path]) -> Iterator[ImageRecord]:
     """The images of the data sets' products, then those of the articles."""
-    for images in [*(folder / "images.parquet" for folder in sets), ARTICLES / "images"]:
-        yield from read_records(images, ImageRecord)
+    shards = [*(folder / "images.parquet" for folder in sets), ARTICLES / "images"]
+    with show_progress("audit", sum(map(count_records, shards))) as advance:
+        images = chain.from_iterable(read_records(shard, ImageRecord) for shard in shards)
+        for num_read, image in enumerate(images, 1):
+            yield image
+            advance(num_read, "images")
+
+
+def read_material(sets: list[Path]) -> Iterator[Item]:
+    """What is trained on: articles first, as they tell which PMID and PMCID are the same."""
+    for article in read_records(ARTICLES / "articles", Article):
+        yield item_of_article(article)
+    for figure in read_records(ARTICLES / "figures", Figure):
+        yield item_of_figure(figure)
+    for folder in sets:
+        for example in read_records(folder / "examples.parquet", Example):
+            if example.split == "train":
+                yield item_of_example(example, is_prose=folder == INSTRUCTIONS)
 
 
 def run(params: Params) -> None:
     """Compare every test split with every training text and image; write counts and evidence."""
-    folders = {name: Path("data/examples") / name for name in params.datasets}
-    folders[INSTRUCTION_SET] = INSTRUCTIONS
-    examples = {
-        name: list(read_records(folder / "examples.parquet", Example))
-        for name, folder in folders.items()
-    }
-    summary, rows = audit(
-        examples,
-        read_images([*folders.values()]),
-        read_records(ARTICLES / "articles", Article),
-        {name: load_card(name) for name in [*params.datasets, *params.sources]},
-        params.audit,
-        figures=read_records(ARTICLES / "figures", Figure),
+    sets = [*(Path("data/examples") / name for name in params.datasets), INSTRUCTIONS]
+    tests = [
+        example
+        for folder in sets
+        for example in read_records(folder / "examples.parquet", Example)
+        if example.split == "test"
+    ]
+    retracted = set(name_retracted(read_records(ARTICLES / QUARANTINE, Reject)))
+    audit = search(
+        tests, lambda: read_material(sets), lambda: read_images(sets), params.audit, retracted
     )
-    write_records(OUT / "overlaps.parquet", Overlap, (Overlap(**row) for row in rows))
+    found = [finding.overlap for finding in audit.findings.list_all()]
+    write_records(OUT / "overlaps.parquet", Overlap, found)
+    write_records(FILE, Overlap, audit.findings.left_out.values())
+    summary = summarize(audit, tests, params.audit)
+    pictures = draw_evidence(summary, lambda: read_images(sets))
+    write_records(OUT / "pictures.parquet", ImageRecord, pictures)
     (OUT / "audit.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
-    print(f"{summary['counts']['test_items']} test items, {len(rows)} overlaps found")
+    counts = summary["counts"]
+    print(
+        f"{counts['test_items']} test items, {len(found)} overlaps found; "
+        f"{counts['left_out']} training items are to be left out"
+    )
     write_manifest(
         OUT,
         stage="audit",
         identity={},
         settings=params.audit.model_dump(),
-        inputs=[ARTICLES, *folders.values()],
-        counts={"in": len(rows), "out": len(rows)},
+        inputs=[ARTICLES, *sets],
+        counts={"in": len(found), "out": len(found), "left_out": counts["left_out"]},
     )
 
 

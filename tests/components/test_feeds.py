@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from components.dataset.left_out import LeftOut
 from components.feeds import read_material
-from components.records import Article, Example, Figure, ImageCodes, write_records
+from components.records import Article, Example, Figure, ImageCodes, Overlap, write_records
 
 ARTICLE = Article(
     pmid="1", pmcid="PMC1", version=1, kind="fulltext", title="A title", text="Aim\nOne.\nTwo.",
@@ -17,14 +18,19 @@ FIGURE = Figure("PMC1.1/F1", "PMC1", "Fig. 1", "A rib.", [], "f1", "i1", "CC BY"
 EXAMPLE = Example("e", "set", "vqa", "train", " is it?", " yes", image_id="i2")
 
 
-def write(folder: Path, articles: list[Article]) -> tuple[Path, Path, list[Path]]:
+def leave_out(folder: Path, *rows: Overlap) -> LeftOut:
+    write_records(folder / "left_out.parquet", Overlap, rows)
+    return LeftOut(folder / "left_out.parquet")
+
+
+def write(folder: Path, articles: list[Article]) -> tuple[Path, Path, list[Path], LeftOut]:
     write_records(folder / "articles" / "articles/a.parquet", Article, articles)
     write_records(folder / "articles" / "figures/a.parquet", Figure, [FIGURE])
     held = replace(EXAMPLE, id="t", split="test", image_id="i3")
     write_records(folder / "set" / "examples.parquet", Example, [EXAMPLE, held])
     codes = [ImageCodes(f"i{n}", [n], 0.0, "") for n in (1, 2, 3)]
     write_records(folder / "codes" / "codes.parquet", ImageCodes, codes)
-    return folder / "articles", folder / "codes", [folder / "set"]
+    return folder / "articles", folder / "codes", [folder / "set"], leave_out(folder)
 
 
 def test_texts_are_whole_with_an_empty_line_between_sections(tmp_path: Path) -> None:
@@ -54,3 +60,18 @@ def test_the_corpus_in_shards_is_the_same_material(tmp_path: Path) -> None:
     assert bytes(cut.texts.content) == bytes(whole.texts.content)
     assert cut.texts.ends.tolist() == whole.texts.ends.tolist()
     assert cut.pairs == whole.pairs
+
+
+def test_what_is_left_out_is_no_material_and_the_rest_is_the_same(tmp_path: Path) -> None:
+    other = replace(ARTICLE, pmcid="PMC2", title="another")
+    *folders, nothing = write(tmp_path, [ARTICLE, other])
+    whole = read_material(*folders, nothing)
+    rows = [
+        Overlap("same_document", "q", "q/1", "pmc_oa", "PMC1", "", "PMC1"),
+        Overlap("same_image", "q", "q/2", "pmc_oa", FIGURE.id, "i1", "equal"),
+    ]
+    material = read_material(*folders, leave_out(tmp_path, *rows))
+    assert bytes(material.texts.content).startswith(b"another")
+    assert (len(material.texts), len(whole.texts)) == (1, 2)
+    assert material.pairs == [pair for pair in whole.pairs if pair.id != FIGURE.id]
+    assert material.codes == [("i2", [2])]

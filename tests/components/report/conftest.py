@@ -57,6 +57,7 @@ def make_card(name: str) -> Card:
         answers={"0": "no", "1": "yes"} if candidates == "fixed" else {},
         metrics=[metric, "token_f1"] if task == "vqa" else [metric], options={}, modality="",
         recipe={},
+        overlaps={"same_image": "the questions were divided"} if name == "vqa_rad" else {},
         published=[Published(model="another model", metric=metric, value=50, evidence="a paper")],
     )  # fmt: skip
 
@@ -269,28 +270,32 @@ def make_tokenizer() -> dict[str, Any]:
 
 
 def make_audit() -> dict[str, Any]:
+    shown = {"num_items": 1, "test_text": "", "passage": "", "test_image": "", "train_image": ""}
     return {
-        "settings": {"ngram_words": 8, "image_hash_bits": 4},
-        "counts": {"images": 6120, "flat_images": 12, "unreadable_images": 0, "texts": 1840,
-                   "test_items": 2000},
+        "settings": {"ngram_words": 5, "min_alike": 0.9, "drop": []},
+        "counts": {"images": 6120, "flat_images": 12, "unreadable_images": 0,
+                   "training_items": 1840, "test_items": 2000, "left_out": 0},
         "overlaps": [
             {"kind": "same_image", "test": "vqa_rad", "train": "slake", "num_test": 3,
              "of_test": 250},
+            {"kind": "same_image", "test": "vqa_rad", "train": "vqa_rad", "num_test": 250,
+             "of_test": 250},
             {"kind": "similar_image", "test": "iu_xray", "train": "pmc_oa", "num_test": 19,
              "of_test": 240},
-            {"kind": "shared_text", "test": "pubmedqa", "train": "pubmed", "num_test": 11,
-             "of_test": 250},
-            {"kind": "same_image", "test": "slake", "train": "pmc_oa", "num_test": 0,
+            {"kind": "near_text", "test": "pubmedqa", "train": "pubmed", "num_test": 11,
              "of_test": 250},
         ],
         "evidence": [
-            {"kind": "same_image", "test_id": "vqa_rad/12", "train_id": "slake/804",
-             "evidence": "sha256 9f2c44d1"},
-            {"kind": "shared_text", "test_id": "pubmedqa/77", "train_id": "PMID 10000031",
-             "evidence": "patients were randomly assigned to receive either the"},
+            shown | {"kind": "same_image", "test": "vqa_rad", "test_id": "vqa_rad/12",
+             "train": "slake", "train_id": "slake/804", "evidence": "sha256 9f2c44d1",
+             "test_image": "a", "train_image": "a"},
+            shown | {"kind": "near_text", "test": "pubmedqa", "test_id": "pubmedqa/77",
+             "train": "pubmed", "train_id": "PMID 10000031", "evidence": "62% of its runs",
+             "test_text": "were patients <randomly> assigned?", "num_items": 3,
+             "passage": "we saw \N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK} patients <randomly> "
+             "assigned \N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK} to two"},
         ],
-        "retractions": {"retracted": 0, "concern": 2},
-        "licences": [],
+        "retracted": {"biomed_vital": 2},
     }  # fmt: skip
 
 
@@ -365,5 +370,5 @@ def inputs(params: Params) -> ReportInputs:
             "train": {"radiology": 310, "histology": 121, "gross": 44},
             "validation": {"radiology": 34, "histology": 12, "gross": 5},
         },
-        audit=make_audit(),
+        audit=make_audit(), overlap_pictures={"a": encode(make_picture(1), "JPEG")},
     )  # fmt: skip

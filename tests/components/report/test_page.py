@@ -93,7 +93,8 @@ def test_text_from_data_stays_text(inputs: ReportInputs, page: str) -> None:
         inputs.samples[0], question=EVIL, answer=EVIL, truth=EVIL, blank_answer=EVIL, baseline=EVIL
     )
     group = QuarantineGroup("data/x", EVIL, EVIL, False, 1, [(EVIL, EVIL)])
-    evidence = {"kind": "same_image", "test_id": EVIL, "train_id": EVIL, "evidence": EVIL}
+    evidence = dict.fromkeys(inputs.audit["evidence"][0], EVIL)
+    evidence |= {"kind": "same_image", "num_items": 2}
     assert inputs.corpus is not None
     hostile = build_report(
         replace(

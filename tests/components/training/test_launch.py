@@ -20,11 +20,12 @@ from safetensors.torch import load_file
 
 from components.adapters import FOLDER, PROJECTIONS, WEIGHTS
 from components.config import Params
+from components.dataset import left_out
 from components.feeds import finetune_worker
 from components.lineage import read_manifest
 from components.model.weights import load_model
 from components.profiles.overlay import read_profile
-from components.records import Example, ImageRecord, write_records
+from components.records import Example, ImageRecord, Overlap, read_records, write_records
 from components.runs import LOG, RunPlan, dispatch, plan_run, start_model
 from components.schema import validate
 from components.tokenization.vocabulary import Vocabulary, train_vocabulary
@@ -76,6 +77,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPlan:
     train_vocabulary([" is there a rib? answer"] * 3, 20, num_codes=4, num_bins=4).save(
         Path("data/vocabulary")
     )
+    write_records(left_out.FILE, Overlap, [])
     params = validate(Params, read_profile("demo"), "demo")
     changes: dict[str, Any] = {"steps": 4, "effective_batch": 8, "micro_batch": 2, "image_px": 32}
     changes |= {"log_every": 1, "dropout": 0.1}
@@ -121,8 +123,25 @@ def test_a_run_leaves_a_product_and_no_checkpoints(plan: RunPlan) -> None:
     log, manifest = read_log(plan), read_manifest(Path(plan.out))
     assert [entry["step"] for entry in log] == [1, 2, 3, 4]
     assert manifest["settings"]["steps"] == 4
+    assert manifest["notes"]["left_out"] == 0
     assert {"model.safetensors", "config.json", LOG} <= manifest["files"].keys()
     assert not Path(plan.checkpoints).exists()
+
+
+def test_what_is_left_out_is_not_learnt_and_is_counted(
+    plan: RunPlan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = [e for e in read_records(EXAMPLES / "examples.parquet", Example) if e.id != "3"]
+    row = Overlap("same_text", "held", "held/1", "toy", "3", "", "equal")
+    write_records(left_out.FILE, Overlap, [row])
+    dispatch(finetune_worker, plan, workers=0)
+    assert "1 of 12 training examples are left out by audit.drop" in capsys.readouterr().out
+    assert read_manifest(Path(plan.out))["notes"]["left_out"] == 1
+    write_records(left_out.FILE, Overlap, [])
+    write_records(EXAMPLES / "examples.parquet", Example, kept)
+    without = replace(plan, out="data/models/without", checkpoints="data/checkpoints/without")
+    finetune_worker(asdict(without))
+    assert read_log(without) == read_log(plan)
 
 
 def dispatch_on_two(

@@ -1,0 +1,97 @@
+"""The audit as the page shows it: what is official, how sure a kind is, evidence side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.audit.kinds import KINDS, Kind
+from components.audit.wordruns import BEGIN, END
+from components.report.inputs import ReportInputs
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapRow:
+    """Test items of one set that share something with one material."""
+
+    kind: Kind
+    test: str
+    train: str
+    num_test: int
+    of_test: int
+    official: str  # why the set's own makers left it so; "" where it is none of their doing
+    dropped: bool  # the training items are left out
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One finding: what the test item says, what stands in training, and their images."""
+
+    test: str
+    test_id: str
+    train: str
+    train_id: str
+    told: str
+    num_more: int
+    test_text: str
+    passage: list[tuple[str, bool]]  # words, and whether they are shared
+    images: list[tuple[str, bytes]]  # whose, and a JPEG
+
+
+def list_overlaps(inputs: ReportInputs) -> list[OverlapRow]:
+    """A row for each kind, test set and material, the gravest kinds first."""
+    return [
+        OverlapRow(
+            kind=KINDS[row["kind"]],
+            test=inputs.title(row["test"]),
+            train=inputs.title(row["train"]),
+            num_test=row["num_test"],
+            of_test=row["of_test"],
+            official=find_official(inputs, row),
+            dropped=row["kind"] in inputs.audit["settings"]["drop"],
+        )
+        for row in inputs.audit.get("overlaps", [])
+    ]
+
+
+def find_official(inputs: ReportInputs, row: Mapping[str, Any]) -> str:
+    """What the card says of this overlap within its own set."""
+    card = inputs.cards.get(row["test"])
+    return card.overlaps.get(row["kind"], "") if card and row["test"] == row["train"] else ""
+
+
+def list_evidence(inputs: ReportInputs) -> list[tuple[Kind, list[Evidence]]]:
+    """The findings to look at by kind, the gravest first."""
+    rows = inputs.audit.get("evidence", [])
+    kinds = [name for name in KINDS if any(row["kind"] == name for row in rows)]
+    return [(KINDS[name], _show(inputs, [r for r in rows if r["kind"] == name])) for name in kinds]
+
+
+def _show(inputs: ReportInputs, rows: list[dict[str, Any]]) -> list[Evidence]:
+    return [
+        Evidence(
+            test=inputs.title(row["test"]),
+            test_id=row["test_id"],
+            train=inputs.title(row["train"]),
+            train_id=row["train_id"],
+            told=row["evidence"],
+            num_more=row["num_items"] - 1,
+            test_text=row["test_text"],
+            passage=split_passage(row["passage"]),
+            images=[
+                (side, inputs.overlap_pictures[row[f"{side}_image"]])
+                for side in ("test", "train")
+                if row[f"{side}_image"] in inputs.overlap_pictures
+            ],
+        )
+        for row in rows
+    ]
+
+
+def split_passage(passage: str) -> list[tuple[str, bool]]:
+    """A quotation cut where the shared words begin and end."""
+    before, begins, rest = passage.partition(BEGIN)
+    shared, _, after = rest.partition(END)
+    parts = [(before, False), (shared, True), (after, False)] if begins else [(passage, False)]
+    return [(words.strip(), is_shared) for words, is_shared in parts if words.strip()]
