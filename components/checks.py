@@ -8,13 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.cards import SOURCE_TASKS, Card, load_card
-from components.config import MAX_POSITIONS, Params, TrainingParams, load_params
+from components.config import Params, load_params
 from components.devices import pick_device
 from components.errors import UserError
 from components.evaluation.metrics import find_metric
 from components.model.config import model_config
 from components.readers.registry import check_reader
 from components.tasks.registry import TASKS
+from components.training_config import MAX_POSITIONS, TrainingParams
 
 
 def examine_settings() -> None:

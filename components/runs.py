@@ -22,7 +22,7 @@ from components.adapters import (
     merge_adapters,
     save_adapters,
 )
-from components.config import Params, TrainingParams
+from components.config import Params
 from components.dataset.left_out import FILE as LEFT_OUT
 from components.dataset.left_out import LeftOut
 from components.devices import pick_device
@@ -38,6 +38,7 @@ from components.training.launch import launch
 from components.training.loop import BatchSource, LoopResult, LoopSettings, train
 from components.training.objective import Objective
 from components.training.step import StepReport
+from components.training_config import TrainingParams
 
 LOG = "log.jsonl"
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from components.config import InstructParams
 from components.dataset.balance import AS_IS, choose_balance
 from components.instructions.lengths import measure_lengths
 from components.records import Example
 from components.tokenization.vocabulary import Vocabulary
+from components.training_config import InstructParams
 
 
 def describe_material(

@@ -18,7 +18,7 @@ import pytest
 
 from components.acquire.place import place_local
 from components.cards import SOURCE_TASKS, Card
-from components.config import FinetuneParams, PrepareParams, load_params
+from components.config import PrepareParams, load_params
 from components.evaluation.metrics import METRICS
 from components.examples import build_examples
 from components.instructions.conversations import read_conversations
@@ -28,6 +28,7 @@ from components.readers.registry import READERS, read_rows
 from components.records import SPLITS, UNSPLIT, RawRow, Reject
 from components.sample.world import MAKERS
 from components.tasks.registry import TASKS
+from components.training_config import FinetuneParams
 from tests.components.pubmed.reading import build, plain_params
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,11 +10,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from components.config import MAX_CELLS, MAX_POSITIONS, Params, load_params
+from components.config import Params, load_params
 from components.errors import UserError
 from components.model.config import SIZES, model_config
 from components.profiles.overlay import read_profile
 from components.schema import load_yaml, validate
+from components.training_config import MAX_CELLS, MAX_POSITIONS
 
 Change = Callable[[dict[str, Any]], object]
 

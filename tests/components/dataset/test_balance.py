@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.config import InstructParams
 from components.dataset.balance import AS_IS, balance_kinds, choose_balance
 from components.dataset.feeds import ExampleFeed, Limits
 from components.dataset.order import batch_indices
 from components.records import Example
 from components.tokenization.vocabulary import Vocabulary
+from components.training_config import InstructParams
 
 KINDS = ["ct"] * 64 + ["xray"] * 16 + ["gross"] * 4 + [""] * 16
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.config import InstructParams
 from components.errors import UserError
 from components.instructions.conversion import lay_out
 from components.instructions.lengths import check_labels, measure_lengths
@@ -17,6 +16,7 @@ from components.records import Example
 from components.tasks.encoding import encode_example
 from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import Vocabulary
+from components.training_config import InstructParams
 
 INSTRUCT = TASKS["instruct"]
 WORDS = st.lists(st.sampled_from(["rib", "there", "x", "earlier:"]), min_size=1, max_size=12)

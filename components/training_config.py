@@ -1,0 +1,82 @@
+"""The settings of the three training stages, which share most of them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from components.schema import Section, validate
+
+# Of every size (components/model/config.py): tokens, and cells along a side of the image's grid.
+MAX_POSITIONS, MAX_CELLS = 1024, 42
+CELL_PX, CODE_PX = 16, 8  # side of a cell, and of what one image code stands for
+
+
+class TrainingParams(Section):
+    """One training stage. ``overrides`` changes numbers for a named size."""
+
+    steps: int = Field(ge=1)
+    effective_batch: int = Field(ge=1)
+    micro_batch: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    warmup: float = Field(ge=0, le=1, description="share of the steps")
+    weight_decay: float = Field(ge=0)
+    clip_norm: float = Field(gt=0)
+    label_smoothing: float = Field(ge=0, lt=1)
+    dropout: float = Field(ge=0, lt=1)
+    drop_path: float = Field(ge=0, lt=1)
+    ema_decay: float = Field(ge=0, lt=1, description="0 turns the average off")
+    image_px: int = Field(ge=16, le=MAX_CELLS * CELL_PX)
+    max_source_tokens: int = Field(ge=16, le=MAX_POSITIONS)
+    max_target_tokens: int = Field(ge=2, le=MAX_POSITIONS)
+    log_every: int = Field(ge=1)
+    save_every: int = Field(ge=1)
+    long_text: Literal["cut", "refuse"] = "cut"  # over the limits: cut and counted, or an error
+    freeze_embeddings: bool = False  # the tied matrix: the output layer, too
+    freeze_trunk: bool = False  # with its batch-norm statistics
+    lora_rank: int = Field(default=0, ge=0, description="0 trains the weights themselves")
+    lora_alpha: float = Field(default=16.0, gt=0)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    overrides: dict[str, dict[str, float | int | bool]] = Field(default_factory=dict)
+
+    def for_run(self, size: str, recipe: dict[str, float | int | bool] | None = None) -> Any:
+        """These settings for one size and one card's recipe: stage, then card, then size."""
+        changes = {**(recipe or {}), **self.overrides.get(size, {})}
+        values = {**self.model_dump(), **changes, "overrides": {}}
+        return validate(type(self), values, f"settings of size {size}")
+
+
+class MixtureParams(Section):
+    """Shares of the pretraining streams, relative to each other."""
+
+    vision_language: int = Field(ge=1, description="the others are counted from it")
+    text: int = Field(ge=0)
+    image: int = Field(ge=0)
+    detection: int = Field(ge=0)
+
+
+class PretrainParams(TrainingParams):
+    """Pretraining: the mixture of streams, and where it starts from."""
+
+    start_from: str = Field(
+        description="a folder with a checkpoint, or empty: from scratch. DVC follows the name "
+        "alone: give a folder whose content changed another name"
+    )
+    mixture: MixtureParams
+    sampled_patches: int = Field(ge=0, description="0 keeps all")
+    mask_ratio: float = Field(gt=0, lt=1)
+
+
+class FinetuneParams(TrainingParams):
+    """Fine-tuning on one data set, starting from the pretrained model of the same size."""
+
+    max_lost_labels: float = Field(default=0.05, ge=0, le=1, description="share of target tokens")
+
+
+class InstructParams(TrainingParams):
+    """Instruction tuning, starting from the pretrained model of the same size."""
+
+    sampling: Literal["as_is", "balanced", "temperature"] = "as_is"  # over modalities
+    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, infinity balanced")
+    max_lost_labels: float = Field(default=0.05, ge=0, le=1, description="share of reply tokens")
