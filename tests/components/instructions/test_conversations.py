@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from components.cards import Card
 from components.config import PrepareParams
 from components.examples import build_examples
-from components.instructions.conversations import _pairs, read_conversations, read_domain
+from components.instructions.conversations import (
+    _pairs,
+    name_article,
+    read_conversations,
+    read_domain,
+)
 from components.instructions.conversion import NO_IMAGE, Conversion, convert, lay_out
 from components.records import OUTSIDE, RawRow, Reject
 from components.tasks.registry import TASKS
@@ -311,3 +316,17 @@ def test_the_real_demonstrations(card: Card, shared_data: Path) -> None:
     assert len({row.group for row in rows}) == 42
     assert len({row.id for row in rows}) == 162
     assert {row.modality for row in rows} >= {"ct", "mr", "xray"}
+
+
+@pytest.mark.parametrize(
+    ("record", "image", "names"),
+    [
+        ({"pmid": "12", "graphic_ref": "b8/2b/PMC34/x.jpg"}, "99_F2.jpg", ["PMID 12", "PMC34"]),
+        ({"pmid": None}, "28104940_F2.jpg", ["PMID 28104940"]),
+        ({}, "figure.jpg", []),
+    ],
+)
+def test_the_article_is_known_by_every_name(
+    record: dict[str, Any], image: str, names: list[str]
+) -> None:
+    assert name_article(record, image) == names
