@@ -133,12 +133,17 @@ class FitImageTokenizerParams(Section):
 
 
 class TokenizeImagesParams(Section):
-    """Which part of an image becomes codes, and how they are picked."""
+    """Which part of an image becomes codes, how they are picked, and what they must keep."""
 
     image_px: int = Field(ge=8, multiple_of=8, le=MAX_CODES_SIDE * CODE_PX)
     crop: Literal["centre", "whole"]
     codes: Literal["argmax", "gumbel"]
     batch: int = Field(ge=1)
+    workers: int = Field(ge=0, description="0: in the stage's own process, without Ray")
+    max_quarantined: float = Field(ge=0, le=1)
+    min_quality: dict[str, dict[Literal["psnr_db", "ssim"], float]] = Field(
+        description="least mean by modality, 0 for none; `every` is asked of those not named"
+    )
 
 
 class PrepareBiomedVitalParams(Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ def read_material(
     texts = Documents(f"{a.title}\n{mark_sections(a.text, a.sections)}" for a in found)
     kept_out = {e.image_id for e in examples if e.split != "train"} | left_out.images
     coded = [
-        (c.image_id, c.codes)
-        for c in read_records(codes / "codes.parquet", ImageCodes)
+        (c.image_id, array("i", c.codes))  # a list of so many numbers takes nine times the memory
+        for c in read_records(codes / "codes", ImageCodes)
         if c.image_id not in kept_out
     ]
     return PretrainMaterial(pairs, texts, coded)

@@ -6,7 +6,7 @@ crosses a stage boundary is one of the Parquet schemas below; columns are read b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
@@ -135,8 +135,6 @@ class ImageCodes:
 
     image_id: str
     codes: list[int]
-    psnr_db: float
-    modality: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +194,7 @@ SCHEMAS: dict[type, pa.Schema] = {
         id=_TEXT, bytes=pa.binary(), format=_TEXT, width=pa.int32(), height=pa.int32(),
         modality=_TEXT, origin=_TEXT,
     ),
-    ImageCodes: _schema(
-        image_id=_TEXT, codes=pa.list_(pa.int32()), psnr_db=pa.float64(), modality=_TEXT
-    ),
+    ImageCodes: _schema(image_id=_TEXT, codes=pa.list_(pa.int32())),
     Prediction: _schema(
         id=_TEXT, dataset=_TEXT, size=_TEXT, condition=_TEXT, prediction=_TEXT, target=_TEXT,
         references=_TEXTS, log_probability=pa.float64(), baseline=_TEXT, category=_TEXT,
@@ -262,10 +258,11 @@ def read_records(path: Path, kind: type[T]) -> Iterator[T]:
     damaged or lacks a column of the written schema.
     """
     for shard in find_shards(path):
-        yield from _read_shard(shard, kind)
+        yield from (record for _, record in read_groups(shard, kind))
 
 
-def _read_shard(path: Path, kind: type[T]) -> Iterator[T]:
+def read_groups(path: Path, kind: type[T], groups: Sequence[int] = ()) -> Iterator[tuple[int, T]]:
+    """``read_records`` of one file, or of the row groups named: each with its group's number."""
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     try:
         with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
@@ -274,11 +271,11 @@ def _read_shard(path: Path, kind: type[T]) -> Iterator[T]:
                 raise UserError(
                     f"{path} lacks the columns {absent}", next_command="dvc repro --force"
                 )
-            for index in range(file.num_row_groups):
+            for index in groups or range(file.num_row_groups):
                 size = _batch_rows(file.metadata.row_group(index))
                 for batch in file.iter_batches(size, row_groups=[index], columns=names):
                     for row in batch.to_pylist():
-                        yield kind(**row)
+                        yield index, kind(**row)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # the machine's fault; of a broken page Arrow tells by OSError without a number

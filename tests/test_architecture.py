@@ -48,7 +48,7 @@ SECTIONS = {"acquire_sources": "acquire", "evaluate_zero_shot": "evaluate"}
 DOORS = {
     "prefect": ("flows/",),
     "dvc": ("flows/graph.py",),
-    "ray": ("components/training/launch.py", "components/pubmed/scale.py"),
+    "ray": ("components/training/launch.py", "components/scale.py"),
     "boto3": ("components/storage.py",),
     "botocore": ("components/storage.py",),
     "s3fs": ("components/storage.py",),

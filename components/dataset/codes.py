@@ -1,21 +1,42 @@
-"""The images that become codes: which ones, and which part of them.
+"""The images that become codes: which ones, where they lie, and which part of them.
 
 Shape letters: B images, H and W pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from components.dataset.images import normalise, resize_square
-from components.records import Example, ImageRecord, read_records
+from components.dataset.images import draw_square, normalise
+from components.errors import UserError
+from components.readers.images import BadImage
+from components.records import Example, ImageRecord, find_shards, read_groups, read_records
 
 ARTICLES = Path("data/articles")
 HELD_OUT_PART, MAX_HELD_OUT = 10, 256
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An image by its sha256, its modality, and the row group of a Parquet file that holds it."""
+
+    id: str
+    modality: str
+    path: str
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """The columns of an image that say what it is, without its bytes."""
+
+    id: str
+    modality: str
 
 
 def image_files(datasets: Sequence[str]) -> list[Path]:
@@ -23,55 +44,100 @@ def image_files(datasets: Sequence[str]) -> list[Path]:
     return [ARTICLES, *(Path("data/examples") / name for name in datasets)]
 
 
-def training_images(datasets: Sequence[str]) -> list[ImageRecord]:
-    """Images of the articles' figures and of train splits, each once; test images never."""
+def training_images(datasets: Sequence[str]) -> list[Place]:
+    """Images of the articles' figures and of train splits, each once; test images never.
+
+    Memory holds some 300 bytes for each image, and none of the images. An image without a modality
+    of its own has that of its examples. The last data set comes first, the articles last.
+    """
     articles, *sets = image_files(datasets)
-    found = {r.id: r for r in read_records(articles / "images", ImageRecord)}
+    found: dict[str, Place] = {}
     barred: set[str] = set()
-    for folder in sets:
-        examples = list(read_records(folder / "examples.parquet", Example))
-        barred |= {e.image_id for e in examples if e.split != "train"}
-        modality = {e.image_id: e.modality for e in examples}
-        images = read_records(folder / "images.parquet", ImageRecord)
-        found = {**{r.id: _with_modality(r, modality[r.id]) for r in images}, **found}
-    return [record for key, record in found.items() if key not in barred]
+    for folder in reversed(sets):
+        modalities: dict[str, str] = {}
+        for example in read_records(folder / "examples.parquet", Example):
+            modalities[example.image_id] = example.modality
+            if example.split != "train":
+                barred.add(example.image_id)
+        _add_places(found, folder / "images.parquet", modalities)
+    _add_places(found, articles / "images", {})
+    return [place for key, place in found.items() if key not in barred]
 
 
-def _with_modality(record: ImageRecord, modality: str) -> ImageRecord:
-    if record.modality or not modality:
-        return record
-    return ImageRecord(
-        record.id,
-        record.bytes,
-        record.format,
-        record.width,
-        record.height,
-        modality,
-        record.origin,
-    )
+def _add_places(found: dict[str, Place], path: Path, modalities: dict[str, str]) -> None:
+    for shard in find_shards(path):
+        name = shard.as_posix()
+        for group, row in read_groups(shard, _Named):
+            modality = row.modality or modalities.get(row.id, "")
+            found.setdefault(row.id, Place(row.id, modality, name, group))
+
+
+def read_images(places: Iterable[Place]) -> Iterator[ImageRecord]:
+    """The images at these places, each once, row group by row group."""
+    wanted: dict[str, dict[int, set[str]]] = {}
+    for place in places:
+        wanted.setdefault(place.path, {}).setdefault(place.group, set()).add(place.id)
+    for path, groups in wanted.items():
+        for group, record in read_groups(Path(path), ImageRecord, sorted(groups)):
+            if record.id in groups[group]:
+                groups[group].remove(record.id)
+                yield record
+
+
+def load_images(places: Sequence[Place]) -> list[ImageRecord]:
+    """The images at these places, in their order; memory holds them all."""
+    images = {image.id: image for image in read_images(places)}
+    return [images[place.id] for place in places]
 
 
 def hold_out(
-    records: Sequence[ImageRecord], max_fitted: int, seed: int
-) -> tuple[list[ImageRecord], list[ImageRecord]]:
+    places: Sequence[Place], max_fitted: int, seed: int
+) -> tuple[list[Place], list[Place]]:
     """Images to fit on and images to measure on, drawn with a seed; none is in both.
 
     A tenth is held out, at least one image and at most 256; ``max_fitted`` of the rest are fitted.
     """
     generator = torch.Generator().manual_seed(seed)
-    shuffled = [records[i] for i in torch.randperm(len(records), generator=generator).tolist()]
-    num_held = min(max(len(records) // HELD_OUT_PART, 1), MAX_HELD_OUT)
+    shuffled = [places[i] for i in torch.randperm(len(places), generator=generator).tolist()]
+    num_held = min(max(len(places) // HELD_OUT_PART, 1), MAX_HELD_OUT)
     return shuffled[num_held : num_held + max_fitted], shuffled[:num_held]
 
 
-def middle_batch(records: Sequence[ImageRecord], code_px: int, crop: str) -> Tensor:
-    """Images in [-1, 1], (B, 3, code_px, code_px).
+def draw_sample(places: Iterable[Place], num_each: int) -> list[Place]:
+    """At most so many images of each modality: those of the lowest sha256.
+
+    A hash is as good as a random number, and the draw does not change with the order of the files.
+    """
+    sample: dict[str, list[Place]] = {}
+    for place in sorted(places, key=lambda place: place.id):
+        drawn = sample.setdefault(place.modality, [])
+        if len(drawn) < num_each:
+            drawn.append(place)
+    return [place for modality in sorted(sample) for place in sample[modality]]
+
+
+def cut_middle(content: bytes, code_px: int, crop: str) -> Tensor:
+    """The part of an encoded image that becomes codes, (code_px, code_px, 3) uint8.
 
     ``centre`` resizes to twice ``code_px`` and takes the middle, which is what pretraining hides;
-    ``whole`` resizes all of the image.
+    ``whole`` resizes all of the image. BadImage where it cannot be decoded.
     """
     side = 2 * code_px if crop == "centre" else code_px
-    squares = [resize_square(r.bytes, side, r.id) for r in records]
-    pixels = torch.stack([torch.from_numpy(square.copy()) for square in squares])
     begin = (side - code_px) // 2
-    return normalise(pixels)[..., begin : begin + code_px, begin : begin + code_px].contiguous()
+    square = draw_square(content, side)
+    return torch.tensor(square[begin : begin + code_px, begin : begin + code_px])
+
+
+def middle_batch(images: Iterable[ImageRecord], code_px: int, crop: str) -> Tensor:
+    """Images in [-1, 1], (B, 3, code_px, code_px); UserError where one cannot be decoded."""
+    squares = []
+    for image in images:
+        try:
+            squares.append(cut_middle(image.bytes, code_px, crop))
+        except BadImage as bad:
+            raise UserError(
+                f"image {image.id} ({image.origin}) cannot be read",
+                why=str(bad),
+                next_command="dvc repro prepare ingest_pubmed",
+            ) from None
+    return normalise(torch.stack(squares))

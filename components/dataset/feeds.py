@@ -101,7 +101,7 @@ class PretrainMaterial:
 
     pairs: list[Example]
     texts: Documents
-    codes: list[tuple[str, list[int]]]
+    codes: Sequence[tuple[str, Sequence[int]]]
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,16 @@ def resize_square(content: bytes, image_px: int, image_id: str) -> np.ndarray:
     stored was sound.
     """
     try:
-        image = decode_rgb(content)
+        return draw_square(content, image_px)
     except BadImage as bad:
         raise UserError(
             f"image {image_id} cannot be read", why=str(bad), next_command="dvc repro prepare"
         ) from None
+
+
+def draw_square(content: bytes, image_px: int) -> np.ndarray:
+    """The same of an image that may be bad: BadImage says what is wrong with it."""
+    image = decode_rgb(content)
     if image.size != (image_px, image_px):
         image = image.resize((image_px, image_px), Image.Resampling.BICUBIC)
     return np.asarray(image)

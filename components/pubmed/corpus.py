@@ -22,10 +22,10 @@ from components.lineage import QUARANTINE
 from components.pubmed.judging import RULES, Readings, judge
 from components.pubmed.outcome import Outcome, Verdict, write_unit
 from components.pubmed.readings import REPORT, Report, read_unit
-from components.pubmed.scale import open_workers
 from components.pubmed.shards import open_shard
 from components.pubmed.units import Unit, find_units
 from components.records import SCHEMAS, Article, Figure, ImageRecord, Reject
+from components.scale import open_workers
 
 PRODUCTS: dict[str, pa.Schema] = {
     "articles": SCHEMAS[Article],

@@ -11,12 +11,19 @@ from PIL import Image
 from torch import Tensor
 
 from components.config import Params
-from components.dataset.codes import hold_out, image_files, middle_batch, training_images
+from components.dataset.codes import (
+    Place,
+    hold_out,
+    image_files,
+    load_images,
+    middle_batch,
+    training_images,
+)
 from components.devices import pick_device
 from components.errors import UserError
 from components.lineage import write_manifest
 from components.progress import show_progress
-from components.records import ImageRecord
+from components.records import ImageRecord, batches
 from components.stages.door import enter, limit_threads
 from components.tokenization.image import (
     Fit,
@@ -37,8 +44,9 @@ def draw(records: Sequence[ImageRecord], params: Params) -> Tensor:
     return middle_batch(records, params.fit_image_tokenizer.image_px, params.tokenize_images.crop)
 
 
-def fit(params: Params, records: Sequence[ImageRecord]) -> tuple[Vqgan, list[float]]:
-    """A tokenizer of the width in params.yaml, fitted on the records, and the loss of each step."""
+def fit(params: Params, places: Sequence[Place]) -> tuple[Vqgan, list[float]]:
+    """A tokenizer of the width in params.yaml, fitted on images, and the loss of each step."""
+    records = load_images(places)
     settings, num_codes = params.fit_image_tokenizer, params.build_vocabulary.num_codes
     device = pick_device(params.compute.device)
     with show_progress("fit_image_tokenizer", settings.steps) as advance:
@@ -77,10 +85,10 @@ def run(params: Params) -> None:
         with torch.enable_grad():
             model, losses = fit(params, fitted)
     model = model.to(pick_device(params.compute.device))
-    chunks = [held[i : i + settings.batch] for i in range(0, len(held), settings.batch)]
-    batches = (draw(chunk, params) for chunk in chunks)
+    images = load_images(held)
+    drawn = (draw(chunk, params) for chunk in batches(images, settings.batch))
     summary = {
-        **measure_tokenizer(model, batches, [record.modality for record in held]),
+        **measure_tokenizer(model, drawn, [place.modality for place in held]),
         "num_codes": model.config.num_codes,
         "image_px": settings.image_px,
         "crop": params.tokenize_images.crop,
@@ -89,7 +97,7 @@ def run(params: Params) -> None:
     }
     save_tokenizer(model, OUT)
     (OUT / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-    shown = draw(held[:NUM_SHOWN], params)
+    shown = draw(images[:NUM_SHOWN], params)
     codes = encode_images(model, shown.to(next(model.parameters()).device))
     show_pairs(shown, model.decode_codes(codes).cpu(), OUT / "reconstructions.png")
     every = summary["all"]

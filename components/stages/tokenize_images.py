@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
 
-import torch
-
 from components.config import Params
-from components.dataset.codes import image_files, middle_batch, training_images
+from components.dataset.codes import image_files, training_images
+from components.dataset.encodings import (
+    Encoding,
+    Transform,
+    encode_missing,
+    find_codes,
+    gather_codes,
+    make_key,
+    measure_sample,
+)
 from components.devices import pick_device
-from components.lineage import write_manifest
-from components.progress import show_progress
-from components.records import ImageCodes, write_records
+from components.lineage import check_share, write_manifest
 from components.stages.door import enter, limit_threads
-from components.tokenization.image import encode_images, image_seed, load_tokenizer
-from components.tokenization.quality import psnr_db
+from components.tokenization.quality import require_quality
 
 TOKENIZER, OUT = Path("data/models/image_tokenizer"), Path("data/codes")
+ENCODINGS = Path("data/encodings")
+DECIDE_NO_CODE = {"batch", "workers", "min_quality"}
 
 
 def run(params: Params) -> None:
-    """Encode the images of the train splits and of the articles' figures, in batches."""
+    """Measure a sample, then encode what is not yet: train splits and the articles' figures."""
     limit_threads(params.compute.threads)
     settings = params.tokenize_images
+    seed = params.seed if settings.codes == "gumbel" else None
+    transform = Transform(settings.image_px, settings.crop, seed)
     device = pick_device(params.compute.device)
-    model = load_tokenizer(TOKENIZER).to(device)
-    records = training_images(params.pretrained_on)
-
-    def encode() -> Iterator[ImageCodes]:
-        with show_progress("tokenize_images", len(records)) as advance:
-            for begin in range(0, len(records), settings.batch):
-                chunk = records[begin : begin + settings.batch]
-                images = middle_batch(chunk, settings.image_px, settings.crop).to(device)
-                seeds = [image_seed(params.seed, record.id) for record in chunk]
-                codes = encode_images(model, images, seeds if settings.codes == "gumbel" else None)
-                quality = psnr_db(model.decode_codes(codes), images)
-                for record, grid, psnr in zip(chunk, codes, quality, strict=True):
-                    yield ImageCodes(record.id, grid.flatten().tolist(), psnr, record.modality)
-                advance(begin + len(chunk))
-
-    with torch.no_grad():
-        num = write_records(OUT / "codes.parquet", ImageCodes, encode())
+    encoding = Encoding(TOKENIZER, transform, settings.batch, device, params.compute.threads)
+    places = training_images(params.pretrained_on)
+    measured = measure_sample(places, encoding)
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "quality.json").write_text(json.dumps(measured, indent=1) + "\n")
+    require_quality(measured, settings.min_quality)
+    rejects = encode_missing(places, encoding, ENCODINGS, settings.workers)
+    check_share(OUT, len(places), rejects, settings.max_quarantined, "tokenize_images")
+    key = make_key(TOKENIZER, transform)
+    num = gather_codes(places, find_codes(ENCODINGS / key), OUT / "codes")
     write_manifest(
         OUT,
         stage="tokenize_images",
         identity={},
-        settings={**settings.model_dump(), "seed": params.seed},
+        settings={**settings.model_dump(exclude=DECIDE_NO_CODE), "seed": params.seed},
         inputs=[TOKENIZER, *image_files(params.pretrained_on)],
-        counts={"in": len(records), "out": num},
+        counts={"in": len(places), "out": num},
+        rejects=rejects,
+        notes={"key": key},
     )
 
 

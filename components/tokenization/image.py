@@ -201,6 +201,13 @@ def take_tokenizer(folder: Path, num_codes: int) -> Vqgan:
     return model
 
 
+def load_encoder(folder: Path, device: str) -> Vqgan:
+    """``load_tokenizer`` for encoding much: on a device, its weights laid out for convolutions."""
+    model = load_tokenizer(folder).to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
 def load_tokenizer(folder: Path) -> Vqgan:
     """Read what ``save_tokenizer`` wrote, names and shapes exactly; else UserError."""
     for name in (WEIGHTS, CONFIG):

@@ -5,20 +5,22 @@ Shape letters: B images of a batch, N of all, H and W pixels, h and w cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from components.errors import UserError
 from components.tokenization.image import encode_images
 from components.tokenization.vqgan import Vqgan
 
 PEAK = 2.0  # values lie in [-1, 1]
 WINDOW, SIGMA = 11, 1.5
 LUMINANCE, CONTRAST = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
-UNKNOWN = "unknown"
+UNKNOWN, EVERY = "unknown", "every"
+FIGURES = {"psnr_db": ("PSNR", " dB"), "ssim": ("SSIM", "")}
 
 
 def psnr_db(restored_B3HW: Tensor, images_B3HW: Tensor) -> list[float]:
@@ -65,6 +67,30 @@ def codebook_use(codes: Tensor, num_codes: int) -> dict[str, Any]:
         "share": len(shares) / num_codes,
         "perplexity": float(torch.exp(-(shares * shares.log()).sum())),
     }
+
+
+def require_quality(measured: Mapping[str, Any], least: Mapping[str, Mapping[Any, float]]) -> None:
+    """UserError where the mean of a modality is under what ``least`` asks of it.
+
+    ``measured`` is what ``measure_tokenizer`` gave. What stands under ``every`` is asked of each
+    modality that has no limits of its own; a limit of 0 asks nothing.
+    """
+    low = []
+    for name, row in measured["by_modality"].items():
+        limits = least.get(name, least.get(EVERY, {}))
+        for figure, (title, unit) in FIGURES.items():
+            limit = limits.get(figure, 0.0)
+            if row[figure] < limit > 0:
+                words = f"{title} {row[figure]:.4g}{unit} of {name}, asked for are {limit:g}{unit}"
+                low.append((f"{name if name in least else EVERY}.{figure}", words))
+    if low:
+        raise UserError(
+            f"image codes keep too little: {'; '.join(words for _, words in low)}",
+            why="the means of a sample of each modality, encoded and decoded again",
+            next_command="fit a better image tokenizer, or import one "
+            "(fit_image_tokenizer in params.yaml); or, if that is enough for you, lower "
+            f"tokenize_images.min_quality.{low[0][0]} there and run dvc repro tokenize_images",
+        )
 
 
 @torch.no_grad()

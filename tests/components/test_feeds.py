@@ -28,8 +28,9 @@ def write(folder: Path, articles: list[Article]) -> tuple[Path, Path, list[Path]
     write_records(folder / "articles" / "figures/a.parquet", Figure, [FIGURE])
     held = replace(EXAMPLE, id="t", split="test", image_id="i3")
     write_records(folder / "set" / "examples.parquet", Example, [EXAMPLE, held])
-    codes = [ImageCodes(f"i{n}", [n], 0.0, "") for n in (1, 2, 3)]
-    write_records(folder / "codes" / "codes.parquet", ImageCodes, codes)
+    for n in (1, 2, 3):  # a shard each
+        shard = folder / f"codes/codes/{n:05d}.parquet"
+        write_records(shard, ImageCodes, [ImageCodes(f"i{n}", [n, n])])
     return folder / "articles", folder / "codes", [folder / "set"], leave_out(folder)
 
 
@@ -46,7 +47,10 @@ def test_pairs_and_codes_of_held_out_images_stay_out(tmp_path: Path) -> None:
     material = read_material(*write(tmp_path, []))
     assert [pair.image_id for pair in material.pairs] == ["i2", "i1"]
     assert material.pairs[1].target == " A rib."
-    assert material.codes == [("i1", [1]), ("i2", [2])]
+    assert [(name, list(codes)) for name, codes in material.codes] == [
+        ("i1", [1, 1]),
+        ("i2", [2, 2]),
+    ]
     assert len(material.texts) == 0
 
 

@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {
     "prepare": {"max_train": 40, "max_validation": 8, "max_test": 12, "derived_test": 0.3},
     "fit_image_tokenizer": {"steps": 4, "channels": 8, "latent": 4, "image_px": 16, "batch": 4}
     | {"max_images": 8},
-    "tokenize_images": {"image_px": 16},
+    "tokenize_images": {"image_px": 16, "min_quality": {"every": {"psnr_db": 0.0}}},
     "pretrain": {"steps": 3, "effective_batch": 4, "image_px": 32},
     "finetune": {"steps": 3, "effective_batch": 4, "image_px": 32},
     "instruct": {"steps": 3, "effective_batch": 4, "image_px": 32},

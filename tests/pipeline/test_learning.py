@@ -22,6 +22,7 @@ CHANGES: dict[str, Any] = {
     "acquire": {"sample_images": 400, "sample_texts": 100},
     "build_vocabulary": {"num_merges": 600},
     "fit_image_tokenizer": {"steps": 4, "max_images": 50},
+    "tokenize_images": {"min_quality": {"every": {"psnr_db": 0.0}}},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.dataset.codes import hold_out, middle_batch, training_images
+from components.dataset.codes import (
+    Place,
+    draw_sample,
+    hold_out,
+    load_images,
+    middle_batch,
+    read_images,
+    training_images,
+)
 from components.dataset.images import ImageStore, hide_middle
+from components.errors import UserError
 from components.records import Example, ImageRecord, write_records
 
 
@@ -26,11 +36,63 @@ def test_images_of_other_splits_never_become_codes(
         write_records(Path(f"data/articles/images/{number}/a.parquet"), ImageRecord, [figure])
     write_records(Path("data/examples/set/images.parquet"), ImageRecord, pairs)
     write_records(Path("data/examples/set/examples.parquet"), Example, examples)
-    names = [record.id for record in training_images(["set"])]
+    names = [place.id for place in training_images(["set"])]
     tested = {example.image_id for example in examples if example.split == "test"}
     assert images[-1].id in tested
     assert len(names) == len(set(names))
     assert set(names) == {image.id for image in [images[0], *images[2:]]} - tested
+
+
+@pytest.fixture
+def places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: list[ImageRecord]
+) -> list[Place]:
+    """Figures of two shards, three images to a row group."""
+    monkeypatch.chdir(tmp_path)
+    for name, part in (("b/x", images[:7]), ("a", images[7:])):
+        path = Path(f"data/articles/images/{name}.parquet")
+        write_records(path, ImageRecord, part, batch_rows=3)
+    return training_images([])
+
+
+def test_images_are_found_again_where_they_lie(
+    places: list[Place], images: list[ImageRecord]
+) -> None:
+    assert [place.group for place in places] == [0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 2]
+    by_id = {image.id: image for image in images}
+    assert load_images(places[::-2]) == [by_id[place.id] for place in places[::-2]]
+    assert list(read_images([*places[5:6], *places[5:6]])) == [by_id[places[5].id]]
+
+
+def test_an_image_takes_the_modality_of_its_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: list[ImageRecord]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named = replace(images[1], modality="mr")
+    write_records(Path("data/articles/images/a.parquet"), ImageRecord, [images[0], images[2]])
+    write_records(Path("data/examples/set/images.parquet"), ImageRecord, [images[0], named])
+    pairs = [
+        Example(str(i), "set", "vqa", "train", "", "", image_id=image.id, modality="ct")
+        for i, image in enumerate(images[:2])
+    ]
+    write_records(Path("data/examples/set/examples.parquet"), Example, pairs)
+    found = {place.id: place.modality for place in training_images(["set"])}
+    assert found == {images[0].id: "ct", images[1].id: "mr", images[2].id: ""}
+
+
+def test_a_sample_is_some_of_each_modality_whatever_the_order() -> None:
+    places = [Place(f"{7 * i % 20:02d}", ("ct", "xray")[i % 2], "", 0) for i in range(20)]
+    places.append(Place("99", "mr", "", 0))
+    sample = draw_sample(places, 3)
+    assert sample == draw_sample(places[::-1], 3)
+    assert [place.modality for place in sample] == ["ct"] * 3 + ["mr"] + ["xray"] * 3
+    assert [place.id for place in sample if place.modality == "ct"] == ["00", "02", "04"]
+
+
+def test_a_broken_image_is_named(images: list[ImageRecord]) -> None:
+    broken = replace(images[0], bytes=images[0].bytes[:30])
+    with pytest.raises(UserError, match=f"{broken.id} .image#0. cannot be read"):
+        middle_batch([broken], 8, "whole")
 
 
 def test_the_middle_is_what_pretraining_hides(images: list[ImageRecord], store: ImageStore) -> None:
@@ -45,10 +107,10 @@ def test_the_middle_is_what_pretraining_hides(images: list[ImageRecord], store: 
 @given(st.integers(0, 3000), st.integers(1, 40), st.integers(0, 99))
 @settings(deadline=None, max_examples=30)
 def test_nothing_is_both_fitted_and_held_out(num: int, max_fitted: int, seed: int) -> None:
-    records = [ImageRecord(str(i), b"", "PNG", 1, 1, "", "") for i in range(num)]
-    fitted, held = hold_out(records, max_fitted, seed)
-    names = [record.id for record in fitted + held]
+    places = [Place(str(i), "", "", 0) for i in range(num)]
+    fitted, held = hold_out(places, max_fitted, seed)
+    names = [place.id for place in fitted + held]
     assert len(set(names)) == len(names)
     assert len(held) == min(max(num // 10, min(num, 1)), 256)
     assert len(fitted) == min(max_fitted, num - len(held))
-    assert (fitted, held) == hold_out(records, max_fitted, seed)
+    assert (fitted, held) == hold_out(places, max_fitted, seed)

@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {
     "compute": {"device": "cpu"},
     "build_vocabulary": {"num_merges": 20, "num_codes": 8, "num_bins": 10},
     "fit_image_tokenizer": {"steps": 3, "channels": 4, "latent": 4, "image_px": 16, "batch": 4},
-    "tokenize_images": {"image_px": 16, "batch": 4},
+    "tokenize_images": {"image_px": 16, "batch": 4, "min_quality": {"every": {"psnr_db": 0.0}}},
 }
 NUM_IMAGES = 23
 Configure = Callable[..., Params]

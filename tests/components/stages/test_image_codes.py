@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from components.dataset.codes import training_images
+from components.dataset.codes import load_images, training_images
 from components.errors import UserError
-from components.lineage import read_manifest
-from components.records import ImageCodes, ImageRecord, read_records, write_records
+from components.lineage import MANIFEST, QUARANTINE, hash_bytes, read_manifest
+from components.records import ImageCodes, ImageRecord, Reject, read_records, write_records
 from components.stages import fit_image_tokenizer, tokenize_images
 from components.tokenization.image import load_tokenizer, save_tokenizer
 from components.tokenization.vqgan import Vqgan, VqganConfig
@@ -30,7 +33,11 @@ def read_summary() -> dict[str, Any]:
 
 
 def read_codes() -> dict[str, list[int]]:
-    return {row.image_id: row.codes for row in read_records(CODES / "codes.parquet", ImageCodes)}
+    return {row.image_id: row.codes for row in read_records(CODES / "codes", ImageCodes)}
+
+
+def read_training_images() -> list[ImageRecord]:
+    return load_images(training_images(["vqa_rad"]))
 
 
 def test_a_fit_is_measured_on_images_that_it_has_not_seen(configure: Configure) -> None:
@@ -77,7 +84,7 @@ def test_a_given_tokenizer_of_other_codes_is_refused(configure: Configure, tmp_p
 
 
 def test_without_images_to_hold_out_there_is_no_fit(configure: Configure) -> None:
-    records = training_images(["vqa_rad"])
+    records = read_training_images()
     write_records(Path("data/examples/vqa_rad/images.parquet"), ImageRecord, records[:1])
     with pytest.raises(UserError, match="too few images") as caught:
         fit_image_tokenizer.run(configure())
@@ -91,7 +98,7 @@ def test_the_manifest_of_codes_records_how_they_were_made(configure: Configure, 
     tokenize_images.run(configure(tokenize_images={"codes": codes, "crop": "whole"}, seed=11))
     manifest = read_manifest(CODES)
     assert manifest["settings"] == {
-        "codes": codes, "crop": "whole", "image_px": 16, "batch": 4, "seed": 11,
+        "codes": codes, "crop": "whole", "image_px": 16, "seed": 11, "max_quarantined": 0.05,
     }  # fmt: skip
     assert manifest["counts"] == {"in": NUM_IMAGES, "out": NUM_IMAGES, "quarantined": 0}
     assert {len(row) for row in read_codes().values()} == {4}
@@ -109,7 +116,7 @@ def test_sampled_codes_follow_the_seed_and_the_image_only(configure: Configure) 
     sampled = tokenize(codes="gumbel")
     assert tokenize(codes="gumbel", batch=1) == sampled
     assert tokenize(codes="gumbel", batch=23) == sampled
-    records = training_images(["vqa_rad"])
+    records = read_training_images()
     write_records(Path("data/examples/vqa_rad/images.parquet"), ImageRecord, records[:4:-1])
     fewer = tokenize(codes="gumbel")
     assert len(fewer) == NUM_IMAGES - 5
@@ -123,3 +130,64 @@ def test_a_fitted_tokenizer_can_be_loaded_and_used(configure: Configure) -> None
     assert load_tokenizer(MODEL).config.num_codes == 8
     tokenize_images.run(configure())
     assert len(read_codes()) == NUM_IMAGES
+
+
+def spoil(num: int) -> None:
+    """Cut the bytes of the first images; they keep a right name."""
+    records = read_training_images()
+    halves = [(r, r.bytes[: len(r.bytes) // 2]) for r in records[:num]]
+    cut = [replace(r, id=hash_bytes(half), bytes=half) for r, half in halves]
+    path = Path("data/examples/vqa_rad/images.parquet")
+    write_records(path, ImageRecord, [*cut, *records[num:]])
+
+
+def test_a_bad_image_is_set_aside_and_counted(configure: Configure) -> None:
+    torch.manual_seed(1)
+    save_tokenizer(Vqgan(FEW), MODEL)
+    spoil(1)
+    tokenize_images.run(configure())
+    manifest = read_manifest(CODES)
+    assert manifest["counts"] == {"in": NUM_IMAGES, "out": NUM_IMAGES - 1, "quarantined": 1}
+    (reject,) = read_records(CODES / QUARANTINE, Reject)
+    assert (reject.origin, reject.reason) == ("image#0", "broken-image")
+    assert len(read_codes()) == NUM_IMAGES - 1
+
+
+def test_too_many_bad_images_end_the_stage(configure: Configure) -> None:
+    save_tokenizer(Vqgan(FEW), MODEL)
+    spoil(2)
+    with pytest.raises(UserError, match=f"2 of {NUM_IMAGES} records were unusable .limit 5%"):
+        tokenize_images.run(configure())
+    assert not (CODES / MANIFEST).exists()
+
+
+def test_settings_that_decide_no_code_change_no_product(configure: Configure) -> None:
+    save_tokenizer(Vqgan(FEW), MODEL)
+    found = []
+    for settings in ({}, {"batch": 7, "min_quality": {"ct": {"psnr_db": 0.5}}}):
+        shutil.rmtree(CODES, ignore_errors=True)
+        tokenize_images.run(configure(tokenize_images=settings))
+        found.append((CODES / MANIFEST).read_bytes())
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"ct": {"psnr_db": 60.0}}, r"PSNR \d+\.\d+ dB of ct, asked for are 60 dB$"),
+        ({"xray": {"ssim": 0.99}}, r"SSIM -?0\.\d+ of xray, asked for are 0\.99$"),
+        ({"every": {"psnr_db": 60.0}, "ct": {}}, r"keep too little: PSNR \S+ dB of xray, [^;]*$"),
+        ({"every": {"psnr_db": 60.0}}, r"of ct, .* of xray, "),
+    ],
+)
+def test_codes_that_keep_too_little_end_the_stage_before_it_encodes(
+    configure: Configure, limits: dict[str, Any], words: str
+) -> None:
+    save_tokenizer(Vqgan(FEW), MODEL)
+    with pytest.raises(UserError) as caught:
+        tokenize_images.run(configure(tokenize_images={"min_quality": limits}))
+    assert re.search(words, caught.value.what), caught.value.what
+    assert "tokenize_images.min_quality." in caught.value.next_command
+    assert "dvc repro tokenize_images" in caught.value.next_command
+    assert sorted(path.name for path in CODES.iterdir()) == ["quality.json"]
+    assert not Path("data/encodings").exists()

@@ -25,8 +25,8 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}  # nothing of ours leaves the machine
 class Workers:
     """Hands work out; ``num_workers`` items are worked on at a time, 0 for none but ourselves."""
 
-    def __init__(self, num_workers: int) -> None:
-        self.num_workers = num_workers
+    def __init__(self, num_workers: int, gpus_each: int = 0) -> None:
+        self.num_workers, self.gpus_each = num_workers, gpus_each
 
     def map(self, work: Callable[[T], R], items: Sequence[T], label: str) -> list[R]:
         """What ``work`` gives for each item, in their order; an error of one is raised.
@@ -52,7 +52,8 @@ class Workers:
             os.chdir(here)  # paths are relative to the project
             return work(item)
 
-        task = ray.remote(num_cpus=1, max_retries=RETRIES)(work_here)
+        place = ray.remote(num_cpus=1, num_gpus=self.gpus_each, max_retries=RETRIES)
+        task = place(work_here)
         waiting = list(enumerate(items))[::-1]
         running: dict[Any, int] = {}
         while waiting or running:
@@ -67,8 +68,11 @@ class Workers:
 
 
 @contextmanager
-def open_workers(num_workers: int) -> Iterator[Workers]:
-    """Workers for the time of the context; a cluster that is already connected is left as it is."""
+def open_workers(num_workers: int, gpus_each: int = 0) -> Iterator[Workers]:
+    """Workers for the time of the context, with so many GPUs to each.
+
+    A cluster that is already connected is left as it is.
+    """
     if num_workers == 0:
         yield Workers(0)
         return
@@ -77,7 +81,7 @@ def open_workers(num_workers: int) -> Iterator[Workers]:
     import ray
 
     if ray.is_initialized():
-        yield Workers(num_workers)
+        yield Workers(num_workers, gpus_each)
         return
     is_local = "RAY_ADDRESS" not in os.environ
     ray.init(
@@ -87,6 +91,6 @@ def open_workers(num_workers: int) -> Iterator[Workers]:
         logging_level=logging.WARNING,
     )
     try:
-        yield Workers(num_workers)
+        yield Workers(num_workers, gpus_each)
     finally:
         ray.shutdown()

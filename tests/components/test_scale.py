@@ -1,0 +1,44 @@
+"""Work spread over processes: the same result, and nothing lost when a worker dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from components.errors import UserError
+from components.scale import open_workers
+
+pytestmark = pytest.mark.services
+
+
+def double(number: int) -> int:
+    if number < 0:
+        raise UserError("a negative number", why="of the test")
+    return 2 * number
+
+
+def double_or_die(item: tuple[int, str]) -> int:
+    """Dies by a signal the first time that it meets 3."""
+    number, mark = item
+    if number == 3 and not Path(mark).exists():
+        Path(mark).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 2 * number
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_results_come_in_the_order_of_the_items(workers: int) -> None:
+    with open_workers(workers) as pool:
+        assert pool.map(double, range(7), "doubling") == [0, 2, 4, 6, 8, 10, 12]
+        with pytest.raises(UserError, match="a negative number"):
+            pool.map(double, [1, -1], "doubling")
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    items = [(number, str(tmp_path / "died")) for number in range(6)]
+    with open_workers(2) as pool:
+        assert pool.map(double_or_die, items, "doubling") == [0, 2, 4, 6, 8, 10]
+    assert (tmp_path / "died").exists()
