@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from components.errors import UserError, damaged
 
 T = TypeVar("T")
+Box = list[float]  # x0, y0, x1, y1 in pixels of the image as it is shown
 SPLITS = ("train", "validation", "test")
 # What is read at a time: rows, and their bytes; encoded bytes. And the size of a row group.
 BATCH_ROWS, BATCH_BYTES, BUFFER_BYTES, GROUP_BYTES = 1024, 4 << 20, 1 << 16, 16 << 20
@@ -29,8 +30,8 @@ class RawRow:
     """One official record, read but not yet phrased as a task.
 
     ``fields`` carries the names that the card's task asks for (see components/tasks); ``image``
-    is a file or the encoded bytes; ``group`` names what rows share (an image, a patient, a
-    document), so that splits and intervals can respect it; ``origin`` is ``file#record``.
+    is a file or the encoded bytes; ``group`` names what rows share (a patient, a document), for
+    splits and intervals; ``origin`` is ``file#record``; ``boxes`` lie around what a field names.
     """
 
     id: str
@@ -41,6 +42,7 @@ class RawRow:
     group: str = ""
     category: str = ""
     modality: str = ""
+    boxes: list[Box] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training or test item: text in, text out, and at most one image (by its sha256)."""
+    """An item: text in and out, at most one image (its sha256), boxes of what references name."""
 
     id: str
     dataset: str
@@ -71,6 +73,7 @@ class Example:
     group: str = ""
     origin: str = ""
     weight: float = 1.0
+    boxes: list[Box] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +174,12 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
 
-_TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
+_TEXT, _TEXTS, _BOXES = pa.string(), pa.list_(pa.string()), pa.list_(pa.list_(pa.float64()))
 SCHEMAS: dict[type, pa.Schema] = {
     Example: _schema(
         id=_TEXT, dataset=_TEXT, task=_TEXT, split=_TEXT, source=_TEXT, target=_TEXT,
         references=_TEXTS, candidates=_TEXTS, prefix=_TEXT, image_id=_TEXT, modality=_TEXT,
-        category=_TEXT, group=_TEXT, origin=_TEXT, weight=pa.float64(),
+        category=_TEXT, group=_TEXT, origin=_TEXT, weight=pa.float64(), boxes=_BOXES,
     ),
     Article: _schema(
         pmid=_TEXT, pmcid=_TEXT, version=pa.int32(), kind=_TEXT, title=_TEXT, text=_TEXT,
@@ -193,8 +196,7 @@ SCHEMAS: dict[type, pa.Schema] = {
         modality=_TEXT, origin=_TEXT,
     ),
     ImageCodes: _schema(
-        image_id=_TEXT, codes=pa.list_(pa.int32()), psnr_db=pa.float64(), modality=_TEXT
-    ),
+        image_id=_TEXT, codes=pa.list_(pa.int32()), psnr_db=pa.float64(), modality=_TEXT),
     Prediction: _schema(
         id=_TEXT, dataset=_TEXT, size=_TEXT, condition=_TEXT, prediction=_TEXT, target=_TEXT,
         references=_TEXTS, log_probability=pa.float64(), baseline=_TEXT, category=_TEXT,

@@ -29,10 +29,12 @@ def training_images(datasets: Sequence[str]) -> list[ImageRecord]:
     found = {r.id: r for r in read_records(articles / "images", ImageRecord)}
     barred: set[str] = set()
     for folder in sets:
+        images = list(read_records(folder / "images.parquet", ImageRecord))
+        if not images:  # texts, of which there may be more than memory holds
+            continue
         examples = list(read_records(folder / "examples.parquet", Example))
         barred |= {e.image_id for e in examples if e.split != "train"}
         modality = {e.image_id: e.modality for e in examples}
-        images = read_records(folder / "images.parquet", ImageRecord)
         found = {**{r.id: _with_modality(r, modality[r.id]) for r in images}, **found}
     return [record for key, record in found.items() if key not in barred]
 

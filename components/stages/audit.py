@@ -33,7 +33,8 @@ def read_images(sets: list[Path]) -> Iterator[ImageRecord]:
 
 def run(params: Params) -> None:
     """Compare every test split with every training text and image; write counts and evidence."""
-    folders = {name: Path("data/examples") / name for name in params.datasets}
+    sources = [n for n in params.pretraining_sources if load_card(n).task != "infill_text"]
+    folders = {name: Path("data/examples") / name for name in [*params.datasets, *sources]}
     folders[INSTRUCTION_SET] = INSTRUCTIONS
     examples = {
         name: list(read_records(folder / "examples.parquet", Example))

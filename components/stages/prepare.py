@@ -12,6 +12,7 @@ from components.readers.registry import read_rows
 from components.records import SPLITS
 from components.stages.door import enter
 from components.tasks.registry import TASKS
+from components.texts import write_texts
 
 FACTS = (
     "task",
@@ -30,10 +31,15 @@ def run(params: Params, dataset: str) -> None:
     card = load_card(dataset)
     raw, folder = Path("data/raw") / dataset, Path("data/examples") / dataset
     rows = read_rows(card, raw)
-    prepared = build_examples(card, TASKS[card.task], rows, params.prepare, params.seed)
-    prepared.check(folder, params.prepare.max_quarantined, f"prepare {dataset}")
-    prepared.check_splits(folder, ("train", "test"), f"prepare {dataset}")
-    counts = prepared.write(folder)
+    task, what = TASKS[card.task], f"prepare {dataset}"
+    if card.task == "infill_text":
+        prepared, counts = write_texts(card, task, rows, folder)
+        prepared.check(folder, params.prepare.max_quarantined, what)
+    else:
+        prepared = build_examples(card, task, rows, params.prepare, params.seed)
+        prepared.check(folder, params.prepare.max_quarantined, what)
+        prepared.check_splits(folder, ("train",) if card.trains_only else ("train", "test"), what)
+        counts = prepared.write(folder)
     print(
         f"{card.title}: {prepared.num_in} records in; "
         + ", ".join(f"{counts[split]} {split}" for split in SPLITS)

@@ -26,7 +26,8 @@ def run(params: Params) -> None:
     settings = params.tokenize_images
     device = pick_device(params.compute.device)
     model = load_tokenizer(TOKENIZER).to(device)
-    records = training_images(params.pretrained_on)
+    seen = [*params.pretrained_on, *params.pretraining_sources]
+    records = training_images(seen)
 
     def encode() -> Iterator[ImageCodes]:
         with show_progress("tokenize_images", len(records)) as advance:
@@ -47,7 +48,7 @@ def run(params: Params) -> None:
         stage="tokenize_images",
         identity={},
         settings={**settings.model_dump(), "seed": params.seed},
-        inputs=[TOKENIZER, *image_files(params.pretrained_on)],
+        inputs=[TOKENIZER, *image_files(seen)],
         counts={"in": len(records), "out": num},
     )
 

@@ -85,6 +85,19 @@ PROMPTS: list[tuple[str, Fields, Rendered]] = [
         {"history": "what? a lung.", "question": "Which side?", "answer": "Left"},
         Rendered(" which side? earlier: what? a lung.", " left", ["left"]),
     ),
+    (
+        "detect",
+        {"labels": ["Soft-tissue", "liver"]},
+        Rendered(
+            " what are the objects in the image?", " soft tissue liver", ["soft tissue", "liver"]
+        ),
+    ),
+    ("infill_image", {}, Rendered(" what is the image in the middle part?", "", [])),
+    (
+        "infill_text",
+        {"text": "A Text.\n\nIts end."},
+        Rendered(' what is the complete text of " "?', " A Text.\n\nIts end.", []),
+    ),
 ]
 
 
@@ -108,6 +121,9 @@ def test_every_kind_of_task_has_a_golden_prompt() -> None:
         ("summarize", "none", "text", False),
         ("answer", "none", "options", False),
         ("instruct", "none", "text", False),
+        ("detect", "none", "text", True),
+        ("infill_image", "none", "text", True),
+        ("infill_text", "none", "text", False),
     ],
 )
 def test_how_each_kind_is_answered(
