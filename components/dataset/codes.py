@@ -24,7 +24,10 @@ def image_files(datasets: Sequence[str]) -> list[Path]:
 
 
 def training_images(datasets: Sequence[str]) -> list[ImageRecord]:
-    """Images of the articles' figures and of train splits, each once; test images never."""
+    """Images of the articles' figures and of train splits, each once; test images never.
+
+    Images of detection are looked at for their boxes alone, as in the reference.
+    """
     articles, *sets = image_files(datasets)
     found = {r.id: r for r in read_records(articles / "images", ImageRecord)}
     barred: set[str] = set()
@@ -34,8 +37,9 @@ def training_images(datasets: Sequence[str]) -> list[ImageRecord]:
             continue
         examples = list(read_records(folder / "examples.parquet", Example))
         barred |= {e.image_id for e in examples if e.split != "train"}
-        modality = {e.image_id: e.modality for e in examples}
-        found = {**{r.id: _with_modality(r, modality[r.id]) for r in images}, **found}
+        modality = {e.image_id: e.modality for e in examples if e.task != "detect"}
+        shown = {r.id: _with_modality(r, modality[r.id]) for r in images if r.id in modality}
+        found = {**shown, **found}
     return [record for key, record in found.items() if key not in barred]
 
 
