@@ -20,6 +20,7 @@ SOURCE_TASKS = (
     "corpus",
     "vocabulary",
 )  # named under sources of params.yaml, the rest as datasets
+PRETRAINING_TASKS = ("detect", "infill_image", "infill_text")  # pretrained on, never scored
 OWN_FILES = (MANIFEST, QUARANTINE)  # what this project writes beside raw files
 ACCESS_NOTES = {
     "open": "anyone may download it",
@@ -115,7 +116,7 @@ class Card(Section):
     title: str
     task: Literal[
         "vqa", "caption", "classify", "understand", "summarize", "answer",
-        "instruct", "corpus", "vocabulary",
+        "detect", "infill_image", "infill_text", "instruct", "corpus", "vocabulary",
     ]  # fmt: skip
     benchmark: bool = Field(description="one of this project's reconstruction of the 23")
     source: Source
@@ -140,13 +141,18 @@ class Card(Section):
 
     @model_validator(mode="after")
     def _check_answers(self) -> Card:
-        if self.task not in SOURCE_TASKS and not self.metrics:
+        if self.task not in (*SOURCE_TASKS, *PRETRAINING_TASKS) and not self.metrics:
             raise ValueError("metrics is empty: name at least one, the first is the headline")
         if self.candidates == "fixed" and not self.answers:
             raise ValueError(
                 "candidates is fixed: answers must name them, raw label to answer text"
             )
         return self
+
+    @property
+    def trains_only(self) -> bool:
+        """Whether all of it is for training: it can be pretrained on, and nothing tested on it."""
+        return self.official_splits == ["train"]
 
     def facts(self, *keys: str) -> dict[str, Any]:
         """What the card says under these keys (``source.url`` steps inside), for a manifest.

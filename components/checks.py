@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.cards import SOURCE_TASKS, Card, load_card
+from components.cards import PRETRAINING_TASKS, SOURCE_TASKS, Card, load_card
 from components.config import Params, load_params
 from components.devices import pick_device
 from components.errors import UserError
 from components.evaluation.metrics import find_metric
 from components.model.config import model_config
 from components.readers.registry import check_reader
-from components.tasks.registry import TASKS
+from components.tasks.registry import PAIRED_TASKS, TASKS
 from components.training_config import MAX_POSITIONS, TrainingParams
 
 
@@ -23,6 +23,8 @@ def examine_settings() -> None:
     params = load_params()
     for name in params.sources:
         load_card(name)
+    for name in params.pretraining_sources:
+        check_pretraining_source(load_card(name))
     cards = [load_card(name) for name in params.datasets]
     for card in cards:
         check_card(card, pretrained_on=card.name in params.pretrained_on)
@@ -44,6 +46,12 @@ def check_card(card: Card, *, pretrained_on: bool) -> None:
             why=f"data/cards/{card.name}.yaml is a source ({card.task})",
             next_command="name it under sources instead",
         )
+    if card.trains_only:
+        raise UserError(
+            f"datasets in params.yaml names {card.name}, which has no records to test on",
+            why=f"data/cards/{card.name}.yaml has train as its only split",
+            next_command="name it under sources and pretraining_sources instead",
+        )
     if pretrained_on and not TASKS[card.task].needs_image:
         raise UserError(
             f"pretrained_on in params.yaml names {card.name}, which has no images",
@@ -53,6 +61,17 @@ def check_card(card: Card, *, pretrained_on: bool) -> None:
     check_reader(card)
     for metric in card.metrics:
         find_metric(metric)
+
+
+def check_pretraining_source(card: Card) -> None:
+    """UserError where a card gives no stream of pretraining, or a name in it is not known."""
+    if card.task not in (*PRETRAINING_TASKS, *PAIRED_TASKS) or not card.trains_only:
+        raise UserError(
+            f"pretraining_sources in params.yaml names {card.name}, which is not for that alone",
+            why=f"its task is {card.task}, and its splits are {card.official_splits}",
+            next_command="name a data set under datasets and pretrained_on instead",
+        )
+    check_reader(card)
 
 
 def check_start(stage: str, folder: str) -> None:

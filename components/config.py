@@ -198,6 +198,7 @@ class Params(Section):
     datasets: list[str]
     sources: list[str] = Field(description="raw sources beyond the data sets")
     pretrained_on: list[str] = Field(description="data sets whose train pairs are pretrained on")
+    pretraining_sources: list[str] = Field(description="sources that are for pretraining alone")
     zero_shot_on: list[str] = Field(description="data sets that the instructed model must not know")
     compute: ComputeParams
     acquire: AcquireParams
@@ -230,10 +231,11 @@ class Params(Section):
             twice = sorted(item for item, count in Counter(items).items() if count > 1)
             if twice:
                 raise ValueError(f"{where} name {twice} more than once")
-        for name in ("pretrained_on", "zero_shot_on"):
-            unknown = [item for item in getattr(self, name) if item not in self.datasets]
+        for name in ("pretrained_on", "zero_shot_on", "pretraining_sources"):
+            where = "sources" if name == "pretraining_sources" else "datasets"
+            unknown = [item for item in getattr(self, name) if item not in getattr(self, where)]
             if unknown:
-                raise ValueError(f"{name} names {unknown}, which are not in datasets")
+                raise ValueError(f"{name} names {unknown}, which are not in {where}")
         if "full" not in self.evaluate.conditions:
             raise ValueError("evaluate.conditions must name full: the scores rest on it")
         known = [item for item in self.zero_shot_on if item in self.pretrained_on]

@@ -101,8 +101,11 @@ def build_examples(
 ) -> Prepared:
     """Render each row, check its image, settle its split, and keep to the limits.
 
-    Every row ends as an example or as a reject; none is lost.
+    Every row ends as an example or as a reject; none is lost. Nothing is drawn for validation or
+    test of a set that is for training alone.
     """
+    if card.trains_only:
+        params = params.model_copy(update={"derived_validation": 0.0, "derived_test": 0.0})
     prepared = Prepared()
     good: list[tuple[RawRow, str]] = []
     known: dict[Path, str | Reject] = {}
@@ -117,18 +120,21 @@ def build_examples(
             prepared.rejects.append(image)
         elif task.needs_image and not image:
             prepared.rejects.append(Reject(row.origin, "no-image"))
+        elif stray := _find_stray_box(row, prepared.images.get(image)):
+            prepared.rejects.append(stray)
         else:
             good.append((row, image))
     split_rows = _derive_splits([row for row, _ in good], params, seed, prepared)
     images = [image for _, image in good]
     for row, image in _within_limits(list(zip(split_rows, images, strict=True)), params, prepared):
-        prepared.examples.append(_render(card, task, row, image, prepared.cut))
+        prepared.examples.append(render_row(card, task, row, image, prepared.cut))
     used = {example.image_id for example in prepared.examples}
     prepared.images = {key: value for key, value in prepared.images.items() if key in used}
     return prepared
 
 
-def _render(card: Card, task: Task, row: RawRow, image_id: str, cut: Counter[str]) -> Example:
+def render_row(card: Card, task: Task, row: RawRow, image_id: str, cut: Counter[str]) -> Example:
+    """A row in its task's words; ``cut`` counts examples and words that a limit cost."""
     rendered = task.render(row.fields)
     if rendered.num_cut:
         cut.update(examples=1, words=rendered.num_cut)
@@ -148,6 +154,7 @@ def _render(card: Card, task: Task, row: RawRow, image_id: str, cut: Counter[str
         group=row.group or row.id,
         origin=row.origin,
         documents=row.documents,
+        boxes=row.boxes,
     )
 
 
@@ -183,6 +190,17 @@ def _store_image(
     if isinstance(row.image, Path):
         known[row.image] = outcome
     return outcome
+
+
+def _find_stray_box(row: RawRow, image: ImageRecord | None) -> Reject | None:
+    """A Reject where a box's centre is not in the image: it was drawn on another."""
+    if image is None:
+        return None
+    for left, top, right, bottom in row.boxes:
+        if not (0 <= (left + right) / 2 < image.width and 0 <= (top + bottom) / 2 < image.height):
+            size = f"{image.width} x {image.height}"
+            return Reject(row.origin, "box-outside", f"{[left, top, right, bottom]} of {size}")
+    return None
 
 
 def _draw(seed: int, key: str) -> float:

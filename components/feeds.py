@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from components.progress import say
 from components.records import Article, Example, Figure, ImageCodes, read_records
 from components.runs import RunPlan, identify, run_training, start_model
 from components.tasks.caption import PROMPT
+from components.tasks.registry import PAIRED_TASKS
 from components.tokenization.vocabulary import Vocabulary
 
 IMAGES = "images.parquet"
-PAIRED_TASKS = ("vqa", "caption")  # what the paper pretrains on; classes and texts are not
+DETECT, TEXTS = "detect", "infill_text"
 
 
 def finetune_worker(settings: dict[str, Any]) -> None:
@@ -59,7 +61,7 @@ def _tune(plan: RunPlan) -> None:
 
 
 def pretrain_worker(settings: dict[str, Any]) -> None:
-    """Train on image-text pairs, texts and image codes."""
+    """Train on image-text pairs, texts, image codes and boxes."""
     plan = RunPlan(**settings)
     vocabulary = Vocabulary.load(Path(plan.vocabulary))
     articles, codes, *sets = (Path(path) for path in plan.inputs)
@@ -76,31 +78,50 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
     )
     say(
         f"pretraining on {len(material.pairs)} image-text pairs, {len(material.texts)} texts in "
-        f"{len(feed.windows or ())} windows, {len(material.codes)} images with codes; "
-        f"no detection records; {left_out.count(plan.inputs)} items are left out by audit.drop"
+        f"{len(feed.windows or ())} windows, {len(material.codes)} images with codes, "
+        f"{len(material.detections)} images with boxes; "
+        f"{left_out.count(plan.inputs)} items are left out by audit.drop"
     )
     if feed.num_cut:
-        say(f"{feed.num_cut} of {len(material.pairs)} pairs were cut to the token limits")
+        say(f"{feed.num_cut} of {len(material.pairs)} pairs were cut to the limits")
+    if feed.num_crowded:
+        say(f"{feed.num_crowded} images have more boxes than max_target_tokens holds")
     run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
 
 
 def read_material(
     articles: Path, codes: Path, sets: list[Path], left_out: LeftOut
 ) -> PretrainMaterial:
-    """Train splits of the paired sets, figures with their captions, article texts, codes."""
-    examples = [e for folder in sets for e in read_records(folder / "examples.parquet", Example)]
-    pairs = [e for e in examples if e.split == "train" and e.task in PAIRED_TASKS]
+    """Train splits of the sets by task, figures with their captions, article texts, codes.
+
+    Texts are never all in memory.
+    """
+    found = (e for folder in sets for e in read_records(folder / "examples.parquet", Example))
+    shown = [e for e in found if e.task != TEXTS]
+    train = [e for e in shown if e.split == "train"]
+    pairs = [e for e in train if e.task in PAIRED_TASKS]
     pairs += [_caption(f) for f in read_records(articles / "figures", Figure)]
     pairs = left_out.keep_examples(pairs, "pretrain")
-    found = filter(left_out.keeps_article, read_records(articles / "articles", Article))
-    texts = Documents(f"{a.title}\n{mark_sections(a.text, a.sections)}" for a in found)
-    kept_out = {e.image_id for e in examples if e.split != "train"} | left_out.images
+    kept_out = {e.image_id for e in shown if e.split != "train"} | left_out.images
     coded = [
         (c.image_id, array("i", c.codes))  # a list of so many numbers takes nine times the memory
         for c in read_records(codes / "codes", ImageCodes)
         if c.image_id not in kept_out
     ]
-    return PretrainMaterial(pairs, texts, coded)
+    detections = left_out.keep_examples([e for e in train if e.task == DETECT], "pretrain")
+    texts = Documents(read_texts(articles, sets, left_out))
+    return PretrainMaterial(pairs, texts, coded, detections)
+
+
+def read_texts(articles: Path, sets: list[Path], left_out: LeftOut) -> Iterator[str]:
+    """Each article that stays, with its sections marked, then the texts of the sets."""
+    for article in filter(left_out.keeps_article, read_records(articles / "articles", Article)):
+        yield f"{article.title}\n{mark_sections(article.text, article.sections)}"
+    for folder in sets:
+        for example in read_records(folder / "examples.parquet", Example):
+            is_left_out = (example.dataset, example.id) in left_out.items
+            if example.task == TEXTS and example.split == "train" and not is_left_out:
+                yield example.target
 
 
 def _caption(figure: Figure) -> Example:

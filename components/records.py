@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from components.errors import UserError, damaged
 
 T = TypeVar("T")
+Box = list[float]  # x0, y0, x1, y1 in pixels of the image as it is shown
 SPLITS = ("train", "validation", "test")
 # What is read at a time: rows, and their bytes; encoded bytes. And the size of a row group.
 BATCH_ROWS, BATCH_BYTES, BUFFER_BYTES, GROUP_BYTES = 1024, 4 << 20, 1 << 16, 16 << 20
@@ -31,7 +32,8 @@ class RawRow:
     ``fields`` carries the names that the card's task asks for (see components/tasks); ``image``
     is a file or the encoded bytes; ``group`` names what rows share (an image, a patient), so that
     splits and intervals can respect it; ``documents`` names the article that it is from, where it
-    is known, in every way that is (``PMID 1``, ``PMC1``); ``origin`` is ``file#record``.
+    is known, in every way that is (``PMID 1``, ``PMC1``); ``boxes`` lie around what a field names;
+    ``origin`` is ``file#record``.
     """
 
     id: str
@@ -43,6 +45,7 @@ class RawRow:
     category: str = ""
     modality: str = ""
     documents: list[str] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training or test item: text in, text out, and at most one image (by its sha256)."""
+    """An item: text in and out, at most one image (its sha256), boxes of what references name."""
 
     id: str
     dataset: str
@@ -74,6 +77,7 @@ class Example:
     origin: str = ""
     weight: float = 1.0
     documents: list[str] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +177,13 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
 
-_TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
+_TEXT, _TEXTS, _BOXES = pa.string(), pa.list_(pa.string()), pa.list_(pa.list_(pa.float64()))
 SCHEMAS: dict[type, pa.Schema] = {
     Example: _schema(
         id=_TEXT, dataset=_TEXT, task=_TEXT, split=_TEXT, source=_TEXT, target=_TEXT,
         references=_TEXTS, candidates=_TEXTS, prefix=_TEXT, image_id=_TEXT, modality=_TEXT,
         category=_TEXT, group=_TEXT, origin=_TEXT, weight=pa.float64(), documents=_TEXTS,
+        boxes=_BOXES,
     ),
     Article: _schema(
         pmid=_TEXT, pmcid=_TEXT, version=pa.int32(), kind=_TEXT, title=_TEXT, text=_TEXT,

@@ -14,6 +14,7 @@ STAGES = (
     "acquire_sources",
     "ingest_pubmed",
     "prepare",
+    "prepare_pretraining",
     "prepare_biomed_vital",
     "build_vocabulary",
     "fit_image_tokenizer",

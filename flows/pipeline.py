@@ -6,6 +6,7 @@ this flow runs those, each after what it builds on, ``compute.parallel_stages`` 
     acquire -> prepare ----------------+-> build_vocabulary --------------+
     acquire_sources -> ingest_pubmed --+-> fit_image_tokenizer            |
                     -> prepare_biomed_vital   -> tokenize_images ---------+-> pretrain
+                    -> prepare_pretraining (into the same three)          |
                                                                               |-> finetune -> evaluate
                                                                               +-> instruct -> evaluate_zero_shot
     prepared data -> audit -> pretrain, finetune, instruct (what audit.drop leaves out)

@@ -30,6 +30,7 @@ COMMAND_LINES = {
     "acquire_sources": ["source"],
     "ingest_pubmed": [],
     "prepare": ["dataset"],
+    "prepare_pretraining": ["dataset"],
     "prepare_biomed_vital": [],
     "build_vocabulary": [],
     "fit_image_tokenizer": [],
@@ -43,7 +44,11 @@ COMMAND_LINES = {
     "report": [],
 }
 # Stages that share the parameters of another.
-SECTIONS = {"acquire_sources": "acquire", "evaluate_zero_shot": "evaluate"}
+SECTIONS = {
+    "acquire_sources": "acquire",
+    "prepare_pretraining": "prepare",
+    "evaluate_zero_shot": "evaluate",
+}
 
 DOORS = {
     "prefect": ("flows/",),
@@ -229,7 +234,15 @@ def step_inside(found: list[Any], key: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "stage", ["acquire", "acquire_sources", "prepare", "prepare_biomed_vital", "evaluate"]
+    "stage",
+    [
+        "acquire",
+        "acquire_sources",
+        "prepare",
+        "prepare_pretraining",
+        "prepare_biomed_vital",
+        "evaluate",
+    ],
 )
 def test_a_manifest_holds_what_dvc_follows_of_a_card(stage: str) -> None:
     module = importlib.import_module(f"components.stages.{MODULES[stage]}")

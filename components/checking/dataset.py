@@ -20,7 +20,7 @@ from components.config import Params
 from components.errors import UserError
 from components.examples import Prepared, build_examples
 from components.lineage import MANIFEST
-from components.readers.registry import read_rows
+from components.readers.registry import READERS, read_rows
 from components.records import SPLITS, Example, Reject
 from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import Vocabulary
@@ -67,8 +67,14 @@ def check_dataset(card: Card, params: Params, own: str) -> Checked:
 
     The limits of ``prepare`` hold, and those of ``finetune`` with the card's recipe for the first
     size. ``own`` is where the user's files are while acquire.root is empty. Raises UserError where
-    no raw file is there, or one cannot be read.
+    no raw file is there, or one cannot be read, and for a source that is no data set of a task.
     """
+    if card.task not in TASKS or card.reader not in READERS:
+        raise UserError(
+            f"{card.name} is no data set of a task",
+            why=f"data/cards/{card.name}.yaml is a source ({card.task}), which its own stage reads",
+            next_command="biomedgpt datasets, which lists what can be checked and what is a source",
+        )
     raw = find_raw(card, Path(params.acquire.root or own))
     prepared = build_examples(
         card, TASKS[card.task], read_rows(card, raw), params.prepare, params.seed
@@ -77,7 +83,7 @@ def check_dataset(card: Card, params: Params, own: str) -> Checked:
     limits = Limits(settings.max_source_tokens, settings.max_target_tokens)
     findings = [
         *_examine_files(card, raw),
-        *_examine_reading(prepared, params),
+        *_examine_reading(card, prepared, params),
         *examine_examples(card, prepared.examples),
     ]
     chosen = _choose(prepared.examples)
@@ -115,7 +121,7 @@ def _examine_files(card: Card, raw: Path) -> list[Finding]:
     return [Finding("warning", words)]
 
 
-def _examine_reading(prepared: Prepared, params: Params) -> list[Finding]:
+def _examine_reading(card: Card, prepared: Prepared, params: Params) -> list[Finding]:
     found = []
     num_faults, limit = len(prepared.faults()), params.prepare.max_quarantined
     num_read = prepared.num_in - prepared.num_ruled_out
@@ -123,10 +129,9 @@ def _examine_reading(prepared: Prepared, params: Params) -> list[Finding]:
         words = f"{num_faults} of {num_read} records are unusable"
         found.append(Finding("error", f"{words} (prepare.max_quarantined is {limit:.0%})"))
     counts = Counter(example.split for example in prepared.examples)
+    needed = ("train",) if card.trains_only else ("train", "test")
     found += [
-        Finding("error", f"there is no {split} example")
-        for split in ("train", "test")
-        if not counts[split]
+        Finding("error", f"there is no {split} example") for split in needed if not counts[split]
     ]
     if prepared.cut:
         num, words_cut = prepared.cut["examples"], prepared.cut["words"]

@@ -10,12 +10,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from components.cards import Card
+from components.cards import PRETRAINING_TASKS, Card
 from components.errors import UserError
 from components.records import Example
 
 PLACEHOLDER = "replace this row"  # in every row of a template
-FREE_TEXT = frozenset({"caption", "summarize", "instruct"})
+FREE_TEXT = frozenset({"caption", "summarize", "instruct", *PRETRAINING_TASKS})
 MAX_MAJORITY = 0.9
 
 

@@ -18,6 +18,7 @@ from components.readers.images import BadImage
 from components.records import Example, ImageRecord, find_shards, read_groups, read_records
 
 ARTICLES = Path("data/articles")
+DETECT = "detect"
 HELD_OUT_PART, MAX_HELD_OUT = 10, 256
 
 
@@ -47,6 +48,7 @@ def image_files(datasets: Sequence[str]) -> list[Path]:
 def training_images(datasets: Sequence[str]) -> list[Place]:
     """Images of the articles' figures and of train splits, each once; test images never.
 
+    Images of detection are looked at for their boxes alone, as in the reference.
     Memory holds some 300 bytes for each image, and none of the images. An image without a modality
     of its own has that of its examples. The last data set comes first, the articles last.
     """
@@ -56,20 +58,23 @@ def training_images(datasets: Sequence[str]) -> list[Place]:
     for folder in reversed(sets):
         modalities: dict[str, str] = {}
         for example in read_records(folder / "examples.parquet", Example):
-            modalities[example.image_id] = example.modality
             if example.split != "train":
                 barred.add(example.image_id)
+            if example.task != DETECT:
+                modalities[example.image_id] = example.modality
         _add_places(found, folder / "images.parquet", modalities)
-    _add_places(found, articles / "images", {})
+    _add_places(found, articles / "images", None)
     return [place for key, place in found.items() if key not in barred]
 
 
-def _add_places(found: dict[str, Place], path: Path, modalities: dict[str, str]) -> None:
+def _add_places(found: dict[str, Place], path: Path, modalities: dict[str, str] | None) -> None:
+    """Add the images that ``modalities`` names, or all where it is None."""
     for shard in find_shards(path):
         name = shard.as_posix()
         for group, row in read_groups(shard, _Named):
-            modality = row.modality or modalities.get(row.id, "")
-            found.setdefault(row.id, Place(row.id, modality, name, group))
+            if modalities is None or row.id in modalities:
+                modality = row.modality or (modalities or {}).get(row.id, "")
+                found.setdefault(row.id, Place(row.id, modality, name, group))
 
 
 def read_images(places: Iterable[Place]) -> Iterator[ImageRecord]:

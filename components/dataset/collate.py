@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,12 +20,16 @@ from components.tasks.encoding import EncodedExample
 
 @dataclass(frozen=True)
 class Item:
-    """One encoded example with its image; ``is_code`` marks targets of image codes."""
+    """One encoded example with its image; ``is_code`` marks targets of image codes.
+
+    ``pixels`` are what is seen of the image, where that is not all of it.
+    """
 
     encoded: EncodedExample
     image_id: str = ""
     is_code: bool = False
     weight: float = 1.0
+    pixels: np.ndarray | None = None
 
 
 @dataclass
@@ -59,7 +64,7 @@ def collate(items: Sequence[Item], store: ImageStore | None, middle_px: int = 0)
     if any(item.image_id for item in items):
         if store is None:
             raise ValueError("items with images need an image store")
-        images = store.batch([item.image_id for item in items])
+        images = store.batch([i.image_id if i.pixels is None else i.pixels for i in items])
         image_mask = torch.tensor([bool(item.image_id) for item in items])
         codes = torch.tensor([item.is_code for item in items])
         if bool(codes.any()):

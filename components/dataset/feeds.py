@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from components.dataset.balance import Balance
 from components.dataset.collate import Batch, Item, collate
 from components.dataset.images import ImageStore
+from components.dataset.jitter import flip_and_jitter
 from components.dataset.order import batch_indices, example_rng
 from components.dataset.windows import Documents, Windows
 from components.errors import UserError
-from components.records import Example, read_records
-from components.tasks.encoding import encode_example
+from components.records import Box, Example, read_records
+from components.tasks.encoding import EncodedExample, encode_example
+from components.tasks.negatives import NegativePool
 from components.tasks.pretraining import (
-    NegativePool,
-    infill_image,
-    infill_text,
+    EXTRA_WEIGHT,
+    detect_objects,
+    infill_codes,
+    infill_window,
+    is_caption_cut,
     match_example,
+    pair_example,
     text_room,
 )
 from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import Vocabulary
 
-TEXT_STREAM = 1  # the random numbers of texts are not those of the pairs
+TEXT_STREAM, DETECTION_STREAM = 1, 2  # their random numbers are not those of the pairs
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,12 @@ def encode_item(example: Example, vocabulary: Vocabulary, limits: Limits) -> Ite
 
 @dataclass(frozen=True)
 class PretrainMaterial:
-    """What pretraining draws from: image-text pairs, whole texts, and images with codes."""
+    """What pretraining draws from: pairs, whole texts, images with codes, images with boxes."""
 
     pairs: list[Example]
     texts: Documents
     codes: Sequence[tuple[str, Sequence[int]]]
+    detections: list[Example] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -116,10 +122,11 @@ class Mixing:
 class PretrainFeed:
     """The mixture of streams. Image-text pairs are one part of the loss, the rest the other.
 
-    Every pair gives its own example and a matching example; text and images give infilling ones.
+    Every pair gives its own example and a matching example; text and images give infilling ones,
+    images with boxes those of detection. The rest counts twice in the loss, as in the reference.
     Texts are drawn by their windows, so that a long one counts by its length.
-    Shares follow the mixture (8 : 2 : 1 of pairs, texts, images). Random choices follow from
-    (seed, step, position), never from a worker's state.
+    Shares follow the mixture (8 : 2 : 1 : 1 of pairs, texts, images, boxes). Random choices follow
+    from (seed, step, position), never from a worker's state.
     """
 
     def __init__(
@@ -133,14 +140,22 @@ class PretrainFeed:
         self.part_names = ["vision_language", "infilling"]
         self.material, self.vocabulary, self.store = material, vocabulary, store
         self.limits, self.mixing = limits, mixing
-        self.pool = NegativePool.of(material.pairs)
+        labels = (label for example in material.detections for label in example.references)
+        self.pool = NegativePool.of(material.pairs, labels)
         self.num_pairs = limits.effective_batch
         room = text_room(vocabulary, limits.max_source_tokens)
         self.windows = Windows(material.texts, vocabulary, room) if len(material.texts) else None
         self.num_texts = self._count("text") if self.windows else 0
         self.num_images = self._count("image") if material.codes else 0
-        self.plain = [encode_item(pair, vocabulary, limits) for pair in material.pairs]
-        self.num_cut = sum(item.encoded.num_cut > 0 for item in self.plain)
+        self.num_boxed = self._count("detection") if material.detections else 0
+        self.plain = [encode_item(pair_example(e), vocabulary, limits) for e in material.pairs]
+        self.num_cut = sum(
+            item.encoded.num_cut > 0 or is_caption_cut(pair)
+            for item, pair in zip(self.plain, material.pairs, strict=True)
+        )
+        self.num_crowded = sum(
+            self._name_objects(pair_objects(e)).num_cut > 0 for e in material.detections
+        )
         self.made = replace(limits, long_text="cut")  # a prompt of ours around a pair's text
 
     def parts(self, step: int) -> list[list[Batch]]:
@@ -156,6 +171,8 @@ class PretrainFeed:
             self._infill_image(index)
             for index in self._draw(len(self.material.codes), self.num_images, step)
         ]
+        boxed = self._draw(len(self.material.detections), self.num_boxed, step)
+        rest += [self._detect(index, step, position) for position, index in enumerate(boxed)]
         return [cut(pairs, self.store, self.limits, px), cut(rest, self.store, self.limits, px)]
 
     def _count(self, stream: str) -> int:
@@ -179,16 +196,33 @@ class PretrainFeed:
         indices = self._draw(len(self.windows), self.num_texts, step)
         for position, index in enumerate(indices):
             epoch = ((step - 1) * self.num_texts + position) // len(self.windows)
-            encoded = infill_text(
+            encoded = infill_window(
                 self.windows.tokens(index, epoch),
                 self.vocabulary,
                 self.mixing.mask_ratio,
                 self.limits.max_source_tokens,
                 example_rng(self.limits.seed + TEXT_STREAM, step, position),
             )
-            items.append(Item(encoded))
+            items.append(Item(encoded, weight=EXTRA_WEIGHT))
         return items
 
     def _infill_image(self, index: int) -> Item:
         image_id, codes = self.material.codes[index]
-        return Item(infill_image(codes, self.vocabulary), image_id, is_code=True)
+        encoded = infill_codes(codes, self.vocabulary)
+        return Item(encoded, image_id, is_code=True, weight=EXTRA_WEIGHT)
+
+    def _detect(self, index: int, step: int, position: int) -> Item:
+        example = self.material.detections[index]
+        rng = example_rng(self.limits.seed + DETECTION_STREAM, step, position)
+        image = self.store.whole(example.image_id)
+        view = flip_and_jitter(image, pair_objects(example), self.store.image_px, rng)
+        encoded = self._name_objects(view.objects)
+        return Item(encoded, example.image_id, weight=EXTRA_WEIGHT, pixels=view.pixels)
+
+    def _name_objects(self, objects: Sequence[tuple[Box, str]]) -> EncodedExample:
+        return detect_objects(objects, self.vocabulary, self.limits.max_target_tokens)
+
+
+def pair_objects(example: Example) -> list[tuple[Box, str]]:
+    """The boxes of an example of detection with their labels."""
+    return list(zip(example.boxes, example.references, strict=True))

@@ -36,28 +36,47 @@ class ImageStore:
         """(px, px, 3) uint8 of one image."""
         if image_id in self.decoded:
             return self.decoded[image_id]
-        if image_id not in self.encoded:
-            raise UserError(f"image {image_id} is not stored", next_command="dvc repro")
-        pixels = resize_square(self.encoded[image_id], self.image_px, image_id)
+        pixels = resize_square(self._content(image_id), self.image_px, image_id)
         if len(self.decoded) < self.max_decoded:
             self.decoded[image_id] = pixels
         return pixels
 
-    def batch(self, image_ids: Sequence[str]) -> Tensor:
-        """(B, 3, px, px) float32, normalised; an empty id gives a grey image."""
+    def whole(self, image_id: str) -> Image.Image:
+        """One image as it was stored, in RGB at its own size."""
+        return decode_stored(self._content(image_id), image_id)
+
+    def batch(self, images: Sequence[str | np.ndarray]) -> Tensor:
+        """(B, 3, px, px) float32, normalised, of ids or of pixels at this size.
+
+        An empty id gives a grey image.
+        """
         grey = np.full((self.image_px, self.image_px, 3), 127.5, np.float32)
-        stacked = np.stack([self.pixels(i) if i else grey for i in image_ids])
-        return normalise(torch.from_numpy(stacked))
+        return normalise(torch.from_numpy(np.stack([self._look_up(i, grey) for i in images])))
+
+    def _look_up(self, image: str | np.ndarray, absent: np.ndarray) -> np.ndarray:
+        if isinstance(image, str):
+            return self.pixels(image) if image else absent
+        return image
+
+    def _content(self, image_id: str) -> bytes:
+        if image_id not in self.encoded:
+            raise UserError(f"image {image_id} is not stored", next_command="dvc repro")
+        return self.encoded[image_id]
 
 
 def resize_square(content: bytes, image_px: int, image_id: str) -> np.ndarray:
-    """An encoded image as (px, px, 3) uint8, resized bicubically with antialiasing.
+    """An encoded image as (px, px, 3) uint8, resized bicubically with antialiasing."""
+    return _resize(decode_stored(content, image_id), image_px)
+
+
+def decode_stored(content: bytes, image_id: str) -> Image.Image:
+    """An encoded image in RGB.
 
     UserError, with the image's id and what is wrong, where it cannot be decoded: what prepare
     stored was sound.
     """
     try:
-        return draw_square(content, image_px)
+        return decode_rgb(content)
     except BadImage as bad:
         raise UserError(
             f"image {image_id} cannot be read", why=str(bad), next_command="dvc repro prepare"
@@ -65,8 +84,11 @@ def resize_square(content: bytes, image_px: int, image_id: str) -> np.ndarray:
 
 
 def draw_square(content: bytes, image_px: int) -> np.ndarray:
-    """The same of an image that may be bad: BadImage says what is wrong with it."""
-    image = decode_rgb(content)
+    """As ``resize_square``, of an image that may be bad: BadImage says what is wrong with it."""
+    return _resize(decode_rgb(content), image_px)
+
+
+def _resize(image: Image.Image, image_px: int) -> np.ndarray:
     if image.size != (image_px, image_px):
         image = image.resize((image_px, image_px), Image.Resampling.BICUBIC)
     return np.asarray(image)

@@ -58,6 +58,24 @@ def decode_rgb(content: bytes) -> Image.Image:
     return _show(_open_image(content))
 
 
+def window_image(content: bytes, offset: int, low: float, high: float) -> bytes:
+    """A deep grey image as an 8-bit PNG: its values less ``offset``, ``low`` black, ``high`` white.
+
+    Raises BadImage where it cannot be decoded, or is not of one value a pixel.
+    """
+    image = _open_image(content)
+    try:
+        values = np.asarray(image).astype(np.float32) - offset
+    except Exception as error:  # decoders of untrusted bytes fail in many ways
+        raise BadImage("broken-image", f"{type(error).__name__}: {error}") from error
+    if values.ndim != 2:
+        raise BadImage("not-grey", f"mode {image.mode}")
+    shades = ((values - low) * (255.0 / (high - low))).clip(0, 255).round().astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(shades).save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()
+
+
 def _open_image(content: bytes) -> Image.Image:
     if not content:
         raise BadImage("empty-image")

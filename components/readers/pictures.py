@@ -8,9 +8,12 @@ from pathlib import Path, PurePosixPath
 from components.readers.dicom import describe_series, is_dicom, read_dicom_png
 from components.readers.files import MISSING, locate
 from components.readers.images import BadImage
+from components.readers.otsu import crop_bright
 from components.records import Reject
 
-OPTIONS = frozenset({"image_folder", "image_suffix", "series", "frame", "burned_in"})
+OPTIONS = frozenset({"image_folder", "image_suffix", "image_prefix", "crop"}) | frozenset(
+    {"series", "frame", "burned_in"}
+)
 
 
 def find_picture(
@@ -19,11 +22,14 @@ def find_picture(
     """A file under ``root``, the PNG of a DICOM file, or a Reject that says why there is none.
 
     Options of the card: ``image_folder``, from the folder ``beside``, several with bars between
-    them: the first that has the file counts; ``image_suffix``, where names lack one; of DICOM,
-    ``series`` (a word of its description; see ``locate_series``), ``frame`` (``first`` or
-    ``middle`` of several), and ``burned_in: keep``.
+    them: the first that has the file counts; ``image_suffix``, where names lack one;
+    ``image_prefix``, what names begin with and folders here do not; ``crop: otsu`` (the PNG of what
+    is not dark border; see otsu.py); of DICOM, ``series`` (a word of its description; see
+    ``locate_series``), ``frame`` (``first`` or ``middle`` of several), and ``burned_in: keep``.
     """
     suffix = options.get("image_suffix", "")
+    for prefix in options.get("image_prefix", "").split("|"):
+        name = name.removeprefix(prefix)
     name = name if name.lower().endswith(suffix.lower()) else name + suffix
     found: Path | Reject = Reject(origin, MISSING, name)
     for folder in options.get("image_folder", "").split("|"):
@@ -33,9 +39,11 @@ def find_picture(
             found = locate(name, beside / folder, root, origin)
         if isinstance(found, Path) or found.reason != MISSING:
             break
-    if isinstance(found, Reject) or not is_dicom(found):
+    if isinstance(found, Reject):
         return found
     try:
+        if not is_dicom(found):
+            return crop_bright(found.read_bytes()) if options.get("crop") == "otsu" else found
         return read_dicom_png(found, options.get("frame", ""), options.get("burned_in") == "keep")
     except BadImage as bad:
         return Reject(origin, bad.reason, bad.detail)

@@ -8,12 +8,15 @@ from pathlib import Path
 from components.cards import Card
 from components.errors import UserError
 from components.readers.core_mortality import read_core_mortality_rows
+from components.readers.cytoimagenet import read_cytoimagenet_rows
+from components.readers.deep_lesion import read_deep_lesion_rows
 from components.readers.dialogues import read_dialogue_rows
 from components.readers.files import ALL
 from components.readers.image_names import read_named_image_rows
+from components.readers.medicat import read_medicat_rows
 from components.readers.mimic_cxr_images import read_mimic_cxr_image_rows
 from components.readers.mimic_cxr_reports import read_mimic_cxr_report_rows
-from components.readers.mimic_notes import read_mimic_report_rows
+from components.readers.mimic_notes import read_mimic_note_rows, read_mimic_report_rows
 from components.readers.multiple_choice import read_multiple_choice_rows
 from components.readers.npz import read_npz_rows
 from components.readers.openi_csv import read_openi_rows
@@ -22,7 +25,9 @@ from components.readers.pubmedqa import read_pubmedqa_rows
 from components.readers.roco import read_roco_rows
 from components.readers.seer import read_seer_rows
 from components.readers.table import FIELDS, read_table_rows
+from components.readers.text_lines import read_text_line_rows
 from components.readers.trec_trials import read_trec_trial_rows
+from components.readers.voc_xml import read_voc_rows
 from components.records import SPLITS, RawRow, Reject
 
 Reader = Callable[[Card, Path], Iterator[RawRow | Reject]]
@@ -42,6 +47,12 @@ READERS: dict[str, Reader] = {
     "core_mortality": read_core_mortality_rows,
     "trec_trials": read_trec_trial_rows,
     "seer": read_seer_rows,
+    "deep_lesion": read_deep_lesion_rows,
+    "voc_xml": read_voc_rows,
+    "cytoimagenet": read_cytoimagenet_rows,
+    "medicat": read_medicat_rows,
+    "text_lines": read_text_line_rows,
+    "mimic_notes": read_mimic_note_rows,
 }
 
 # The roles of files that each reader needs: one of these sets, whole. Of IMAGES it needs none.
@@ -64,6 +75,12 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
     "seer": (frozenset({"export", "dictionary"}), frozenset({"export"})),
     "trec_trials": (frozenset({"topics", "judgements", "trials"}),),
     "core_mortality": (frozenset({"notes", "admissions", *SPLITS}),),
+    "deep_lesion": (frozenset({"lesions"}),),
+    "voc_xml": (frozenset({"boxes", IMAGES}),),
+    "cytoimagenet": (frozenset({ALL}),),
+    "medicat": (frozenset({"train"}),),
+    "text_lines": (frozenset({"train"}),),
+    "mimic_notes": (frozenset({"notes"}),),
 }
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
 TABLE = frozenset(
@@ -85,6 +102,12 @@ OPTIONS: dict[str, frozenset[str]] = {
     "core_mortality": frozenset({"hypothesis"}),
     "trec_trials": frozenset({"fold"}),
     "seer": frozenset({"facts", "label", "outside", "hypothesis", "group", "fold"}),
+    "deep_lesion": frozenset({"labels"}),
+    "voc_xml": frozenset({"labels"}),
+    "cytoimagenet": frozenset(),
+    "medicat": frozenset(),
+    "text_lines": frozenset(),
+    "mimic_notes": frozenset(),
 }
 
 

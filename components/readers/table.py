@@ -57,6 +57,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "classify": ("label",),
     "understand": ("premise", "hypothesis", "label"),
     "summarize": ("text", "summary"),
+    "infill_image": (),
 }
 BY_CONTENT = "image-content"
 NAMING = ("image", "category", "group", "modality")  # options that name a column

@@ -68,7 +68,7 @@ def read_manifests(root: Path, params: Params) -> dict[str, Manifest]:
     names = [
         *(f"raw/{name}" for name in [*params.sources, *datasets]),
         "articles",
-        *(f"examples/{name}" for name in datasets),
+        *(f"examples/{name}" for name in [*datasets, *params.pretraining_sources]),
         "instructions",
         "vocabulary",
         "models/image_tokenizer",

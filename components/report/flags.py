@@ -172,9 +172,12 @@ def _flag_tokenizer(inputs: ReportInputs) -> list[Flag]:
 
 
 def _flag_streams(inputs: ReportInputs) -> list[Flag]:
-    if not inputs.params.pretrain.mixture.detection:
+    names = inputs.params.pretraining_sources
+    if not inputs.params.pretrain.mixture.detection or any(
+        inputs.cards[name].task == "detect" for name in names if name in inputs.cards
+    ):
         return []
-    detail = "The mixture asks for detection, but no source of boxes is read yet."
+    detail = "The mixture asks for detection, but no source of boxes is among pretraining_sources."
     return [Flag("note", "Pretraining went without its detection stream", detail, "losses")]
 
 

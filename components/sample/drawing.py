@@ -19,6 +19,7 @@ from components.sample.scenes import Lesions, Scene
 Layer = npt.NDArray[np.floating[Any]]
 Pixels = npt.NDArray[np.uint8]
 Dice = np.random.Generator
+Edges = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 VESSEL_RED = (0.60, 0.12, 0.08)
 MAX_TURN, SCALES, MAX_SHIFT = 0.16, (0.94, 1.14), 0.03  # radians; shares of the side
@@ -29,16 +30,28 @@ RADII = {"small": 0.045, "large": 0.084}
 
 def draw_scene(scene: Scene, image_px: int, dice: Dice) -> Pixels:
     """The picture of a scene: (image_px, image_px) grey, or with a third axis of RGB."""
+    return draw_boxed_scene(scene, image_px, dice)[0]
+
+
+def draw_boxed_scene(scene: Scene, image_px: int, dice: Dice) -> tuple[Pixels, list[Edges]]:
+    """The picture of a scene, and the edges of its lesions, one each."""
     canvas = aim(image_px, dice)
     picture = PAINTERS[scene.modality](scene, canvas, dice)
+    masks: list[Layer] = []
     if scene.lesions:
-        mask = _draw_lesions(scene.lesions, canvas, dice)
+        masks = _draw_lesions(scene.lesions, canvas, dice)
+        mask = np.maximum.reduce(masks)
         colour = rgb(LESION_COLOURS[scene.modality][scene.lesions.shade])
         strength = np.float32(dice.uniform(0.75, 0.95)) * mask
         if picture.ndim == 3:
             strength = strength[..., None]
         picture = blend(picture, strength, colour)
-    return develop(picture, dice)
+    return develop(picture, dice), [_find_edges(mask) for mask in masks]
+
+
+def _find_edges(mask: Layer) -> Edges:
+    rows, columns = np.nonzero(mask > mask.max() / 2)
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
 
 LESION_COLOURS: dict[str, dict[str, tuple[float, ...]]] = {
@@ -119,16 +132,15 @@ def scatter(image_px: int, num: int, dice: Dice) -> Layer:
     return dots
 
 
-def _draw_lesions(lesions: Lesions, canvas: Canvas, dice: Dice) -> Layer:
-    mask = np.zeros_like(canvas.across)
+def _draw_lesions(lesions: Lesions, canvas: Canvas, dice: Dice) -> list[Layer]:
+    masks = []
     for row in dice.choice(len(ROWS), lesions.count, replace=False):
         x = COLUMNS[lesions.side] + dice.uniform(-0.05, 0.05)
         y = ROWS[row] + dice.uniform(-0.015, 0.015)
         radius = RADII[lesions.size] * dice.uniform(0.95, 1.08)
-        mask = np.maximum(
-            mask, _draw_lesion(lesions.shape, canvas.across - x, canvas.down - y, radius, dice)
-        )
-    return mask
+        dx, dy = canvas.across - x, canvas.down - y
+        masks.append(_draw_lesion(lesions.shape, dx, dy, radius, dice))
+    return masks
 
 
 def _draw_lesion(shape: str, dx: Layer, dy: Layer, radius: float, dice: Dice) -> Layer:

@@ -79,7 +79,12 @@ def make_mimic_cxr_summary(folder: Path, settings: SampleSettings) -> list[Path]
 
 def make_mimic_iii_summary(folder: Path, settings: SampleSettings) -> list[Path]:
     """Write a table of notes, ``num_texts`` of them radiology reports; returns its path."""
-    chance = start_chance(settings.seed, "mimic_iii_summary")
+    return write_notes("mimic_iii_summary", folder, settings)
+
+
+def write_notes(source: str, folder: Path, settings: SampleSettings) -> list[Path]:
+    """The table of notes of one of the sources that have it; returns its path."""
+    chance = start_chance(settings.seed, source)
     scenes = imagine_scenes(["x-ray"], settings.num_texts, chance, normal=0.15)
     notes: list[Sequence[object]] = []
     for scene in scenes:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from components.errors import UserError
 from components.sample.biomed_vital import make_biomed_vital
+from components.sample.boxed import make_deeplesion, make_oia_ddr
 from components.sample.cbis_ddsm import make_cbis_ddsm_calc, make_cbis_ddsm_mass
 from components.sample.dialogues import make_healthcaremagic, make_icliniq
 from components.sample.iu_xray import make_iu_xray
+from components.sample.medicat import make_medicat
 from components.sample.medmcqa import make_medmcqa
 from components.sample.medmnist import (
     make_bloodmnist,
@@ -42,6 +44,13 @@ from components.sample.seer import make_seer_treatment
 from components.sample.settings import SampleSettings
 from components.sample.slake import make_slake, make_slake_zh
 from components.sample.trec_ct import make_trec_ct
+from components.sample.unlabelled import (
+    make_chexpert,
+    make_cytoimagenet,
+    make_isic_2020,
+    make_retinal_fundus,
+)
+from components.sample.unpaired_texts import make_blue_pubmed, make_mimic_iii_notes
 from components.sample.vqa_med import make_vqa_med_2019
 from components.sample.vqa_rad import make_vqa_rad
 
@@ -85,6 +94,15 @@ MAKERS: dict[str, Maker] = {
     "mimic_iii_mortality": make_mimic_iii_mortality,
     "trec_ct": make_trec_ct,
     "seer_treatment": make_seer_treatment,
+    "medicat": make_medicat,
+    "deeplesion": make_deeplesion,
+    "oia_ddr": make_oia_ddr,
+    "chexpert": make_chexpert,
+    "cytoimagenet": make_cytoimagenet,
+    "isic_2020": make_isic_2020,
+    "retinal_fundus": make_retinal_fundus,
+    "blue_pubmed": make_blue_pubmed,
+    "mimic_iii_notes": make_mimic_iii_notes,
 }
 
 

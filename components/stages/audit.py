@@ -34,6 +34,7 @@ from components.records import (
 from components.stages.door import enter
 
 ARTICLES, INSTRUCTIONS, OUT = Path("data/articles"), Path("data/instructions"), Path("data/audit")
+TEXTS = "infill_text"  # the task of sources that are running text
 
 
 def read_images(sets: list[Path]) -> Iterator[ImageRecord]:
@@ -55,12 +56,14 @@ def read_material(sets: list[Path]) -> Iterator[Item]:
     for folder in sets:
         for example in read_records(folder / "examples.parquet", Example):
             if example.split == "train":
-                yield item_of_example(example, is_prose=folder == INSTRUCTIONS)
+                is_prose = folder == INSTRUCTIONS or example.task == TEXTS
+                yield item_of_example(example, is_prose=is_prose)
 
 
 def run(params: Params) -> None:
     """Compare every test split with every training text and image; write counts and evidence."""
-    sets = [*(Path("data/examples") / name for name in params.datasets), INSTRUCTIONS]
+    names = [*params.datasets, *params.pretraining_sources]
+    sets = [*(Path("data/examples") / name for name in names), INSTRUCTIONS]
     tests = [
         example
         for folder in sets

@@ -35,7 +35,8 @@ def training_texts(folders: list[Path]) -> Iterator[str]:
 def run(params: Params) -> None:
     """Train or read the vocabulary, and save it."""
     settings = params.build_vocabulary
-    sets = [Path("data/examples") / name for name in params.datasets]
+    names = [*params.datasets, *params.pretraining_sources]
+    sets = [Path("data/examples") / name for name in names]
     if settings.text == "files":
         card = load_card(RELEASED_BPE)
         encoder, merges, order = (card.find(FILES, role)[0] for role in ROLES)

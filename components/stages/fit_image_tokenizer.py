@@ -71,7 +71,8 @@ def run(params: Params) -> None:
     """Write weights, and a summary and a picture of what is left of images held out of the fit."""
     limit_threads(params.compute.threads)
     settings, start = params.fit_image_tokenizer, params.fit_image_tokenizer.start_from
-    fitted, held = hold_out(training_images(params.pretrained_on), settings.max_images, params.seed)
+    seen = [*params.pretrained_on, *params.pretraining_sources]
+    fitted, held = hold_out(training_images(seen), settings.max_images, params.seed)
     if not held or not (fitted or start):
         raise UserError(
             "there are too few images to fit the image tokenizer on, and to measure it on others",
@@ -111,7 +112,7 @@ def run(params: Params) -> None:
         identity={},
         settings={**settings.model_dump(), "crop": params.tokenize_images.crop}
         | {"seed": params.seed},
-        inputs=[*image_files(params.pretrained_on), *([Path(start)] if start else [])],
+        inputs=[*image_files(seen), *([Path(start)] if start else [])],
         counts={"in": len(fitted + held), "out": len(fitted + held)},
     )
 

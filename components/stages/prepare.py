@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.cards import load_card
-from components.checking.examples import examine_examples, refuse_errors
+from components.checking.examples import Finding, examine_examples, refuse_errors
 from components.config import Params
 from components.examples import RULES, build_examples
 from components.lineage import write_manifest
@@ -13,6 +13,7 @@ from components.readers.registry import read_rows
 from components.records import SPLITS
 from components.stages.door import enter
 from components.tasks.registry import TASKS
+from components.texts import write_texts
 
 FACTS = (
     "task",
@@ -31,12 +32,18 @@ def run(params: Params, dataset: str) -> None:
     card = load_card(dataset)
     raw, folder = Path("data/raw") / dataset, Path("data/examples") / dataset
     rows = read_rows(card, raw)
-    prepared = build_examples(card, TASKS[card.task], rows, params.prepare, params.seed)
-    prepared.check(folder, params.prepare.max_quarantined, f"prepare {dataset}")
-    prepared.check_splits(folder, ("train", "test"), f"prepare {dataset}")
-    findings = examine_examples(card, prepared.examples)
-    refuse_errors(findings, dataset)
-    counts = prepared.write(folder)
+    task, what = TASKS[card.task], f"prepare {dataset}"
+    findings: list[Finding] = []
+    if card.task == "infill_text":
+        prepared, counts = write_texts(card, task, rows, folder)
+        prepared.check(folder, params.prepare.max_quarantined, what)
+    else:
+        prepared = build_examples(card, task, rows, params.prepare, params.seed)
+        prepared.check(folder, params.prepare.max_quarantined, what)
+        prepared.check_splits(folder, ("train",) if card.trains_only else ("train", "test"), what)
+        findings = examine_examples(card, prepared.examples)
+        refuse_errors(findings, dataset)
+        counts = prepared.write(folder)
     print(
         f"{card.title}: {prepared.num_in} records in; "
         + ", ".join(f"{counts[split]} {split}" for split in SPLITS)

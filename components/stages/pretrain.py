@@ -13,6 +13,7 @@ from components.stages.door import enter
 def run(params: Params, size: str) -> None:
     """Train from scratch, or from the checkpoint that ``pretrain.start_from`` names."""
     start_from = params.pretrain.start_from
+    seen = [*params.pretrained_on, *params.pretraining_sources]
     plan = plan_run(
         params,
         "pretrain",
@@ -22,7 +23,7 @@ def run(params: Params, size: str) -> None:
         inputs=[
             Path("data/articles"),
             Path("data/codes"),
-            *(Path("data/examples") / dataset for dataset in params.pretrained_on),
+            *(Path("data/examples") / dataset for dataset in seen),
         ],
         out=Path("data/models/pretrained") / size,
     )

@@ -34,7 +34,8 @@ def run(params: Params) -> None:
     transform = Transform(settings.image_px, settings.crop, seed)
     device = pick_device(params.compute.device)
     encoding = Encoding(TOKENIZER, transform, settings.batch, device, params.compute.threads)
-    places = training_images(params.pretrained_on)
+    seen = [*params.pretrained_on, *params.pretraining_sources]
+    places = training_images(seen)
     measured = measure_sample(places, encoding)
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "quality.json").write_text(json.dumps(measured, indent=1) + "\n")
@@ -48,7 +49,7 @@ def run(params: Params) -> None:
         stage="tokenize_images",
         identity={},
         settings={**settings.model_dump(exclude=DECIDE_NO_CODE), "seed": params.seed},
-        inputs=[TOKENIZER, *image_files(params.pretrained_on)],
+        inputs=[TOKENIZER, *image_files(seen)],
         counts={"in": len(places), "out": num},
         rejects=rejects,
         notes={"key": key},

@@ -41,7 +41,7 @@ def mask_words(
         word = max(word, which + span)
     masked += ids[_begin(starts, word, ids) :]
     for _ in range(num_inserts):
-        masked.insert(int(rng.integers(1, len(masked) + 1)), mask_id)
+        masked.insert(int(rng.integers(len(masked) + 1)), mask_id)
     return masked
 
 

@@ -6,6 +6,9 @@ from components.tasks import (
     answer,
     caption,
     classify,
+    detect,
+    infill_image,
+    infill_text,
     instruct,
     summarize,
     understand,
@@ -21,4 +24,8 @@ TASKS: dict[str, Task] = {
     "summarize": summarize.TASK,
     "answer": answer.TASK,
     "instruct": instruct.TASK,
+    "detect": detect.TASK,
+    "infill_image": infill_image.TASK,
+    "infill_text": infill_text.TASK,
 }
+PAIRED_TASKS = ("vqa", "caption")  # what the paper pretrains on of pairs; classes are not

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -60,12 +60,15 @@ def train_step(
 
     Each part's loss is divided by its size (target tokens) over all micro-batches, so that
     cutting a batch into smaller ones changes nothing but rounding (and batch-norm statistics).
+    Patches are sampled of the first part's images alone (image-text pairs), as in the reference.
     """
     optimizer.clear_gradients()
     rank, world = rank_and_world()
     device = next(model.parameters()).device
     totals, sums, micro = [], [], 0
-    for part in parts:
+    for number, part in enumerate(parts):
+        if number:
+            objective = replace(objective, sampled_patches=0)
         total = max(sum(loss_size(batch, objective, step) for batch in part), 1)
         loss_sum = nll_sum = 0.0
         for batch in part:

@@ -240,6 +240,13 @@ def test_outside_the_project_every_command_says_so(
         ),
         ("data/cards/pubmedqa.yaml", "metrics:\n- accuracy", "metrics: []", ["metrics is empty"]),
         ("params.yaml", "pretrained_on:\n", "pretrained_on:\n- medmcqa\n", ["which has no images"]),
+        ("params.yaml", "sources:\n- deep", "sources:\n- pubmed\n- deep", ["not for that alone"]),
+        (
+            "data/cards/slake.yaml",
+            "- validation\n- test\nanswers",
+            "answers",
+            ["no records to test"],
+        ),
         ("params.yaml", "max_source_tokens: 128", "max_source_tokens: 1000", ["finetune", "1048"]),
         ("params.yaml", "start_from: ''", "start_from: lost", ["start_from", "lost", "import"]),
         ("params.yaml", "seed: 7", "seed: 7\nseed: 8", ["'seed' stands twice", "line 5"]),

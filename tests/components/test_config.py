@@ -76,6 +76,10 @@ def test_the_repository_s_own_file_is_valid(repository: Path) -> None:
             "sources must name ['bpe']: stages of dvc.yaml read them",
         ),
         (
+            lambda v: v.update(pretraining_sources=["deeplesion", "chexpert"]),
+            "pretraining_sources names ['chexpert'], which are not in sources",
+        ),
+        (
             lambda v: v["finetune"].update(max_source_tokens=1025),
             "finetune.max_source_tokens: Input should be less than or equal to 1024, not 1025",
         ),

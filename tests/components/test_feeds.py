@@ -54,6 +54,23 @@ def test_pairs_and_codes_of_held_out_images_stay_out(tmp_path: Path) -> None:
     assert len(material.texts) == 0
 
 
+def test_sources_give_texts_boxes_and_pairs_of_their_train_parts(tmp_path: Path) -> None:
+    articles, codes, sets = write(tmp_path, [ARTICLE])
+    text = replace(EXAMPLE, task="infill_text", source=" prompt", target=" a text", image_id="")
+    boxed = replace(EXAMPLE, task="detect", references=["rib"], boxes=[[0.0, 1.0, 2.0, 3.0]])
+    alone = replace(EXAMPLE, task="infill_image", target="", image_id="i1")
+    caption = replace(EXAMPLE, task="caption", target=" a rib")
+    for name, example in (("t", text), ("b", boxed), ("i", alone), ("c", caption)):
+        held = replace(example, id="h", split="test", image_id="")
+        write_records(tmp_path / name / "examples.parquet", Example, [example, held])
+        sets.append(tmp_path / name)
+    material = read_material(articles, codes, sets)
+    assert bytes(material.texts.content) == b"A title\nAim\nOne.\nTwo.a text"
+    assert len(material.texts) == 2
+    assert material.detections == [boxed]
+    assert [pair.target for pair in material.pairs] == [" yes", " a rib", " A rib."]
+
+
 def test_the_corpus_in_shards_is_the_same_material(tmp_path: Path) -> None:
     articles = [replace(ARTICLE, pmid=str(i), title=f"title {i}") for i in range(5)]
     whole = read_material(*write(tmp_path / "whole", articles))

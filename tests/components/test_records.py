@@ -36,6 +36,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "double": st.floats(allow_nan=False),
     "list<item: string>": st.lists(st.text(max_size=5), max_size=3),
     "list<item: int32>": st.lists(st.integers(0, 2**31 - 1), max_size=3),
+    "list<item: list<item: double>>": st.lists(
+        st.lists(st.floats(allow_nan=False), max_size=4), max_size=3
+    ),
 }
 EMPTY: dict[str, Any] = {
     "string": "", "bool": False, "int32": 0, "list<item: string>": [],

@@ -30,13 +30,13 @@ CHANGES: dict[str, Any] = {
 def trained(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A pretrained model, fine-tuned on both sets, with its scores: stages by their doors."""
     project = make_project(repository, tmp_path_factory.mktemp("learning"), CHANGES)
-    sources = ("pubmed", "pmc_oa", "biomed_vital", *DATASETS)
+    sources = ("pubmed", "pmc_oa", "biomed_vital", "deeplesion", *DATASETS)
     of_debug = ("--size", "debug")
     steps = [
         *(("acquire", "--source", source) for source in sources),
         ("ingest_pubmed",),
         ("prepare_biomed_vital",),
-        *(("prepare", "--dataset", dataset) for dataset in DATASETS),
+        *(("prepare", "--dataset", dataset) for dataset in (*DATASETS, "deeplesion")),
         ("build_vocabulary",),
         ("fit_image_tokenizer",),
         ("tokenize_images",),

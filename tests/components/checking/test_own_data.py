@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from components.config import PARAMS_FILE, Params, load_params
 from components.errors import UserError
 from components.profiles.overlay import write_params
 from components.readers.registry import check_reader
+from components.sample.settings import SampleSettings
+from components.sample.world import make_source
 from components.stages import acquire, prepare
 from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import train_vocabulary
@@ -184,6 +187,23 @@ def test_lost_labels_are_an_error(project: Path) -> None:
     checked = check_dataset(load_card("mine"), load_params(), "my_data")
     (error,) = [f.words for f in checked.findings if f.level == "error"]
     assert "beyond max_target_tokens" in error and "would hold all" in error
+
+
+@pytest.mark.parametrize("name", ["pubmed", "biomed_vital", "bpe"])
+def test_a_source_is_no_data_set_to_check(
+    name: str, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(repository / f"data/cards/{name}.yaml", "data/cards")
+    assert give(f"check {name}") == 2
+    assert f"{name} is no data set of a task" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["deeplesion", "chexpert", "blue_pubmed"])
+def test_a_source_of_pretraining_can_be_checked(name: str, repository: Path) -> None:
+    shutil.copy(repository / f"data/cards/{name}.yaml", "data/cards")
+    small = SampleSettings(num_images=12, num_texts=12, image_px=28, seed=7)
+    make_source(name, Path("my_data") / name, small)
+    assert give(f"check {name}") == 0
 
 
 def test_a_check_without_files_says_where_it_looked(capsys: pytest.CaptureFixture[str]) -> None:

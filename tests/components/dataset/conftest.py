@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,4 +79,13 @@ def vocabulary() -> Vocabulary:
 def material(images: list[ImageRecord], examples: list[Example]) -> PretrainMaterial:
     texts = [f"text number {i}, a rib and {'more ' * i}" for i in range(7)]
     codes = [(image.id, [i, 1, 2, 3]) for i, image in enumerate(images[:5])]
-    return PretrainMaterial(examples, Documents(texts), codes)
+    boxed = [
+        Example(str(i), "boxes", "detect", "train", " what?", " rib lung", ["rib", "lung"])
+        for i in range(3)
+    ]
+    boxes = [[1.0, 1.0, 5.0, 6.0], [6.0, 2.0, 11.0, 9.0]]
+    detections = [
+        replace(example, image_id=image.id, boxes=boxes)
+        for example, image in zip(boxed, images, strict=False)
+    ]
+    return PretrainMaterial(examples, Documents(texts), codes, detections)

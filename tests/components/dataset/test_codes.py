@@ -95,6 +95,22 @@ def test_a_broken_image_is_named(images: list[ImageRecord]) -> None:
         middle_batch([broken], 8, "whole")
 
 
+def test_images_of_boxes_and_sources_of_text_give_no_codes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: list[ImageRecord]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_records(Path("data/articles/images/a.parquet"), ImageRecord, [])
+    for task, shown in (("detect", images[:3]), ("infill_image", images[2:4]), ("infill_text", [])):
+        stored = [
+            Example(str(i), task, task, "train", " what?", "", image_id=image.id)
+            for i, image in enumerate(shown)
+        ]
+        write_records(Path(f"data/examples/{task}/examples.parquet"), Example, stored)
+        write_records(Path(f"data/examples/{task}/images.parquet"), ImageRecord, shown)
+    found = training_images(["detect", "infill_image", "infill_text"])
+    assert [place.id for place in found] == [image.id for image in images[2:4]]
+
+
 def test_the_middle_is_what_pretraining_hides(images: list[ImageRecord], store: ImageStore) -> None:
     middle = middle_batch(images[:2], 8, "centre")
     whole = store.batch([image.id for image in images[:2]])

@@ -146,10 +146,38 @@ def test_shares_of_the_mixture(
     assert feed.part_names == ["vision_language", "infilling"]
     pairs, rest = (rows(part) for part in feed.parts(1))
     assert len(pairs) == 2 * 8
-    assert [is_code for *_, is_code, _ in rest] == [False, False, True]
+    assert [is_code for *_, is_code, _ in rest] == [False, False, True, False]
+    assert {weight for *_, weight in pairs} == {1.0}
+    assert {weight for *_, weight in rest} == {2.0}
     first_code = vocabulary.code_id(0)
-    ids, _, _, _ = rest[-1]
+    ids, _, _, _ = rest[2]
     assert len([token for token in ids[2] if token >= first_code]) == 4
+
+
+def test_detection_names_what_a_new_view_of_an_image_shows(
+    material: PretrainMaterial, vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    feed = PretrainFeed(material, vocabulary, store, limits(), Mixing(SHARES, 0.3, 8))
+    assert (feed.num_boxed, feed.num_crowded) == (1, 0)
+    views = [rows(feed.parts(step)[1])[-1] for step in range(1, 10)]
+    first_bin, found = vocabulary.bin_id(0), set()
+    for ids, image, _, _ in views:
+        assert vocabulary.decode(ids[0]) == " what are the objects in the image?"
+        words = vocabulary.decode([token for token in ids[2] if token < first_bin])
+        bins = [token for token in ids[2] if token >= first_bin]
+        found.add(words)
+        assert len(bins) == 4 * len(words.split())
+        assert len(image) == 3 * 16 * 16
+    assert " rib lung" in found
+    assert len({image for _, image, _, _ in views}) == len(views)  # three images, no view twice
+
+
+def test_images_with_more_boxes_than_fit_are_counted(
+    material: PretrainMaterial, vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    tight = Limits(8, 3, 40, 8, 5, "cpu")
+    feed = PretrainFeed(material, vocabulary, store, tight, Mixing(SHARES, 0.3, 8))
+    assert feed.num_crowded == len(material.detections) == 3
 
 
 def test_every_window_of_every_text_is_restored_once_in_an_epoch(

@@ -24,7 +24,7 @@ from components.report.numbers import (
 from components.report.pipeline import BOX_HEIGHT, BOX_WIDTH, draw_pipeline
 from components.report.scores import list_scores
 from components.report.verdict import write_verdict
-from tests.components.report.conftest import make_manifest
+from tests.components.report.conftest import make_card, make_manifest
 
 
 def with_scores(inputs: ReportInputs, **changes: Any) -> ReportInputs:
@@ -155,6 +155,14 @@ def test_a_poor_image_tokenizer_is_a_note(
     found = [f for f in flags_of(replace(inputs, tokenizer=tokenizer)) if f.section == "tokenizer"]
     assert [flag.level for flag in found] == ["note"] * bool(words)
     assert all(flag.detail.endswith(words) for flag in found)
+
+
+def test_detection_without_boxes_is_a_note(inputs: ReportInputs) -> None:
+    title = "Pretraining went without its detection stream"
+    boxes = make_card("slake").model_copy(update={"task": "detect"})
+    for cards, noted in (({}, True), ({"deeplesion": boxes}, False)):
+        shown = replace(inputs, cards={**inputs.cards, **cards})
+        assert (title in titles(shown)) == noted
 
 
 def test_a_list_of_bars_does_not_grow_with_the_corpus() -> None:

@@ -89,6 +89,24 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
         r"qrels2022\.txt": 1,
         r"ClinicalTrials\.2021-04-27\.part1\.zip": 1,
     },
+    "medicat": {
+        r"s2_full_figures_oa_nonroco_combined_medical_top4_public\.jsonl": 1,
+        r"figures/[0-9a-f]{40}_\d-Figure1-1\.png": 24,
+    },
+    "deeplesion": {r"DL_info\.csv": 1, r"Images_png/\d{6}_\d\d_\d\d/\d{3}\.png": 24},
+    "oia_ddr": {
+        r"lesion_detection/(train|valid|test)/007-\d{4}-100\.xml": 24,
+        r"lesion_segmentation/(train|valid|test)/image/007-\d{4}-100\.jpg": 24,
+    },
+    "chexpert": {r"train\.csv": 1, r"train/patient\d{5}/study1/view1_frontal\.jpg": 24},
+    "cytoimagenet": {r"metadata\.csv": 1, r"cytoimagenet/[a-z_-]+/[a-z_-]+-[01]{8}\.png": 24},
+    "isic_2020": {
+        r"ISIC_2020_Training_GroundTruth_v2\.csv": 1,
+        r"train/ISIC_\d{7}\.jpg": 24,
+    },
+    "retinal_fundus": {r"trainLabels\.csv": 1, r"train/\d+_(left|right)\.jpeg": 24},
+    "blue_pubmed": {r"pubmed_uncased_sentence_nltk\.txt": 1},
+    "mimic_iii_notes": {r"NOTEEVENTS\.csv\.gz": 1},
     "vqa_rad": {r"(train|test)set\.json": 2, r"images/synpic\d{5}\.jpg": 24},
 }
 

@@ -20,6 +20,7 @@ from components.schema import validate
 SMALL: dict[str, Any] = {
     "datasets": ["vqa_rad"],
     "pretrained_on": ["vqa_rad"],
+    "pretraining_sources": [],
     "zero_shot_on": [],
     "compute": {"device": "cpu"},
     "build_vocabulary": {"num_merges": 20, "num_codes": 8, "num_bins": 10},

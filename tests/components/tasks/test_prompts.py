@@ -90,6 +90,19 @@ PROMPTS: list[tuple[str, Fields, Rendered]] = [
         {"history": "", "question": "What?", "answer": ["A\nLung.", "Which side?", "Left"]},
         Rendered(" what?", " a lung.\n which side?\n left", ["a lung."]),
     ),
+    (
+        "detect",
+        {"labels": ["Soft-tissue", "liver"]},
+        Rendered(
+            " what are the objects in the image?", " soft tissue liver", ["soft tissue", "liver"]
+        ),
+    ),
+    ("infill_image", {}, Rendered(" what is the image in the middle part?", "", [])),
+    (
+        "infill_text",
+        {"text": "A Text.\n\nIts end."},
+        Rendered(' what is the complete text of " "?', " A Text.\n\nIts end.", []),
+    ),
 ]
 
 
@@ -113,6 +126,9 @@ def test_every_kind_of_task_has_a_golden_prompt() -> None:
         ("summarize", "none", "text", False),
         ("answer", "none", "options", False),
         ("instruct", "turns", "text", False),
+        ("detect", "none", "text", True),
+        ("infill_image", "none", "text", True),
+        ("infill_text", "none", "text", False),
     ],
 )
 def test_how_each_kind_is_answered(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -18,8 +19,10 @@ from components.training.losses import (
     range_mask,
     smoothed_losses,
 )
-from components.training.objective import Objective, batch_loss, loss_size
+from components.training.objective import LossSums, Objective, batch_loss, loss_size
+from components.training.optimizer import Adam
 from components.training.schedule import polynomial_decay
+from components.training.step import train_step
 
 
 def test_plain_loss_is_cross_entropy() -> None:
@@ -27,6 +30,22 @@ def test_plain_loss_is_cross_entropy() -> None:
     loss, nll = smoothed_losses(log_probabilities(logits), labels)
     torch.testing.assert_close(loss.mean(), torch.nn.functional.cross_entropy(logits, labels))
     torch.testing.assert_close(loss, nll)
+
+
+def test_patches_are_sampled_of_image_text_pairs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = tiny_batch()
+    seen: list[int] = []
+
+    def watch(model: UnifiedModel, batch: Batch, objective: Objective, **settings: Any) -> LossSums:
+        seen.append(objective.sampled_patches)
+        return batch_loss(model, batch, objective, **settings)
+
+    monkeypatch.setattr("components.training.step.batch_loss", watch)
+    train_step(
+        model, [[batch, batch], [batch]], Adam(model.named_parameters(), weight_decay=0.0),
+        Objective(sampled_patches=3), seed=1, step=1, learning_rate=0.0, clip_norm=1.0,
+    )  # fmt: skip
+    assert seen == [3, 3, 0]
 
 
 def test_uniform_logits_give_log_vocabulary_whatever_the_smoothing() -> None:
