@@ -57,23 +57,27 @@ def training_images(datasets: Sequence[str]) -> list[Place]:
     barred: set[str] = set()
     for folder in reversed(sets):
         modalities: dict[str, str] = {}
+        boxed: set[str] = set()
         for example in read_records(folder / "examples.parquet", Example):
             if example.split != "train":
                 barred.add(example.image_id)
-            if example.task != DETECT:
+            if example.task == DETECT:
+                boxed.add(example.image_id)
+            else:
                 modalities[example.image_id] = example.modality
-        _add_places(found, folder / "images.parquet", modalities)
-    _add_places(found, articles / "images", None)
+        _add_places(found, folder / "images.parquet", modalities, boxed - modalities.keys())
+    _add_places(found, articles / "images", {}, set())
     return [place for key, place in found.items() if key not in barred]
 
 
-def _add_places(found: dict[str, Place], path: Path, modalities: dict[str, str] | None) -> None:
-    """Add the images that ``modalities`` names, or all where it is None."""
+def _add_places(
+    found: dict[str, Place], path: Path, modalities: dict[str, str], passed_over: set[str]
+) -> None:
     for shard in find_shards(path):
         name = shard.as_posix()
         for group, row in read_groups(shard, _Named):
-            if modalities is None or row.id in modalities:
-                modality = row.modality or (modalities or {}).get(row.id, "")
+            if row.id not in passed_over:
+                modality = row.modality or modalities.get(row.id, "")
                 found.setdefault(row.id, Place(row.id, modality, name, group))
 
 

@@ -55,7 +55,7 @@ def test_pairs_and_codes_of_held_out_images_stay_out(tmp_path: Path) -> None:
 
 
 def test_sources_give_texts_boxes_and_pairs_of_their_train_parts(tmp_path: Path) -> None:
-    articles, codes, sets = write(tmp_path, [ARTICLE])
+    articles, codes, sets, left_out = write(tmp_path, [ARTICLE])
     text = replace(EXAMPLE, task="infill_text", source=" prompt", target=" a text", image_id="")
     boxed = replace(EXAMPLE, task="detect", references=["rib"], boxes=[[0.0, 1.0, 2.0, 3.0]])
     alone = replace(EXAMPLE, task="infill_image", target="", image_id="i1")
@@ -64,7 +64,7 @@ def test_sources_give_texts_boxes_and_pairs_of_their_train_parts(tmp_path: Path)
         held = replace(example, id="h", split="test", image_id="")
         write_records(tmp_path / name / "examples.parquet", Example, [example, held])
         sets.append(tmp_path / name)
-    material = read_material(articles, codes, sets)
+    material = read_material(articles, codes, sets, left_out)
     assert bytes(material.texts.content) == b"A title\nAim\nOne.\nTwo.a text"
     assert len(material.texts) == 2
     assert material.detections == [boxed]
@@ -95,4 +95,4 @@ def test_what_is_left_out_is_no_material_and_the_rest_is_the_same(tmp_path: Path
     assert bytes(material.texts.content).startswith(b"another")
     assert (len(material.texts), len(whole.texts)) == (1, 2)
     assert material.pairs == [pair for pair in whole.pairs if pair.id != FIGURE.id]
-    assert material.codes == [("i2", [2])]
+    assert [(name, list(codes)) for name, codes in material.codes] == [("i2", [2, 2])]

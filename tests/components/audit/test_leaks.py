@@ -24,6 +24,7 @@ CHANGES: dict[str, Any] = {
     "sizes": ["debug"],
     "datasets": DATASETS,
     "pretrained_on": ["slake"],
+    "pretraining_sources": [],
     "zero_shot_on": ["vqa_rad"],
     "acquire": {"sample_images": 120, "sample_texts": 480, "sample_image_px": 96},
     # so that what is planted in training files is trained on

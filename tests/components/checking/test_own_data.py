@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.cards import load_card
+from components.cards import PRETRAINING_TASKS, load_card
 from components.checking.dataset import check_dataset
 from components.checking.examples import PLACEHOLDER
 from components.checking.template import ROWS, TEMPLATES, write_template
@@ -125,7 +125,7 @@ def test_nothing_is_overwritten(project: Path, capsys: pytest.CaptureFixture[str
 def test_an_unknown_task_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert give("new-dataset mine --task segment") == 2
     assert all(task in capsys.readouterr().err for task in ("segment", *TEMPLATES)[:1])
-    assert set(TEMPLATES) == set(TASKS) - {"instruct"}
+    assert set(TEMPLATES) == set(TASKS) - {"instruct", *PRETRAINING_TASKS}
 
 
 def test_check_names_row_and_field(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
