@@ -48,6 +48,7 @@ CONDITIONS = (
     ("-NC", re.compile(
         r"non-?\s?commercial|commercial(?! (?:organi|compan|publisher|entit|firm|interest))"
         rf"|{IN_SHORT}NC\b|(?:non-?|not-for-)profit (?:use|purpose)"
+        r"|\b(?:re[- ]?)?(?:sale|sell|selling|sold)\b"
         r"|\b(?:personal|private|academic|educational|research) (?:use|purposes?) only",
         re.IGNORECASE,
     )),
