@@ -74,7 +74,10 @@ def measure(root: Path, num_files: int) -> Measured:
     judge_s, verdicts = clock(lambda: judge(readings, params))
     parts = verdicts.partition_by("unit", maintain_order=True)
     pairs = zip(units, parts, strict=True)
-    jobs = [Verdict(unit, root / "readings", root / "out", rows) for unit, rows in pairs]
+    jobs = [
+        Verdict(unit, root / "readings", root / "out", rows, params.licences)
+        for unit, rows in pairs
+    ]
     write = [clock(lambda job=job: write_unit(job)) for job in jobs]
     return Measured(
         read_s=statistics.median(seconds for seconds, _ in read),

@@ -87,7 +87,7 @@ def build_corpus(
         kept = Readings(units, readings, [report.deletions for report in reports])
         parts = judge(kept, params).partition_by("unit", as_dict=True)
         verdicts = [
-            Verdict(unit, readings, out, parts.get((number,), pl.DataFrame()))
+            Verdict(unit, readings, out, parts.get((number,), pl.DataFrame()), params.licences)
             for number, unit in enumerate(units)
         ]
         outcomes = workers.map(write_unit, verdicts, "ingest_pubmed writes")

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from components.config import IngestPubmedParams
-from components.pubmed.licences import allows_commercial_use
+from components.pubmed.licences import may_be_used
 from components.pubmed.near_duplicates import BANDS, find_near_duplicates
 from components.pubmed.readings import bands_path
 from components.pubmed.shards import ARTICLES
@@ -205,7 +205,7 @@ def _apply_rules(
         "retracted": pl.col("retracted") & (not params.keep_retracted),
         "no-abstract": pl.col("num_chars") == 0,
         "language": languages.list.len() == 0,
-        "licence": ~_may_be_used(params.licences),
+        "licence": ~may_be_used(params.licences),
         "too-short": pl.col("num_chars") < params.min_text_chars,
     }
     reasons = [pl.when(met).then(pl.lit(reason)) for reason, met in rules.items()]
@@ -217,12 +217,6 @@ def _apply_rules(
     # 64 bits of the digest: no two of 38 million texts share them by chance (1 in 25,000)
     digest = pl.col("digest").bin.slice(0, 8).bin.reinterpret(dtype=pl.UInt64, endianness="little")
     return marked.select(*AT, reason, *FLAGS, digest, "num_chars").collect()
-
-
-def _may_be_used(licences: str) -> pl.Expr:
-    if licences == "any":
-        return pl.lit(value=True)
-    return pl.col("licence").map_elements(allows_commercial_use, return_dtype=pl.Boolean)
 
 
 def _find_duplicates(passed: pl.DataFrame) -> pl.DataFrame:

@@ -228,6 +228,29 @@ def test_only_what_may_be_sold(tmp_path: Path, params: IngestPubmedParams) -> No
     shutil.rmtree(tmp_path / "work")
 
 
+def test_a_figure_is_held_to_its_own_licence(tmp_path: Path, params: IngestPubmedParams) -> None:
+    link = "<permissions><license xlink:href='https://creativecommons.org/licenses/{}/4.0/'/>"
+    article, own = (link.format(code) + "</permissions>" for code in ("by", "by-nc"))
+    by_leave = FIG.replace("A caption.", "Reproduced with permission from Elsevier.")
+    figures = (
+        FIG
+        + by_leave.replace("F1", "F2")
+        + FIG.replace("F1", "F3").replace("<graphic", f"{own}<graphic")
+    )
+    lost = FIG.replace("F1", "F4").replace("one", "none").replace("<graphic", f"{own}<graphic")
+    write(tmp_path / "pmc/PMC7.xml", jats("7", f"<p>{LONG}</p>{figures}{lost}", front=article))
+    (tmp_path / "pmc/one.png").write_bytes(picture())
+    folders = tmp_path / "pubmed", tmp_path / "pmc", tmp_path / "work"
+    everything = build(*folders, params)
+    assert [figure.id[-2:] for figure in everything.figures] == ["F1", "F2", "F3"]
+    sold = build(*folders, params.model_copy(update={"licences": "commercial-only"}))
+    assert [(figure.id, figure.licence) for figure in sold.figures] == [("PMC7.1/F1", "CC BY 4.0")]
+    assert [(r.origin[-2:], r.reason, r.detail) for r in sold.rejects] == [
+        ("F2", "licence", "unknown"), ("F3", "licence", "CC BY-NC 4.0"), ("F4", "no-image", "none"),
+    ]  # fmt: skip
+    assert sold.faults == []
+
+
 def test_fingerprints_of_other_code_are_taken_again(
     tmp_path: Path, params: IngestPubmedParams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
