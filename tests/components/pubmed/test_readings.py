@@ -19,6 +19,7 @@ from components.pubmed.units import find_units
 from components.records import Figure, ImageRecord, Reject, read_records
 from tests.components.pubmed.conftest import LONG, article_set, cite, jats, write
 from tests.components.pubmed.reading import build
+from tests.components.pubmed.test_corpus import bioc
 from tests.components.pubmed.test_pmc import picture
 
 FIG = "<fig id='F1'><caption><p>A caption.</p></caption><graphic xlink:href='one'/></fig>"
@@ -90,6 +91,23 @@ def test_an_update_reads_only_what_is_new_and_equals_a_full_rebuild(
         "superseded": 2, "deleted": 1, "retracted": 1, "retraction-notice": 1,
         "unused-article": 1, "no-image": 1,
     }  # fmt: skip
+
+
+def test_a_collection_that_becomes_metadata_leaves_its_reading(
+    tmp_path: Path, params: IngestPubmedParams
+) -> None:
+    pubmed, pmc = tmp_path / "pubmed", tmp_path / "pmc"
+    for number in (10, 11):
+        write(pmc / f"PMC{number}.json", bioc("", str(number), "A title", LONG.format(number)))
+    assert len(build(pubmed, pmc, tmp_path / "work", params).articles) == 2
+    write(pmc / "PMC10.xml", jats("10"))
+    updated = build(pubmed, pmc, tmp_path / "work", params)
+    assert updated == build(pubmed, pmc, tmp_path / "anew", params)
+    assert files_of(tmp_path / "work/out") == files_of(tmp_path / "anew/out")
+    assert [(article.pmcid, article.origin) for article in updated.articles] == [
+        ("PMC10", "PMC10.xml#PMC10.1"), ("PMC11", "PMC11.json#PMC11.1"),
+    ]  # fmt: skip
+    assert not updated.rejects
 
 
 def test_files_that_go_take_their_readings_with_them(
