@@ -150,21 +150,29 @@ def _deletion_events(readings: Readings) -> pl.DataFrame:
 
 
 def _newest_articles(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The highest version of each article by number, of equals the last; and the others."""
-    is_full = pl.col("kind") == "fulltext"
-    by_pmid = pl.when(pl.col("pmid") != "").then("pmid").otherwise("pmcid")
-    name = pl.when(is_full).then("pmcid").otherwise(by_pmid)
+    """The highest version of each article by number; and the others.
+
+    A PMCID has one version, be it a text or an abstract; of equals the text holds, then the last.
+    Of abstracts with the same PMID one is left.
+    """
     columns: list[str | pl.Expr] = [
         "kind", "pmid", "version", "origin",
-        pl.when(name != "").then(name).otherwise("origin").alias("name"),
+        pl.when(pl.col("pmcid") != "").then("pmcid").otherwise("origin").alias("name"),
         pl.col("pmcid").str.extract(r"^PMC([0-9]+)$").cast(pl.Int64).fill_null(0).alias("number"),
     ]  # fmt: skip
-    articles = readings.load(columns, citations=False).sort("kind", "name", "version", *AT)
-    last = [pl.col(part).last().over("kind", "name").alias(f"by_{part}") for part in AT]
-    articles = articles.with_columns(last)
+    articles = readings.load(columns, citations=False).sort("name", "version", "kind", *AT)
+    newest, older = _keep_last(articles, "name")
+    has_pmid = (pl.col("kind") == "abstract") & (pl.col("pmid") != "")
+    _, copies = _keep_last(newest.filter(has_pmid).sort("pmid", "version", *AT), "pmid")
+    newest = newest.join(copies, on=AT, how="anti").sort("number", "origin")
+    return newest, _lose(pl.concat([older, copies]))
+
+
+def _keep_last(rows: pl.DataFrame, name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The last row of each name, and the others with where it stands."""
+    rows = rows.with_columns(pl.col(part).last().over(name).alias(f"by_{part}") for part in AT)
     is_last = (pl.col("unit") == pl.col("by_unit")) & (pl.col("row") == pl.col("by_row"))
-    newest = articles.filter(is_last).sort("number", "origin")
-    return newest.drop(BY), _lose(articles.filter(~is_last))
+    return rows.filter(is_last).drop(BY), rows.filter(~is_last)
 
 
 def _lose(rows: pl.DataFrame, reason: str = "superseded") -> pl.DataFrame:
