@@ -26,9 +26,10 @@ from ingest import make_file
 from results import show
 
 from components.config import load_params
-from components.pubmed.judging import Readings, judge
+from components.pubmed.judging import judge
 from components.pubmed.outcome import Verdict, write_unit
 from components.pubmed.readings import read_unit
+from components.pubmed.rows import Readings
 from components.pubmed.units import find_units
 
 NUM_FILES, NUM_RECORDS = 1_300, 38e6  # NLM's baseline of 2026, about

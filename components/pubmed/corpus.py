@@ -19,9 +19,10 @@ import pyarrow as pa
 from components.config import IngestPubmedParams
 from components.errors import UserError
 from components.lineage import QUARANTINE
-from components.pubmed.judging import RULES, Readings, judge
+from components.pubmed.judging import RULES, judge
 from components.pubmed.outcome import Outcome, Verdict, write_unit
 from components.pubmed.readings import REPORT, Report, read_unit
+from components.pubmed.rows import Readings
 from components.pubmed.scale import open_workers
 from components.pubmed.shards import open_shard
 from components.pubmed.units import Unit, find_units

@@ -44,9 +44,10 @@ from components.records import Figure, Reject, batches
 REPORT = "unit.json"
 ARTICLES_PER_BATCH = 64
 # The modules of this room that do not decide what a file's reading is.
-AFTER_READING = frozenset(
-    {"corpus", "judging", "near_duplicates", "outcome", "scale", "units", "__init__"}
-)
+AFTER_READING = frozenset({
+    "corpus", "judging", "near_duplicates", "outcome", "retractions", "rows", "scale", "units",
+    "__init__",
+})  # fmt: skip
 LEANS_ON = ("records.py", "readers/images.py")
 LIBRARIES = ("lxml", "pillow", "polars", "pyarrow", "xml2arrow")
 SHARDS = ("articles", "figures", "rejects")
