@@ -1,8 +1,8 @@
 """Which rows of the readings become text, and why the others do not.
 
 Of one PMID (or PMCID) the highest version wins, and of one version its newest file; a deletion
-holds for the files before it. What a retraction notice names is retracted, in whatever form it is
-there. Only numbers and flags of all rows are in memory at once, about 0.2 kB a row.
+holds for the files before it. What is called retracted is so in whatever form it is there. Only
+numbers and flags of all rows are in memory at once, about 0.2 kB a row.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.components.pubmed.test_corpus import bioc
 
 ABSTRACT = f"<abstract><p>{LONG.format('an abstract')}</p></abstract>"
 RETRACTED = json.dumps({"is_retracted": True})
-NOTICE = 'article-type="retraction"'
+NOTICE, RESEARCH = 'article-type="retraction"', 'article-type="research-article"'
 TYPES = ("Journal Article", "Retracted Publication")
 
 
@@ -25,7 +26,7 @@ def build(root: Path, params: IngestPubmedParams) -> Built:
 
 
 def retracted(corpus: Built) -> dict[str, bool]:
-    return {article.pmcid or article.pmid: article.retracted for article in corpus.articles}
+    return {article.pmid or article.pmcid: article.retracted for article in corpus.articles}
 
 
 def identifier(kind: str, value: str) -> str:
@@ -44,10 +45,12 @@ def test_a_record_that_yields_to_another_source_still_speaks(
         article_set(cite(1), cite(2, doi="10.1/two"), cite(3), cite(4)),
     )
     front = about("10.1/TWO") + ABSTRACT
-    for number, start, attributes in ((1, ABSTRACT, ""), (3, front, NOTICE), (4, ABSTRACT, "")):
-        form = jats(f"{number}0", "", front=start, ids=identifier("pmid", str(number)))
-        path = tmp_path / f"pmc/PMC{number}0.1.xml"
-        write(path, form.replace('article-type="research-article"', attributes))
+    for number, start, attributes in (
+        (1, ABSTRACT, RESEARCH), (3, front, NOTICE), (4, ABSTRACT, RESEARCH),
+    ):  # fmt: skip
+        ids = identifier("pmid", str(number))
+        form = jats(f"{number}0", "", front=start, attributes=attributes, ids=ids)
+        write(tmp_path / f"pmc/PMC{number}0.1.xml", form)
     write(tmp_path / "pmc/PMC10.1.json", RETRACTED)
     corpus = build(tmp_path, params)
     assert retracted(corpus) == {"1": True, "2": True, "3": False, "4": False}
@@ -89,3 +92,68 @@ def test_older_versions_and_deleted_records_are_silent(
     write(tmp_path / "pmc/PMC10.2.xml", jats("10", "", front=ABSTRACT))
     found = retracted(build(tmp_path, params))
     assert found == dict.fromkeys(("1", "2", "3", "PMC10"), False)
+
+
+def identified(pmid: int, *, pmcid: str = "", doi: str = "", **more: Any) -> str:
+    """A citation with its list of identifiers."""
+    ids = {"pmc": pmcid, "doi": doi}
+    listed = "".join(f'<ArticleId IdType="{k}">{v}</ArticleId>' for k, v in ids.items() if v)
+    return f"{cite(pmid, **more)}<PubmedData><ArticleIdList>{listed}</ArticleIdList></PubmedData>"
+
+
+def test_a_retraction_reaches_every_form_of_the_article(
+    tmp_path: Path, params: IngestPubmedParams
+) -> None:
+    notice = (("RetractionOf", 2), ("ExpressionOfConcernFor", 5))
+    write(
+        tmp_path / "pubmed/pubmed26n0001.xml",
+        article_set(
+            cite(1, comments=notice),
+            identified(2, pmcid="PMC20"),  # its full text states no PMID
+            cite(3, doi="10.1/THREE"),  # named by the PMCID of a full text
+            identified(4, pmcid="PMC40"),
+            identified(5, pmcid="PMC50"),
+            cite(6, doi="10.1/six"),
+        ),
+    )
+    forms = {"20": "", "30": "10.1/three", "40": "", "50": "10.1/fifty"}
+    for number, doi in forms.items():
+        ids = identifier("doi", doi) if doi else ""
+        body = f"<p>{LONG.format(number)}</p>"
+        write(tmp_path / f"pmc/PMC{number}.xml", jats(number, body, ids=ids))
+    write(tmp_path / "pmc/PMC30.json", RETRACTED)
+    by_doi = jats("", f"<p>{LONG.format('else')}</p>", ids=identifier("doi", "10.1/Fifty"))
+    write(tmp_path / "pmc/elsewhere.xml", by_doi)
+    corpus = build(tmp_path, params)
+    assert {key for key, told in retracted(corpus).items() if told} == {"2", "3", "PMC20", "PMC30"}
+    doubted = {a.pmid or a.pmcid or a.doi for a in corpus.articles if a.concern}
+    assert doubted == {"5", "PMC50", "10.1/Fifty"}
+
+
+def test_a_chain_of_borrowed_identifiers_ends(tmp_path: Path, params: IngestPubmedParams) -> None:
+    chain = [
+        identified(n, pmcid=f"PMC{(n + 1) // 2}", doi=f"10.1/{n // 2}", types=TYPES[: 1 + (n == 1)])
+        for n in range(1, 31)
+    ]
+    write(tmp_path / "pubmed/pubmed26n0001.xml", article_set(*chain))
+    reached = [a.retracted for a in build(tmp_path, params).articles]
+    assert reached[:8] == [True] * 8 and not any(reached[-8:])
+
+
+def test_a_retraction_does_not_spread_by_what_identifies_nothing(
+    tmp_path: Path, params: IngestPubmedParams
+) -> None:
+    """Neither by a filler in the place of an identifier, nor through the notice itself."""
+    notice = identified(
+        4, pmcid="PMC40", doi="10.1/both", types=("Retraction of Publication",),
+        comments=(("RetractionOf", 2),),
+    )  # fmt: skip
+    write(
+        tmp_path / "pubmed/pubmed26n0001.xml",
+        article_set(
+            cite(1, types=TYPES, doi="n/a"), cite(2, doi="10.1/both"), cite(3, doi="n/a"), notice
+        ),
+    )
+    write(tmp_path / "pmc/PMC40.xml", jats("40"))
+    found = retracted(build(tmp_path, params))
+    assert found == {"1": True, "2": True, "3": False, "PMC40": False}
