@@ -26,9 +26,10 @@ from ingest import make_file
 from results import show
 
 from components.config import load_params
-from components.pubmed.judging import Readings, judge
+from components.pubmed.judging import judge
 from components.pubmed.outcome import Verdict, write_unit
 from components.pubmed.readings import read_unit
+from components.pubmed.rows import Readings
 from components.pubmed.units import find_units
 
 NUM_FILES, NUM_RECORDS = 1_300, 38e6  # NLM's baseline of 2026, about
@@ -74,7 +75,10 @@ def measure(root: Path, num_files: int) -> Measured:
     judge_s, verdicts = clock(lambda: judge(readings, params))
     parts = verdicts.partition_by("unit", maintain_order=True)
     pairs = zip(units, parts, strict=True)
-    jobs = [Verdict(unit, root / "readings", root / "out", rows) for unit, rows in pairs]
+    jobs = [
+        Verdict(unit, root / "readings", root / "out", rows, params.licences)
+        for unit, rows in pairs
+    ]
     write = [clock(lambda job=job: write_unit(job)) for job in jobs]
     return Measured(
         read_s=statistics.median(seconds for seconds, _ in read),

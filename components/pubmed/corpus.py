@@ -19,9 +19,10 @@ import pyarrow as pa
 from components.config import IngestPubmedParams
 from components.errors import UserError
 from components.lineage import QUARANTINE
-from components.pubmed.judging import RULES, Readings, judge
+from components.pubmed.judging import RULES, judge
 from components.pubmed.outcome import Outcome, Verdict, write_unit
 from components.pubmed.readings import REPORT, Report, read_unit
+from components.pubmed.rows import Readings
 from components.pubmed.shards import open_shard
 from components.pubmed.units import Unit, find_units
 from components.records import SCHEMAS, Article, Figure, ImageRecord, Reject
@@ -87,7 +88,7 @@ def build_corpus(
         kept = Readings(units, readings, [report.deletions for report in reports])
         parts = judge(kept, params).partition_by("unit", as_dict=True)
         verdicts = [
-            Verdict(unit, readings, out, parts.get((number,), pl.DataFrame()))
+            Verdict(unit, readings, out, parts.get((number,), pl.DataFrame()), params.licences)
             for number, unit in enumerate(units)
         ]
         outcomes = workers.map(write_unit, verdicts, "ingest_pubmed writes")

@@ -1,24 +1,22 @@
 """Which rows of the readings become text, and why the others do not.
 
 Of one PMID (or PMCID) the highest version wins, and of one version its newest file; a deletion
-holds for the files before it. What a retraction notice names is retracted, in whatever form it is
-there. Only numbers and flags of all rows are in memory at once, about 0.2 kB a row.
+holds for the files before it. What is called retracted is so in whatever form it is there. Only
+numbers and flags of all rows are in memory at once, about 0.2 kB a row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import polars as pl
 
 from components.config import IngestPubmedParams
-from components.pubmed.licences import allows_commercial_use
+from components.pubmed.licences import may_be_used
 from components.pubmed.near_duplicates import BANDS, find_near_duplicates
-from components.pubmed.readings import bands_path
-from components.pubmed.shards import ARTICLES
-from components.pubmed.units import Unit
+from components.pubmed.retractions import Signals, gather_signals, is_named
+from components.pubmed.rows import AT, BY, Readings
+from components.pubmed.units import is_dated
 
 # Reasons that are rules about what becomes text, not faults of the record: the stage's limit on
 # quarantined records does not count them.
@@ -28,51 +26,8 @@ RULES = frozenset({
     "unused-article",
 })  # fmt: skip
 REASON = pl.Enum(["", *sorted(RULES)])
-AT = ["unit", "row"]  # where a row stands: the number of its unit, and its number in the shard
-BY = ["by_unit", "by_row"]  # where the row stands that another one yields to
 FLAGS = ["retracted", "concern"]
-NAMES = ["pmid", "pmcid", "doi"]
 DELETION = 2**32 - 1  # row of a deletion, which comes after all citations of its file
-
-
-@dataclass
-class Signals:
-    """PMIDs, PMCIDs and DOIs, in small letters, that some record calls retracted, or doubts."""
-
-    retracted: set[str] = field(default_factory=set)
-    doubted: set[str] = field(default_factory=set)
-
-
-@dataclass
-class Readings:
-    """The shards of all units, in the order of the units, and the deletions that each states."""
-
-    units: Sequence[Unit]
-    folder: Path
-    deletions: Sequence[Sequence[tuple[str, int]]]
-
-    def scan(self, number: int) -> pl.LazyFrame:
-        """The articles of a unit, with where they stand."""
-        return self._scan(number, self._own(number) / "articles.parquet")
-
-    def scan_bands(self, number: int) -> pl.LazyFrame:
-        """The fingerprints of a unit's texts, with where they stand."""
-        return self._scan(number, bands_path(self._own(number)))
-
-    def _own(self, number: int) -> Path:
-        return self.folder / self.units[number].name
-
-    def _scan(self, number: int, path: Path) -> pl.LazyFrame:
-        at = pl.lit(number, dtype=pl.UInt32).alias("unit")
-        rows = pl.scan_parquet(path, glob=False, hive_partitioning=False)
-        return rows.with_row_index("row").with_columns(at)
-
-    def load(self, columns: Sequence[str | pl.Expr], *, citations: bool) -> pl.DataFrame:
-        """Some columns of all citations, or of all else."""
-        numbers = [n for n, u in enumerate(self.units) if (u.kind == "citations") == citations]
-        none = pl.LazyFrame(schema={**pl.Schema(ARTICLES), "unit": pl.UInt32, "row": pl.UInt32})
-        frames = [none, *(self.scan(number) for number in numbers)]
-        return pl.concat(pl.collect_all([frame.select(*AT, *columns) for frame in frames]))
 
 
 def judge(readings: Readings, params: IngestPubmedParams) -> pl.DataFrame:
@@ -82,7 +37,7 @@ def judge(readings: Readings, params: IngestPubmedParams) -> pl.DataFrame:
     ``by`` is the origin of the record that stands in its place, or that withdraws it.
     """
     current, outdated = _find_current(readings)
-    signals = _gather_signals(readings, current)
+    signals = gather_signals(readings, outdated)
     rows = pl.concat(
         _apply_rules(readings.scan(n), signals, params) for n in range(len(readings.units))
     )
@@ -102,7 +57,8 @@ def _find_current(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Where the rows stand that hold, in the order of the corpus, and the outdated ones.
 
     Articles come before citations, each by number: of a text that is in both, the copy with
-    figures and a licence stays. Outdated rows have a reason and whom they yield to.
+    figures and a licence stays. Outdated rows have a reason, whom they yield to, and whether that
+    makes them ``silent``: a deletion and a newer state of the record do, another copy does not.
     """
     citations, outdated = _replay(readings)
     articles, older = _newest_articles(readings)
@@ -125,9 +81,19 @@ def _replay(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
     ).sort("pmid", "version", *AT)
     events = _yields_to_next(events, "pmid", "version").filter(pl.col("row") != DELETION)
     gone = events.filter(pl.col("by_row").is_not_null())
+    gone = _lose(gone, silent=_is_revised(readings) | (pl.col("by_row") == DELETION))
     held = _yields_to_next(events.filter(pl.col("by_row").is_null()), "pmid")
-    older = held.filter(pl.col("by_row").is_not_null())
-    return held.filter(pl.col("by_row").is_null()).drop(BY), _lose(pl.concat([gone, older]))
+    older = _lose(held.filter(pl.col("by_row").is_not_null()), silent=True)
+    return held.filter(pl.col("by_row").is_null()).drop(BY), pl.concat([gone, older])
+
+
+def _is_revised(readings: Readings) -> pl.Expr:
+    """Whether a newer file says what has become of a citation: one without a date is never newer.
+
+    Between copies without a date, or in one file, nobody knows which is the newer.
+    """
+    undated = [n for n, unit in enumerate(readings.units) if not is_dated(unit.files[0])]
+    return (pl.col("unit") != pl.col("by_unit")) & ~pl.col("unit").is_in(undated)
 
 
 def _yields_to_next(rows: pl.DataFrame, *names: str) -> pl.DataFrame:
@@ -150,62 +116,54 @@ def _deletion_events(readings: Readings) -> pl.DataFrame:
 
 
 def _newest_articles(readings: Readings) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The highest version of each article by number, of equals the last; and the others."""
-    is_full = pl.col("kind") == "fulltext"
-    by_pmid = pl.when(pl.col("pmid") != "").then("pmid").otherwise("pmcid")
-    name = pl.when(is_full).then("pmcid").otherwise(by_pmid)
+    """The highest version of each article by number; and the others.
+
+    A PMCID has one version, be it a text or an abstract; of equals the text holds, then the last.
+    Of abstracts with the same PMID one is left.
+    """
     columns: list[str | pl.Expr] = [
         "kind", "pmid", "version", "origin",
-        pl.when(name != "").then(name).otherwise("origin").alias("name"),
+        pl.when(pl.col("pmcid") != "").then("pmcid").otherwise("origin").alias("name"),
         pl.col("pmcid").str.extract(r"^PMC([0-9]+)$").cast(pl.Int64).fill_null(0).alias("number"),
     ]  # fmt: skip
-    articles = readings.load(columns, citations=False).sort("kind", "name", "version", *AT)
-    last = [pl.col(part).last().over("kind", "name").alias(f"by_{part}") for part in AT]
-    articles = articles.with_columns(last)
+    articles = readings.load(columns, citations=False).sort("name", "version", "kind", *AT)
+    # BioC states no version: none of its rows is older than one of JATS.
+    bioc = [n for n, unit in enumerate(readings.units) if unit.kind == "bioc"]
+    highest = pl.col("version").max().over("name", pl.col("unit").is_in(bioc))
+    newest, older = _keep_last(articles.with_columns(highest=highest), "name")
+    has_pmid = (pl.col("kind") == "abstract") & (pl.col("pmid") != "")
+    _, copies = _keep_last(newest.filter(has_pmid).sort("pmid", "version", *AT), "pmid")
+    newest = newest.join(copies, on=AT, how="anti").sort("number", "origin")
+    is_older = pl.col("version") < pl.col("highest")
+    return newest, pl.concat([_lose(older, silent=is_older), _lose(copies)])
+
+
+def _keep_last(rows: pl.DataFrame, name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The last row of each name, and the others with where it stands."""
+    rows = rows.with_columns(pl.col(part).last().over(name).alias(f"by_{part}") for part in AT)
     is_last = (pl.col("unit") == pl.col("by_unit")) & (pl.col("row") == pl.col("by_row"))
-    newest = articles.filter(is_last).sort("number", "origin")
-    return newest.drop(BY), _lose(articles.filter(~is_last))
+    return rows.filter(is_last).drop(BY), rows.filter(~is_last)
 
 
-def _lose(rows: pl.DataFrame, reason: str = "superseded") -> pl.DataFrame:
+def _lose(
+    rows: pl.DataFrame, reason: str = "superseded", *, silent: bool | pl.Expr = False
+) -> pl.DataFrame:
     is_deleted = pl.col("by_row") == DELETION
     why = pl.when(is_deleted).then(pl.lit("deleted")).otherwise(pl.lit(reason))
-    return rows.select(*AT, why.cast(REASON).alias("reason"), *BY)
-
-
-def _gather_signals(readings: Readings, current: pl.DataFrame) -> Signals:
-    """Who is retracted or doubted, by its own record or by a notice about it."""
-    signals = Signals()
-    tells = pl.col("retracted", "concern"), pl.col("retracts", "doubts").list.len() > 0
-    for number in range(len(readings.units)):
-        told = readings.scan(number).filter(pl.any_horizontal(*tells)).select(
-            *AT, *NAMES, "retracted", "concern", "retracts", "doubts"
-        ).collect()  # fmt: skip
-        for row in told.join(current, on=AT, how="semi").iter_rows(named=True):
-            own = {row[name].lower() for name in NAMES if row[name]}
-            signals.retracted.update(map(str.lower, row["retracts"]))
-            signals.doubted.update(map(str.lower, row["doubts"]))
-            signals.retracted.update(own if row["retracted"] else ())
-            signals.doubted.update(own if row["concern"] else ())
-    return signals
+    return rows.select(*AT, why.cast(REASON).alias("reason"), *BY, silent=silent)
 
 
 def _apply_rules(
     articles: pl.LazyFrame, signals: Signals, params: IngestPubmedParams
 ) -> pl.DataFrame:
     """unit, row, reason (of the first rule that a row meets), FLAGS, digest, num_chars."""
-
-    def is_named(names: set[str]) -> pl.Expr:
-        listed = pl.lit(pl.Series(sorted(names), dtype=pl.String)).implode()
-        return pl.any_horizontal(pl.col(name).str.to_lowercase().is_in(listed) for name in NAMES)
-
     languages = pl.col("language").str.split(",").list.set_intersection(pl.lit(params.languages))
     rules = {
         "retraction-notice": pl.col("is_notice"),
         "retracted": pl.col("retracted") & (not params.keep_retracted),
         "no-abstract": pl.col("num_chars") == 0,
         "language": languages.list.len() == 0,
-        "licence": ~_may_be_used(params.licences),
+        "licence": ~may_be_used(params.licences),
         "too-short": pl.col("num_chars") < params.min_text_chars,
     }
     reasons = [pl.when(met).then(pl.lit(reason)) for reason, met in rules.items()]
@@ -217,12 +175,6 @@ def _apply_rules(
     # 64 bits of the digest: no two of 38 million texts share them by chance (1 in 25,000)
     digest = pl.col("digest").bin.slice(0, 8).bin.reinterpret(dtype=pl.UInt64, endianness="little")
     return marked.select(*AT, reason, *FLAGS, digest, "num_chars").collect()
-
-
-def _may_be_used(licences: str) -> pl.Expr:
-    if licences == "any":
-        return pl.lit(value=True)
-    return pl.col("licence").map_elements(allows_commercial_use, return_dtype=pl.Boolean)
 
 
 def _find_duplicates(passed: pl.DataFrame) -> pl.DataFrame:

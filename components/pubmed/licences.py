@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+import polars as pl
+
 from components.pubmed.markup import Element, plain_text
 
 UNKNOWN = "unknown"
@@ -48,6 +50,7 @@ CONDITIONS = (
     ("-NC", re.compile(
         r"non-?\s?commercial|commercial(?! (?:organi|compan|publisher|entit|firm|interest))"
         rf"|{IN_SHORT}NC\b|(?:non-?|not-for-)profit (?:use|purpose)"
+        r"|\b(?:re[- ]?)?(?:sale|sell|selling|sold)\b"
         r"|\b(?:personal|private|academic|educational|research) (?:use|purposes?) only",
         re.IGNORECASE,
     )),
@@ -70,6 +73,13 @@ def allows_commercial_use(licence: str) -> bool:
     """
     named = licence if name_kind(licence) == licence else _weigh([], licence)
     return FOR_MONEY.fullmatch(named) is not None
+
+
+def may_be_used(licences: str) -> pl.Expr:
+    """Whether the column ``licence`` allows what ``ingest_pubmed.licences`` asks for."""
+    if licences == "any":
+        return pl.lit(value=True)
+    return pl.col("licence").map_elements(allows_commercial_use, return_dtype=pl.Boolean)
 
 
 def find_licence(meta: Element) -> str:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from components.errors import UserError
 from components.lineage import QUARANTINE, hash_bytes
+from components.pubmed.licences import may_be_used
 from components.pubmed.shards import REJECTS, Shard, open_shard, read_shard, row_groups
 from components.pubmed.units import Unit
 from components.records import SCHEMAS, Article, Figure, ImageRecord
@@ -46,12 +47,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A unit whose readings are under ``readings``, what was judged of its rows, and where to."""
+    """A unit whose readings are under ``readings``, what was judged of its rows, and where to.
+
+    ``licences`` is the setting that figures are held to, each by its own licence.
+    """
 
     unit: Unit
     readings: Path
     out: Path
     rows: pl.DataFrame
+    licences: str
 
     @property
     def own(self) -> Path:
@@ -116,7 +121,7 @@ def _detail() -> pl.Expr:
 def _write_figures(
     verdict: Verdict, figures: Shard, images: Shard, rejects: Shard, outcome: Outcome
 ) -> None:
-    """Figures with caption and image of the articles that were taken."""
+    """Figures with caption, image and fit licence of the articles that were taken."""
     rows = read_shard(verdict.own / "figures.parquet")
     if not len(rows):
         return
@@ -127,10 +132,14 @@ def _write_figures(
         judged.join(names, on="row"), on="row", maintain_order="left"
     )
     is_lost = pl.col("lost")
+    # an article's licence is not that of a figure which it took over from elsewhere
+    is_barred = (pl.col("reason") == "") & ~may_be_used(verdict.licences)
     rows = rows.with_columns(
-        reason=pl.when(is_lost).then(pl.lit("unused-article")).otherwise("reason"),
-        detail=pl.when(is_lost).then(pl.format("of {}", "article")).otherwise("detail"),
-    )
+        reason=pl.when(is_lost).then(pl.lit("unused-article"))
+        .when(is_barred).then(pl.lit("licence")).otherwise("reason"),
+        detail=pl.when(is_lost).then(pl.format("of {}", "article"))
+        .when(is_barred).then(pl.col("licence").str.head(DETAIL_CHARS)).otherwise("detail"),
+    )  # fmt: skip
     taken = rows.filter(pl.col("reason") == "")
     figures.add(taken)
     outcome.figures += len(taken)

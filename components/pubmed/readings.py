@@ -44,7 +44,9 @@ from components.records import Figure, Reject, batches
 REPORT = "unit.json"
 ARTICLES_PER_BATCH = 64
 # The modules of this room that do not decide what a file's reading is.
-AFTER_READING = frozenset({"corpus", "judging", "near_duplicates", "outcome", "units", "__init__"})
+AFTER_READING = frozenset({
+    "corpus", "judging", "near_duplicates", "outcome", "retractions", "rows", "units", "__init__",
+})  # fmt: skip
 LEANS_ON = ("records.py", "readers/images.py")
 LIBRARIES = ("lxml", "pillow", "polars", "pyarrow", "xml2arrow")
 SHARDS = ("articles", "figures", "rejects")
@@ -54,13 +56,14 @@ SHARDS = ("articles", "figures", "rejects")
 class Report:
     """What a unit's reading came from, and what it gave.
 
-    ``inputs`` maps each file, and each that would matter if it were there, to its sha256 or "";
-    and each folder where images are looked for to a hash of its names.
-    ``deletions`` are the (PMID, version) that a citation file withdraws. ``error`` says why a file
-    gave nothing at all.
+    ``files`` are the unit's, in the order of reading. ``inputs`` maps each file, and each that
+    would matter if it were there, to its sha256 or ""; and each folder where images are looked for
+    to a hash of its names. ``deletions`` are the (PMID, version) that a citation file withdraws.
+    ``error`` says why a file gave nothing at all.
     """
 
     reader: str
+    files: list[str]
     inputs: dict[str, str]
     num_in: int
     deletions: list[tuple[str, int]]
@@ -119,7 +122,8 @@ def _read(unit: Unit, own: Path, reader: str, max_image_pixels: int) -> Report:
             error = f"{unreadable.what}: {unreadable.why}"
             writer.add_rejects([Reject(unit.files[0], "unreadable", error)])
     num_in = sum(s.num_rows for s in (writer.articles, writer.figures, writer.rejects))
-    report = Report(reader, writer.inputs, num_in, writer.deletions, error)
+    files = list(unit.files)
+    report = Report(reader, files, writer.inputs, num_in, writer.deletions, error)
     partial = own / (REPORT + ".partial")
     partial.write_text(json.dumps(asdict(report), indent=1, sort_keys=True) + "\n")
     partial.replace(own / REPORT)
@@ -171,7 +175,7 @@ def hash_reader() -> str:
 
 
 def _is_current(unit: Unit, held: Report) -> bool:
-    if not set(unit.files) <= held.inputs.keys():
+    if list(unit.files) != held.files:  # more may be among the inputs: what is metadata by now
         return False
     return all(_hash(unit.root / name) == digest for name, digest in held.inputs.items())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from components.errors import UserError
@@ -65,6 +65,11 @@ def find_citation_files(root: Path) -> list[Path]:
         return century + year, count, _relative(path, root)
 
     return sorted(found, key=age)
+
+
+def is_dated(name: str) -> bool:
+    """Whether a citation file has NLM's number, by which it is newer than those before it."""
+    return NUMBERED.search(PurePosixPath(name).name) is not None
 
 
 def find_article_files(root: Path) -> list[Path]:

@@ -261,3 +261,33 @@ def test_bioc_is_read_beside_jats_and_citations(tmp_path: Path, params: IngestPu
         ("abstract", "1"), ("abstract", "2"), ("fulltext", "PMC5"), ("fulltext", "PMC6"),
     }  # fmt: skip
     assert Counter(r.reason for r in corpus.rejects) == {"superseded": 2}
+
+
+@pytest.mark.parametrize("newest", ["text", "abstract"])
+def test_the_version_of_a_pmcid_is_chosen_whatever_its_kind(
+    tmp_path: Path, params: IngestPubmedParams, newest: str
+) -> None:
+    ids = '<article-id pub-id-type="pmid">1</article-id>'
+    abstract = f"<abstract><p>{LONG.format('an abstract')}</p></abstract>"
+    forms = {"text": jats("10", ids=ids), "abstract": jats("10", "", front=abstract, ids=ids)}
+    older = "text" if newest == "abstract" else "abstract"
+    for version, form in ((1, older), (2, newest)):
+        write(tmp_path / f"pmc/PMC10.{version}.xml", forms[form])
+    corpus = build(tmp_path, params)
+    assert [(a.kind, a.version) for a in corpus.articles] == [
+        ("fulltext" if newest == "text" else "abstract", 2)
+    ]
+    assert reasons(corpus) == {"PMC10.1.xml#PMC10.1": "superseded"}
+
+
+def test_of_one_version_the_copy_with_the_text_stays(
+    tmp_path: Path, params: IngestPubmedParams
+) -> None:
+    abstract = f"<abstract><p>{LONG.format('an abstract')}</p></abstract>"
+    write(tmp_path / "pmc/a/PMC10.xml", jats("10"))
+    write(tmp_path / "pmc/b/PMC10.xml", jats("10", "", front=abstract))
+    corpus = build(tmp_path, params)
+    assert [article.origin for article in corpus.articles] == ["a/PMC10.xml#PMC10.1"]
+    assert [(r.reason, r.detail) for r in corpus.rejects] == [
+        ("superseded", "by a/PMC10.xml#PMC10.1")
+    ]

@@ -39,6 +39,9 @@ def named(words: str, link: str = "", statement: str = "") -> str:
         ("CC BY 4.0, no commercial use", "CC BY-NC"),
         ("CC BY, and may not be used for commercial purposes", "CC BY-NC"),
         ("CC BY, for personal use only", "CC BY-NC"),
+        ("CC BY licence. Not for resale.", "CC BY-NC"),
+        ("CC BY, but copies may not be sold", "CC BY-NC"),
+        ("In the public domain; not for re-sale", "unknown"),
         ("Published under CC BY NC", "CC BY-NC"),
         ("Published under CC\u2010BY\u2011NC\u2011ND", "CC BY-NC-ND"),
         ("CC0 waiver applies to the data; article is CC BY-NC", "CC BY-NC"),
@@ -53,6 +56,7 @@ def named(words: str, link: str = "", statement: str = "") -> str:
         # and what does allow it
         (SPRINGER, "CC BY"),
         ("Creative Commons Attribution License, for any purpose, even commercially", "CC BY"),
+        ("CC BY, (c) Wholesale Medical Press", "CC BY"),
         ("CC BY: both commercial and non-commercial use", "CC BY"),
         ("made available under the Creative Commons CC0 public domain dedication", "CC0"),
         ("This is a work of the government and in the public domain.", "public domain"),

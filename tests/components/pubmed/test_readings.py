@@ -19,6 +19,7 @@ from components.pubmed.units import find_units
 from components.records import Figure, ImageRecord, Reject, read_records
 from tests.components.pubmed.conftest import LONG, article_set, cite, jats, write
 from tests.components.pubmed.reading import build
+from tests.components.pubmed.test_corpus import bioc
 from tests.components.pubmed.test_pmc import picture
 
 FIG = "<fig id='F1'><caption><p>A caption.</p></caption><graphic xlink:href='one'/></fig>"
@@ -90,6 +91,23 @@ def test_an_update_reads_only_what_is_new_and_equals_a_full_rebuild(
         "superseded": 2, "deleted": 1, "retracted": 1, "retraction-notice": 1,
         "unused-article": 1, "no-image": 1,
     }  # fmt: skip
+
+
+def test_a_collection_that_becomes_metadata_leaves_its_reading(
+    tmp_path: Path, params: IngestPubmedParams
+) -> None:
+    pubmed, pmc = tmp_path / "pubmed", tmp_path / "pmc"
+    for number in (10, 11):
+        write(pmc / f"PMC{number}.json", bioc("", str(number), "A title", LONG.format(number)))
+    assert len(build(pubmed, pmc, tmp_path / "work", params).articles) == 2
+    write(pmc / "PMC10.xml", jats("10"))
+    updated = build(pubmed, pmc, tmp_path / "work", params)
+    assert updated == build(pubmed, pmc, tmp_path / "anew", params)
+    assert files_of(tmp_path / "work/out") == files_of(tmp_path / "anew/out")
+    assert [(article.pmcid, article.origin) for article in updated.articles] == [
+        ("PMC10", "PMC10.xml#PMC10.1"), ("PMC11", "PMC11.json#PMC11.1"),
+    ]  # fmt: skip
+    assert not updated.rejects
 
 
 def test_files_that_go_take_their_readings_with_them(
@@ -226,6 +244,29 @@ def test_only_what_may_be_sold(tmp_path: Path, params: IngestPubmedParams) -> No
     assert [a.pmid or a.pmcid for a in found.articles] == ["2", "PMC6", "PMC7"]
     assert Counter(reject.reason for reject in found.rejects) == {"licence": 5}
     shutil.rmtree(tmp_path / "work")
+
+
+def test_a_figure_is_held_to_its_own_licence(tmp_path: Path, params: IngestPubmedParams) -> None:
+    link = "<permissions><license xlink:href='https://creativecommons.org/licenses/{}/4.0/'/>"
+    article, own = (link.format(code) + "</permissions>" for code in ("by", "by-nc"))
+    by_leave = FIG.replace("A caption.", "Reproduced with permission from Elsevier.")
+    figures = (
+        FIG
+        + by_leave.replace("F1", "F2")
+        + FIG.replace("F1", "F3").replace("<graphic", f"{own}<graphic")
+    )
+    lost = FIG.replace("F1", "F4").replace("one", "none").replace("<graphic", f"{own}<graphic")
+    write(tmp_path / "pmc/PMC7.xml", jats("7", f"<p>{LONG}</p>{figures}{lost}", front=article))
+    (tmp_path / "pmc/one.png").write_bytes(picture())
+    folders = tmp_path / "pubmed", tmp_path / "pmc", tmp_path / "work"
+    everything = build(*folders, params)
+    assert [figure.id[-2:] for figure in everything.figures] == ["F1", "F2", "F3"]
+    sold = build(*folders, params.model_copy(update={"licences": "commercial-only"}))
+    assert [(figure.id, figure.licence) for figure in sold.figures] == [("PMC7.1/F1", "CC BY 4.0")]
+    assert [(r.origin[-2:], r.reason, r.detail) for r in sold.rejects] == [
+        ("F2", "licence", "unknown"), ("F3", "licence", "CC BY-NC 4.0"), ("F4", "no-image", "none"),
+    ]  # fmt: skip
+    assert sold.faults == []
 
 
 def test_fingerprints_of_other_code_are_taken_again(
