@@ -328,3 +328,30 @@ def test_encodings_that_are_no_text(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "f.xml", article_set(cite(1)).replace("UTF-8", name))
     with pytest.raises(UserError, match=r"encoding|utf-16|no XML"):
         read_items(path)
+
+
+@pytest.mark.parametrize(
+    "inner", ["", "<!-- c -->", "<CopyrightInformation>c</CopyrightInformation>"]
+)
+def test_an_empty_other_abstract_goes_to_nobody(tmp_path: Path, inner: str) -> None:
+    other = '<OtherAbstract Type="{}" Language="{}">{}</OtherAbstract>'
+    full = "<AbstractText>Texto.</AbstractText><AbstractText Label='FIN'><b>x</b>y</AbstractText>"
+    text = article_set(
+        cite(1, extra=other.format("Publisher", "fre", inner)),
+        cite(2, extra=other.format("plain-language-summary", "spa", full)),
+    )
+    first, second = (
+        item for item in read_items(write(tmp_path / "f.xml", text)) if isinstance(item, Citation)
+    )
+    assert first.other_abstracts == []
+    assert second.other_abstracts == [
+        {"language": "spa", "kind": "plain-language-summary", "text": "Texto.\nFIN: xy"}
+    ]
+
+
+def test_a_vernacular_title_of_nothing_but_markup_is_read(tmp_path: Path) -> None:
+    title = "<VernacularTitle><i>Titolo intero.</i></VernacularTitle></Article>"
+    text = article_set(cite(1, title="")).replace("</Article>", title)
+    (found,) = read_items(write(tmp_path / "f.xml", text))
+    assert isinstance(found, Citation)
+    assert (found.title, found.vernacular_title) == ("Titolo intero.", "Titolo intero.")
