@@ -38,11 +38,12 @@ UNEVEN = r"\s{2,}|[^\S ]"  # white space that is no single space
 def parse_citations(records: Sequence[bytes]) -> pl.DataFrame:
     """A row for each whole PubmedArticle, in order; pmid is null where there is none or no article.
 
-    Columns: pmid, version, title, vernacular_title, text, sections, copyright, other_abstracts,
-    authors, journal, year, languages, mesh, publication_types, doi, pmcid, retracted, concern,
-    is_notice, retracts, doubts. The text has a line per section, labels before their text. An
-    article is retracted when its type, its comments or its title say so. A retraction notice is
-    not itself retracted: it is marked as a notice, and ``retracts`` names what it retracts.
+    Columns: pmid, stated (as it stands there), version, title, vernacular_title, text, sections,
+    copyright, other_abstracts, authors, journal, year, languages, mesh, publication_types, doi,
+    pmcid, retracted, concern, is_notice, retracts, doubts. The text has a line per section,
+    labels before their text. An article is retracted when its type, its comments or its title say
+    so. A retraction notice is not itself retracted: it is marked as a notice, and ``retracts``
+    names what it retracts.
     Raises Damaged for a record that is broken.
     """
     flat = [flatten(record) for record in records]
@@ -52,8 +53,10 @@ def parse_citations(records: Sequence[bytes]) -> pl.DataFrame:
     for columns in (*_read_texts(records, flat, tables), *_read_facts(tables)):
         rows = rows.join(columns, on=KEY, how="left", maintain_order="left")
     found = rows.with_columns(_states()).drop(KEY, "relations").collect(engine=ENGINE)
-    if len(found) != len(records):
-        raise Damaged("broken-citation", "no PMID")
+    num_begun = sum(r.count(b"<PubmedArticle>") for r in records) if len(records) > 1 else 0
+    if len(found) != len(records) or num_begun > len(records):
+        detail = "no PMID" if len(found) < len(records) else "several records in one"
+        raise Damaged("broken-citation", detail)
     return found
 
 
@@ -192,12 +195,13 @@ def _read_facts(tables: Tables) -> list[pl.LazyFrame]:
 
 
 def _read_pmids(medline: pl.LazyFrame) -> pl.LazyFrame:
-    """PMID and version; version 1 where none is stated."""
+    """PMID, null for what is none, as it is stated, and version; 1 where none is stated."""
     pmid = pl.col("pmid").str.strip_chars()
     version = pl.when(pl.col("version").str.contains(NUMBER)).then("version").otherwise(pl.lit("1"))
-    return medline.filter(pmid.str.contains(NUMBER)).select(
-        KEY, pmid, version.cast(pl.Int32).alias("version")
-    ).unique(KEY, keep="first")  # fmt: skip
+    return medline.filter(pmid != "").select(
+        KEY, pl.when(pmid.str.contains(NUMBER)).then(pmid), pmid.alias("stated"),
+        version.cast(pl.Int32).alias("version"),
+    ).unique(KEY, keep="first", maintain_order=True)  # fmt: skip
 
 
 def _read_years(article: pl.LazyFrame) -> pl.LazyFrame:
