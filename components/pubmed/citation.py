@@ -14,7 +14,13 @@ import polars as pl
 from xml2arrow import Xml2ArrowError, XmlToArrowParser
 
 from components.pubmed.inflate import Damaged
-from components.pubmed.rich_text import NO_LABEL, flatten, has_rich_rest, read_rich_texts
+from components.pubmed.rich_text import (
+    NO_LABEL,
+    flatten,
+    has_rich_rest,
+    read_other_abstracts,
+    read_rich_texts,
+)
 
 Tables = dict[str, pl.LazyFrame]
 FIELDS = Path(__file__).with_name("citation.yaml")
@@ -32,11 +38,12 @@ UNEVEN = r"\s{2,}|[^\S ]"  # white space that is no single space
 def parse_citations(records: Sequence[bytes]) -> pl.DataFrame:
     """A row for each whole PubmedArticle, in order; pmid is null where there is none or no article.
 
-    Columns: pmid, version, title, vernacular_title, text, sections, copyright, other_abstracts,
-    authors, journal, year, languages, mesh, publication_types, doi, pmcid, retracted, concern,
-    is_notice, retracts, doubts. The text has a line per section, labels before their text. An
-    article is retracted when its type, its comments or its title say so. A retraction notice is
-    not itself retracted: it is marked as a notice, and ``retracts`` names what it retracts.
+    Columns: pmid, stated (as it stands there), version, title, vernacular_title, text, sections,
+    copyright, other_abstracts, authors, journal, year, languages, mesh, publication_types, doi,
+    pmcid, retracted, concern, is_notice, retracts, doubts. The text has a line per section,
+    labels before their text. An article is retracted when its type, its comments or its title say
+    so. A retraction notice is not itself retracted: it is marked as a notice, and ``retracts``
+    names what it retracts.
     Raises Damaged for a record that is broken.
     """
     flat = [flatten(record) for record in records]
@@ -46,8 +53,10 @@ def parse_citations(records: Sequence[bytes]) -> pl.DataFrame:
     for columns in (*_read_texts(records, flat, tables), *_read_facts(tables)):
         rows = rows.join(columns, on=KEY, how="left", maintain_order="left")
     found = rows.with_columns(_states()).drop(KEY, "relations").collect(engine=ENGINE)
-    if len(found) != len(records):
-        raise Damaged("broken-citation", "no PMID")
+    num_begun = sum(r.count(b"<PubmedArticle>") for r in records) if len(records) > 1 else 0
+    if len(found) != len(records) or num_begun > len(records):
+        detail = "no PMID" if len(found) < len(records) else "several records in one"
+        raise Damaged("broken-citation", detail)
     return found
 
 
@@ -101,7 +110,6 @@ def _read_texts(
     name = pl.when(pl.col("last").is_null()).then(pl.coalesce("group", "first")).otherwise(person)
     names = _add(plain("authors", name.alias("authors")), found.authors)
     texts = _add(plain("sections", "label", _tidy("text")), found.sections)
-    translations = _translations(plain("other_abstracts", pl.exclude(KEY)))
     return [
         _first(_add(plain("article", "title"), found.titles), "title"),
         _first(
@@ -111,17 +119,18 @@ def _read_texts(
         ),
         _first(_add(plain("sections", "copyright"), found.copyrights), "copyright"),
         _join_sections(texts),
-        _join_other_abstracts(_add(translations, found.other_abstracts)),
+        _read_other_abstracts(records, tables["other_abstracts"]),
         _listed(names, "authors"),
     ]
 
 
 def _find_rich(flat: Sequence[bytes | None], tables: Tables) -> list[int]:
     """Records with texts that are more than letters."""
+    article, fields = tables["article"], pl.exclude("^<.*>$", KEY)
     told = (
         tables["authors"].filter(pl.col("last").is_null() | pl.col("suffix").is_not_null()),
-        tables["article"].filter(pl.col("vernacular").is_not_null()),
-        tables["other_abstracts"],
+        # A vernacular title, or a child of which nothing is left without its markup.
+        article.filter(pl.col("vernacular").is_not_null() | pl.all_horizontal(fields.is_null())),
     )
     may_be = set(pl.concat([rows.select(KEY) for rows in told]).collect(engine=ENGINE)[KEY])
     return [n for n, one in enumerate(flat) if one is None or (n in may_be and has_rich_rest(one))]
@@ -158,20 +167,14 @@ def _line() -> pl.Expr:
     return pl.when(is_label).then(label + ": " + text).otherwise(text).alias("text")
 
 
-def _translations(others: pl.LazyFrame) -> pl.LazyFrame:
-    """A row for each other abstract, its sections on lines."""
-    sections = others.select(KEY, "<part>", "language", "kind", "label", _tidy("text"))
-    text = pl.when(pl.col("text") != "").then(_line()).alias("text")
-    lines = sections.with_columns(text).group_by(KEY, "<part>", maintain_order=True)
-    together = lines.agg(
-        pl.col("language", "kind").first(), pl.col("text").drop_nulls().str.join("\n")
-    )
-    return together.drop("<part>")
-
-
-def _join_other_abstracts(others: pl.LazyFrame) -> pl.LazyFrame:
-    text = pl.col("language", "kind", "text").fill_null("")
-    return others.group_by(KEY, maintain_order=True).agg(pl.struct(text).alias("other_abstracts"))
+def _read_other_abstracts(records: Sequence[bytes], told: pl.LazyFrame) -> pl.LazyFrame:
+    """Translations and the like, one by one: few records have some."""
+    numbers = told.select(KEY).unique().sort(KEY).collect(engine=ENGINE)[KEY]
+    names = ("language", "kind", "text")
+    schema = {KEY: pl.UInt32, **dict.fromkeys(names, pl.String)}
+    rows = read_other_abstracts(records, numbers)
+    others = pl.LazyFrame(rows, schema=schema, orient="row").group_by(KEY, maintain_order=True)
+    return others.agg(pl.struct(names).alias("other_abstracts"))
 
 
 def _read_facts(tables: Tables) -> list[pl.LazyFrame]:
@@ -192,12 +195,13 @@ def _read_facts(tables: Tables) -> list[pl.LazyFrame]:
 
 
 def _read_pmids(medline: pl.LazyFrame) -> pl.LazyFrame:
-    """PMID and version; version 1 where none is stated."""
+    """PMID, null for what is none, as it is stated, and version; 1 where none is stated."""
     pmid = pl.col("pmid").str.strip_chars()
     version = pl.when(pl.col("version").str.contains(NUMBER)).then("version").otherwise(pl.lit("1"))
-    return medline.filter(pmid.str.contains(NUMBER)).select(
-        KEY, pmid, version.cast(pl.Int32).alias("version")
-    ).unique(KEY, keep="first")  # fmt: skip
+    return medline.filter(pmid != "").select(
+        KEY, pl.when(pmid.str.contains(NUMBER)).then(pmid), pmid.alias("stated"),
+        version.cast(pl.Int32).alias("version"),
+    ).unique(KEY, keep="first", maintain_order=True)  # fmt: skip
 
 
 def _read_years(article: pl.LazyFrame) -> pl.LazyFrame:

@@ -21,7 +21,9 @@ RECORD = re.compile(
     rb"<(PubmedArticle|PubmedBookArticle|MedlineCitation|DeleteCitation)(?:\s[^<>]*?)?(/?)>"
     rb"|<!--.*?-->", re.DOTALL
 )  # fmt: skip
-BETWEEN = re.compile(rb"\s*(?:</?(?:Pubmed|Medline|Delete)|<!--|<\?|\Z)")  # what follows a record
+BETWEEN = re.compile(
+    rb"\s*(?:</?(?:Pubmed|Medline|Delete)|<!--|<\?|\Z)"
+)  # what follows a record, as a rule
 ANOTHER = b"<PubmedArticle"
 ENCODINGS = re.compile(  # of text; Python knows others, which are none
     r"utf_?8(_sig)?|utf_?(16|32)(_?[bl]e)?|ascii|iso8859_\d+|latin_?1|cp\d+|koi8_[rtu]|gb\d+|gbk"
@@ -30,7 +32,8 @@ ENCODINGS = re.compile(  # of text; Python knows others, which are none
 HISTORY, IDS, REFERENCES = b"<History>", b"<ArticleIdList>", b"<ReferenceList"
 AFTER_REFERENCES = b"</PubmedData></PubmedArticle>"
 MAX_PROLOG_BYTES = 1 << 16
-MAX_RECORD_BYTES = 16 << 20  # five thousand authors with their affiliations take two
+MAX_RECORD_BYTES = 3 << 20  # five thousand authors with their affiliations take two
+HEAD_BYTES = 1 << 12  # of a record: its PMID is there
 BUFFER_BYTES = 2 << 20  # cut at a time: what is read is gone before much of it is there
 PART_BYTES = 8 << 20  # enough records at once that each costs little, few enough for the memory
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -40,11 +43,13 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 class Part:
     """Whole records in file order, UTF-8: articles (less history and references), and the others.
 
-    A bare citation of 2016 is wrapped as a PubmedArticle. The others are books and deletions.
+    A bare citation of 2016 is wrapped as a PubmedArticle. The others are books and deletions. Of a
+    record that is too large there is only how it begins.
     """
 
     articles: list[bytes] = field(default_factory=list)
     others: list[bytes] = field(default_factory=list)
+    too_large: list[bytes] = field(default_factory=list)
 
     def is_full(self) -> bool:
         """Whether it holds PART_BYTES."""
@@ -54,28 +59,25 @@ class Part:
 def cut_records(chunks: Iterable[bytes]) -> Iterator[Part]:
     """Parts of a file of some megabytes each, in file order.
 
-    Raises Damaged: ``no-pubmed`` for another root or none, ``entities`` for a file that defines
-    some (NLM's never do), ``encoding`` for one that nobody knows, ``oversized`` for a record of
-    over 16 MB, ``truncated`` where a record's or the root's end is missing; what is whole comes
-    before.
+    Of a record of over MAX_RECORD_BYTES no more than these are held. Raises Damaged: ``no-pubmed``
+    for another root or none, ``entities`` for a file that defines some (NLM's never do),
+    ``encoding`` for one that nobody knows, ``truncated`` where a record's or the root's end is
+    missing; what is whole comes before.
     """
     stream = _as_utf8(iter(chunks))
     root, rest = _read_prolog(stream)
-    part = Part()
+    cutter, part = _Cutter(rest), Part()
     for more, damage in _gather(stream):
-        rest = _cut(b"".join((rest, *more)), part)
-        is_oversized = len(rest) > MAX_RECORD_BYTES
-        if damage is not None or is_oversized or part.is_full():
+        cutter.cut(more, part)
+        if damage is not None or part.is_full():
             yield part
             part = Part()
         if damage is not None:
             raise damage
-        if is_oversized:
-            raise Damaged("oversized", f"a record is over {MAX_RECORD_BYTES >> 20} MB")
     yield part
-    if b"</" + root not in rest:
+    if b"</" + root not in cutter.rest:
         raise Damaged("truncated", f"the file ends without </{root.decode()}>")
-    if any(found.group(1) and not found.group(2) for found in RECORD.finditer(rest)):
+    if cutter.passing or any(f.group(1) and not f.group(2) for f in RECORD.finditer(cutter.rest)):
         raise Damaged("truncated", "the last record has no end")
 
 
@@ -96,32 +98,67 @@ def _gather(stream: Iterator[bytes]) -> Iterator[tuple[list[bytes], Damaged | No
     yield chunks, None
 
 
-def _cut(buffer: bytes, part: Part) -> bytes:
-    """Add the whole records of a buffer to a part; returns what is left after the last."""
-    at = 0
-    while start := RECORD.search(buffer, at):
-        begin, name, at = start.start(), start.group(1), start.end()
-        if name is None:  # a comment, whatever it holds
-            continue
-        end = at if start.group(2) else _find_end(buffer, begin, b"</%b>" % name)
-        if not end:
-            return buffer[begin:]
-        at = end
-        if name == b"PubmedArticle":
-            part.articles.append(_without_unread(buffer, begin, at))
-        elif name == b"MedlineCitation":
-            part.articles.append(b"<PubmedArticle>%b</PubmedArticle>" % buffer[begin:at])
-        else:
-            part.others.append(buffer[begin:at])
-    return buffer[at:]
+class _Cutter:
+    """What is left after the last whole record, and the end tag that is looked for where more than
+    a record may have has gone by.
+    """
+
+    def __init__(self, rest: bytes) -> None:
+        self.rest, self.passing = rest, b""
+
+    def cut(self, more: Iterable[bytes], part: Part) -> None:
+        """Add the whole records of what is left and of what follows to a part."""
+        buffer = b"".join((self.rest, *more))
+        at = self._pass_by(buffer) if self.passing else 0
+        while not self.passing and (start := RECORD.search(buffer, at)):
+            begin, name, at = start.start(), start.group(1), start.end()
+            if name is None:  # a comment, whatever it holds
+                continue
+            close = b"</%b>" % name
+            end = at if start.group(2) else _find_end(buffer, begin, close)
+            if (end or len(buffer)) - begin > MAX_RECORD_BYTES:
+                part.too_large.append(buffer[begin : begin + HEAD_BYTES])
+                self.passing = b"" if end else close
+            elif end:
+                _add(part, name, buffer, begin, end)
+            at = end or begin
+            if not end:
+                break
+        self.rest = buffer[at:] if not self.passing else buffer[-len(self.passing) :]
+        if len(self.rest) > MAX_RECORD_BYTES:  # no record, however long it goes on
+            self.rest = self.rest[-HEAD_BYTES:]
+
+    def _pass_by(self, buffer: bytes) -> int:
+        """Where the record that is too large ends, if it ends here."""
+        end = _find_end(buffer, 0, self.passing)
+        if end:
+            self.passing = b""
+        return end
+
+
+def _add(part: Part, name: bytes, buffer: bytes, begin: int, end: int) -> None:
+    if name == b"PubmedArticle":
+        part.articles.append(_without_unread(buffer, begin, end))
+    elif name == b"MedlineCitation":
+        part.articles.append(b"<PubmedArticle>%b</PubmedArticle>" % buffer[begin:end])
+    else:
+        part.others.append(buffer[begin:end])
 
 
 def _find_end(buffer: bytes, begin: int, close: bytes) -> int:
     """Where a record ends; 0 where its end is not there."""
     end = buffer.find(close, begin)
-    while end >= 0 and not BETWEEN.match(buffer, end + len(close)):
-        end = buffer.find(close, end + 1)  # that one stood in character data
+    while end >= 0 and not BETWEEN.match(buffer, end + len(close)) and _is_data(buffer, begin, end):
+        end = buffer.find(close, end + 1)
     return end + len(close) if end >= 0 else 0
+
+
+def _is_data(buffer: bytes, begin: int, at: int) -> bool:
+    """Whether a place in a record is within a CDATA section or a comment."""
+    return any(
+        buffer.rfind(opening, begin, at) > buffer.rfind(closing, begin, at)
+        for opening, closing in ((b"<![CDATA[", b"]]>"), (b"<!--", b"-->"))
+    )
 
 
 def _without_unread(buffer: bytes, begin: int, end: int) -> bytes:

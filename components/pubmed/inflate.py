@@ -8,7 +8,7 @@ from pathlib import Path
 from isal import isal_zlib
 
 CHUNK_BYTES = 1 << 16
-MAX_PIECE_BYTES = 1 << 22  # what one step may inflate to, whatever the chunk claims
+MAX_PIECE_BYTES = 1 << 20  # what one step may inflate to, whatever the chunk claims
 GZIP = b"\x1f\x8b"
 GZIP_WINDOW = 31  # zlib's way to say: with a gzip header
 # NLM's files inflate five to ten times, to a third of a gigabyte.

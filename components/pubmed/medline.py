@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +20,7 @@ from lxml import etree
 from components.errors import UserError
 from components.lineage import hash_file
 from components.pubmed.citation import NUMBER, parse_citations
-from components.pubmed.cutting import Part, cut_records
+from components.pubmed.cutting import MAX_RECORD_BYTES, Part, cut_records
 from components.pubmed.inflate import Damaged, read_chunks
 from components.pubmed.licences import CITATION_LICENCE
 from components.pubmed.markup import Element
@@ -28,8 +28,12 @@ from components.pubmed.shards import complete
 from components.records import Reject
 
 MD5 = re.compile(r"\b[0-9a-fA-F]{32}\b")
-START = re.compile(rb"<PubmedArticle[\s>]")
-PMID = re.compile(rb"<PMID[^>]*>\s*([0-9]{1,9})")
+START = re.compile(
+    rb"(?:<PubmedArticle(?:\s[^<>]*)?>\s*)?<MedlineCitation[\s>]|<PubmedArticle[\s>]"
+)
+LONG_BYTES = 1 << 18
+LONGEST_PMID = 20  # that an origin takes; PMIDs have eight digits
+PMID = re.compile(rb"<PMID[^>]*>\s*([0-9]{1,20})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +84,40 @@ def read_citations(path: Path, name: str = "", sha256: str = "") -> Iterator[Bat
 
 def _read_part(part: Part, name: str, sha256: str) -> Batch:
     batch = Batch()
-    for found in _parse(part.articles, name):
+    for found in chain.from_iterable(_parse(one, name) for one in _by_length(part.articles)):
         if isinstance(found, Reject):
             batch.rejects.append(found)
             continue
         is_whole = pl.col("pmid").is_not_null() & pl.col("has_article").is_not_null()
-        for (pmid,) in found.filter(~is_whole).select("pmid").iter_rows():
-            detail = f"PMID {pmid} has no Article" if pmid else "no PMID"
-            batch.rejects.append(Reject(f"{name}#{pmid or 'unknown'}", "broken-citation", detail))
+        for pmid, stated in found.filter(~is_whole).select("pmid", "stated").iter_rows():
+            batch.rejects.append(_reject_part(name, pmid, stated))
         batch.citations.append(_as_readings(found.filter(is_whole), name, sha256))
     for record in part.others:
         _read_other(record, name, batch)
+    for beginning in part.too_large:
+        detail = f"a record of more than {MAX_RECORD_BYTES >> 20} MiB"
+        batch.rejects.append(Reject(_origin(beginning, name), "too-large", detail))
     return batch
+
+
+def _by_length(records: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Records that are read together, in order: a long one, which is mostly text, by itself.
+
+    What it takes to read text is some twenty times as much.
+    """
+    for is_long, run in groupby(records, lambda record: len(record) > LONG_BYTES):
+        together = list(run)
+        yield from ([record] for record in together) if is_long else [together]
+
+
+def _reject_part(name: str, pmid: str | None, stated: str | None) -> Reject:
+    """For a record without a PMID or an Article."""
+    if pmid or not stated:
+        detail = f"PMID {pmid} has no Article" if pmid else "no PMID"
+        return Reject(f"{name}#{pmid or 'unknown'}", "broken-citation", detail)
+    place = stated[:LONGEST_PMID] if stated.isascii() and stated.isdigit() else "unknown"
+    detail = f"PMID {stated[:50]!r} is no number of up to nine digits"
+    return Reject(f"{name}#{place}", "broken-citation", detail)
 
 
 def _parse(records: Sequence[bytes], name: str) -> Iterator[pl.DataFrame | Reject]:
@@ -106,16 +132,40 @@ def _parse(records: Sequence[bytes], name: str) -> Iterator[pl.DataFrame | Rejec
             yield from _parse(records[:half], name)
             yield from _parse(records[half:], name)
         else:
-            for piece in _lone_records(records[0]):
-                found = PMID.search(piece)
-                origin = f"{name}#{found.group(1).decode() if found else 'unknown'}"
-                yield Reject(origin, damage.reason, damage.detail)
+            pieces = _lone_records(records[0])
+            if pieces != list(records):
+                yield from _parse_each(pieces, name)
+            else:
+                yield Reject(_origin(records[0], name), damage.reason, damage.detail)
+
+
+def _parse_each(pieces: Sequence[bytes], name: str) -> Iterator[pl.DataFrame | Reject]:
+    for piece in pieces:
+        yield from _parse([piece], name)
 
 
 def _lone_records(record: bytes) -> list[bytes]:
-    """A broken record, or as many as begin in it: one without an end takes the next with it."""
+    """As many records as begin in a broken one, each up to its end if it has one.
+
+    What is foreign between two, or a missing end, leaves them together.
+    """
     starts = [found.start() for found in START.finditer(record)] or [0]
-    return [record[a:b] for a, b in pairwise([*starts, len(record)])]
+    return [_up_to_end(record[a:b]) for a, b in pairwise([*starts, len(record)])]
+
+
+def _up_to_end(piece: bytes) -> bytes:
+    """A record without what follows it; a bare citation is wrapped, as those of 2016 are."""
+    is_bare = piece.startswith(b"<MedlineCitation")
+    close = b"</MedlineCitation>" if is_bare else b"</PubmedArticle>"
+    last = piece.rfind(close)
+    whole = piece if last < 0 else piece[: last + len(close)]
+    return b"<PubmedArticle>%b</PubmedArticle>" % whole if is_bare else whole
+
+
+def _origin(record: bytes, name: str) -> str:
+    """What names a broken record: its PMID, where it has one."""
+    found = PMID.search(record)
+    return f"{name}#{found.group(1).decode() if found else 'unknown'}"
 
 
 def _as_readings(citations: pl.DataFrame, name: str, sha256: str) -> pl.DataFrame:

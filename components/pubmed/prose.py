@@ -97,6 +97,8 @@ def _walk(element: Element) -> Iterator[Block]:
         name = local_name(child)
         if name == "title":
             yield from _block(child, "heading")
+        elif name == "caption" and local_name(element) == BOX:  # its title, as a rule
+            yield from _walk(child)
         elif name in FLOATS:
             yield from read_captions(child)
         elif name in LEAVES or (name and name not in NOT_PROSE and _has_loose_text(child)):

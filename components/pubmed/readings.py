@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -39,10 +39,10 @@ from components.pubmed.shards import (
     row_groups,
 )
 from components.pubmed.units import Unit
-from components.records import Figure, Reject, batches
+from components.records import Figure, Reject
 
 REPORT = "unit.json"
-ARTICLES_PER_BATCH = 64
+BATCH_CHARS = 1 << 20  # of articles that become rows together
 # The modules of this room that do not decide what a file's reading is.
 AFTER_READING = frozenset({
     "corpus", "judging", "near_duplicates", "outcome", "retractions", "rows", "units", "__init__",
@@ -206,7 +206,7 @@ def _write_articles(writer: _Writer) -> None:
         for path in (root / name, *metadata_files(root / name, root)):
             writer.note(path)
     found = chain.from_iterable(read(root / name, root) for name in writer.unit.files)
-    for batch in batches(found, ARTICLES_PER_BATCH):
+    for batch in _batches(found):
         writer.add_rejects(one for one in batch if isinstance(one, Reject))
         fulltexts = [one for one in batch if isinstance(one, FullText)]
         first = writer.articles.num_rows
@@ -217,6 +217,27 @@ def _write_articles(writer: _Writer) -> None:
             for figure in fulltext.figures
         ]
         writer.figures.add(pl.DataFrame(figures, schema=pl.Schema(FIGURES)))
+
+
+def _batches(found: Iterable[FullText | Reject]) -> Iterator[list[FullText | Reject]]:
+    """What was found, in lists of so many characters, or of one longer article."""
+    batch: list[FullText | Reject] = []
+    num_chars = 0
+    for one in found:
+        batch.append(one)
+        num_chars += _num_chars(one)
+        if num_chars >= BATCH_CHARS:
+            yield batch
+            batch, num_chars = [], 0
+    yield batch
+
+
+def _num_chars(one: FullText | Reject) -> int:
+    """How long a record is, about: an article with the texts of its figures."""
+    if isinstance(one, Reject):
+        return len(one.detail)
+    figures = sum(len(f.caption) + sum(map(len, f.mentions)) for f in one.figures)
+    return len(one.article.text) + figures
 
 
 def _article_rows(fulltexts: list[FullText]) -> pl.DataFrame:

@@ -25,11 +25,9 @@ SPANS = (
     (b"<ArticleTitle", b"</ArticleTitle>", ()),
     (b"<Abstract>", b"</Abstract>", (b"AbstractText", b"CopyrightInformation")),
 )
+OTHER_ABSTRACT = "OtherAbstract"
 NO_LABEL = ["", "UNLABELLED", "UNLABELED"]
-RICH = re.compile(
-    rb"<(?:AbstractText|CollectiveName|Suffix|VernacularTitle)(?:\s[^<>]*)?>[^<]*<(?!/)"
-    rb"|<OtherAbstract[^<>]*/>"
-)
+RICH = re.compile(rb"<(?:CollectiveName|Suffix|VernacularTitle)(?:\s[^<>]*)?>[^<]*<(?!/)")
 
 
 @dataclass
@@ -40,7 +38,6 @@ class RichTexts:
     vernacular_titles: list[tuple[int, str]] = field(default_factory=list)
     sections: list[tuple[int, str, str]] = field(default_factory=list)  # label, text
     copyrights: list[tuple[int, str]] = field(default_factory=list)
-    other_abstracts: list[tuple[int, str, str, str]] = field(default_factory=list)
     authors: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -69,7 +66,7 @@ def flatten(record: bytes) -> bytes | None:
 
 
 def has_rich_rest(record: bytes) -> bool:
-    """Whether markup stands in a name, a translated title or abstract of a flat record."""
+    """Whether markup stands in a name or the vernacular title of a flat record."""
     return RICH.search(record) is not None
 
 
@@ -84,6 +81,21 @@ def read_rich_texts(records: Sequence[bytes], numbers: Sequence[int]) -> RichTex
             if element.tag in READERS:  # the slice of an empty one goes on to the next of its name
                 READERS[element.tag](found, number, element)
     return found
+
+
+def read_other_abstracts(
+    records: Sequence[bytes], numbers: Iterable[int]
+) -> list[tuple[int, str, str, str]]:
+    """(number of the record, language, type, text) of other abstracts that are not empty.
+
+    Raises Damaged for a record that is no XML.
+    """
+    return [
+        (number, element.get("Language", ""), element.get("Type", ""), text)
+        for number in numbers
+        for element in _parse(records[number], [OTHER_ABSTRACT])
+        if element.tag == OTHER_ABSTRACT and (text := _join_lines(element))
+    ]
 
 
 def _parse(record: bytes, tags: Iterable[str]) -> Element:
@@ -129,14 +141,14 @@ def _read_abstract(found: RichTexts, number: int, element: Element) -> None:
         found.copyrights.append((number, plain_text(part)))
 
 
-def _read_other_abstract(found: RichTexts, number: int, element: Element) -> None:
+def _join_lines(abstract: Element) -> str:
+    """The sections of an abstract that is not the record's own, a line each."""
     lines = []
-    for part in element.iterfind("AbstractText"):
+    for part in abstract.iterfind("AbstractText"):
         label, text = part.get("Label", "").strip(), plain_text(part)
         if text:
             lines.append(text if label.upper() in NO_LABEL else f"{label}: {text}")
-    language, kind = element.get("Language", ""), element.get("Type", "")
-    found.other_abstracts.append((number, language, kind, "\n".join(lines)))
+    return "\n".join(lines)
 
 
 def _read_authors(found: RichTexts, number: int, element: Element) -> None:
@@ -152,6 +164,5 @@ READERS: dict[str, Callable[[RichTexts, int, Element], None]] = {
     "ArticleTitle": _read_title,
     "VernacularTitle": _read_vernacular,
     "Abstract": _read_abstract,
-    "OtherAbstract": _read_other_abstract,
     "AuthorList": _read_authors,
 }

@@ -155,7 +155,24 @@ def test_a_file_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.Monke
     path.write_bytes(gzip.compress(whole.encode() + b"x" * (9 << 20)))
     found, rejects = read(path)
     assert found == ["1"]
-    assert [(r.origin, r.reason) for r in rejects] == [("f", "oversized")]
+    assert [(r.origin, r.reason) for r in rejects] == [
+        ("f#unknown", "too-large"), ("f", "truncated"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["f.xml", "f.xml.gz"])
+def test_a_record_that_is_too_large_costs_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(cutting, "MAX_RECORD_BYTES", 1 << 20)
+    long = {n: f"<AbstractText>{'word ' * n}</AbstractText>" for n in (200_000, 220_000, 2_000_000)}
+    sizes = {2: 2_000_000, 3: 220_000, 4: 200_000, 6: 2_000_000}
+    texts = (cite(n, abstract=long.get(sizes.get(n, 0))) for n in range(1, 8))
+    found, rejects = read(write(tmp_path / name, article_set(*texts)))
+    assert found == ["1", "4", "5", "7"]
+    assert [(r.origin, r.reason) for r in rejects] == [
+        ("f#2", "too-large"), ("f#3", "too-large"), ("f#6", "too-large"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1"])

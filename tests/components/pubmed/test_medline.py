@@ -136,8 +136,14 @@ def test_notices_name_what_they_are_about(tmp_path: Path) -> None:
     [
         ("<MedlineCitation><Article/></MedlineCitation>", "no PMID"),
         ('<MedlineCitation><PMID Version="1">7</PMID></MedlineCitation>', "PMID 7 has no Article"),
-        ("<MedlineCitation><PMID>x</PMID><Article/></MedlineCitation>", "no PMID"),
-        ("<MedlineCitation><PMID>7²</PMID><Article/></MedlineCitation>", "no PMID"),
+        (
+            "<MedlineCitation><PMID>x</PMID><Article/></MedlineCitation>",
+            "PMID 'x' is no number of up to nine digits",
+        ),
+        (
+            "<MedlineCitation><PMID>7²</PMID><Article/></MedlineCitation>",
+            "PMID '7²' is no number of up to nine digits",
+        ),
     ],
 )
 def test_broken_citations_are_rejected_and_the_rest_is_read(
@@ -277,19 +283,36 @@ def test_the_name_of_an_element_within_a_text_hides_no_markup(tmp_path: Path) ->
 
 
 def test_what_begins_is_counted(tmp_path: Path) -> None:
-    """A record without an end takes the next with it; both are told, with their PMIDs."""
-    text = article_set(cite(1), cite(2), cite(3)).replace("</PubmedArticle>", "", 1)
-    items = read_items(write(tmp_path / "f.xml", text), "f")
-    assert [item.pmid for item in items if isinstance(item, Citation)] == ["3"]
-    rejects = [item for item in items if isinstance(item, Reject)]
-    assert [(r.origin, r.reason) for r in rejects] == [("f#1", "broken-xml"), ("f#2", "broken-xml")]
+    """A record without an end is told with its PMID, and costs no other."""
+    new = article_set(cite(1), cite(2), cite(3)).replace("</PubmedArticle>", "", 1)
+    old = f"<MedlineCitationSet>{cite(1)}{cite(2)}{cite(3)}</MedlineCitationSet>"
+    for text in (new, old.replace("</MedlineCitation>", "", 1)):
+        items = read_items(write(tmp_path / "f.xml", text), "f")
+        assert [item.pmid for item in items if isinstance(item, Citation)] == ["2", "3"]
+        rejects = [item for item in items if isinstance(item, Reject)]
+        assert [(r.origin, r.reason) for r in rejects] == [("f#1", "broken-xml")]
+
+
+@pytest.mark.parametrize("foreign", ["<Note>n</Note>\n", "x"])
+def test_what_is_foreign_between_records_costs_none(tmp_path: Path, foreign: str) -> None:
+    text = article_set(*(cite(n) for n in range(1, 5)))
+    text = text.replace("\n<PubmedArticle>", f"\n{foreign}<PubmedArticle>")
+    items = read_items(write(tmp_path / "f.xml", text))
+    assert [item.pmid for item in items if isinstance(item, Citation)] == ["1", "2", "3", "4"]
+    assert len(items) == 4
+
+
+def test_a_pmid_of_ten_digits_is_named(tmp_path: Path) -> None:
+    *_, reject = read_items(write(tmp_path / "f.xml", article_set(cite(1234567890), cite(2))), "f")
+    detail = "PMID '1234567890' is no number of up to nine digits"
+    assert reject == Reject("f#1234567890", "broken-citation", detail)
 
 
 def test_references_hide_no_record(tmp_path: Path) -> None:
     data = "<PubmedData><ReferenceList><Reference/></ReferenceList></PubmedData>"
     text = article_set(cite(1), cite(2)).replace("</PubmedArticle>", data, 1)
     items = read_items(write(tmp_path / "f.xml", text), "f")
-    assert [item.origin for item in items] == ["f#1", "f#2"]
+    assert [item.origin for item in items] == ["f#2.1", "f#1"]  # the second is whole
 
 
 def test_a_last_record_without_an_end_is_told(tmp_path: Path) -> None:
@@ -328,3 +351,30 @@ def test_encodings_that_are_no_text(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "f.xml", article_set(cite(1)).replace("UTF-8", name))
     with pytest.raises(UserError, match=r"encoding|utf-16|no XML"):
         read_items(path)
+
+
+@pytest.mark.parametrize(
+    "inner", ["", "<!-- c -->", "<CopyrightInformation>c</CopyrightInformation>"]
+)
+def test_an_empty_other_abstract_goes_to_nobody(tmp_path: Path, inner: str) -> None:
+    other = '<OtherAbstract Type="{}" Language="{}">{}</OtherAbstract>'
+    full = "<AbstractText>Texto.</AbstractText><AbstractText Label='FIN'><b>x</b>y</AbstractText>"
+    text = article_set(
+        cite(1, extra=other.format("Publisher", "fre", inner)),
+        cite(2, extra=other.format("plain-language-summary", "spa", full)),
+    )
+    first, second = (
+        item for item in read_items(write(tmp_path / "f.xml", text)) if isinstance(item, Citation)
+    )
+    assert first.other_abstracts == []
+    assert second.other_abstracts == [
+        {"language": "spa", "kind": "plain-language-summary", "text": "Texto.\nFIN: xy"}
+    ]
+
+
+def test_a_vernacular_title_of_nothing_but_markup_is_read(tmp_path: Path) -> None:
+    title = "<VernacularTitle><i>Titolo intero.</i></VernacularTitle></Article>"
+    text = article_set(cite(1, title="")).replace("</Article>", title)
+    (found,) = read_items(write(tmp_path / "f.xml", text))
+    assert isinstance(found, Citation)
+    assert (found.title, found.vernacular_title) == ("Titolo intero.", "Titolo intero.")

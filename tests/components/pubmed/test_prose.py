@@ -156,3 +156,11 @@ CC = "http://creativecommons.org/licenses"
 def test_licences(inner: str, licence: str) -> None:
     xml = f"<article-meta {XLINK}><permissions>{inner}</permissions></article-meta>"
     assert find_licence(etree.fromstring(xml)) == licence
+
+
+def test_the_title_of_a_box_stands_over_it() -> None:
+    caption = "<label>Box 1</label><caption><title>Key messages</title></caption>"
+    assert blocks(f"<boxed-text>{caption}<p>Boxed.</p></boxed-text>") == ["Key messages", "Boxed."]
+    assert blocks(f"<boxed-text>{caption}</boxed-text>") == []
+    inner = f"<p>One <boxed-text>{caption}<p>Boxed.</p></boxed-text> two.</p>"
+    assert blocks(inner) == ["One two.", "Key messages", "Boxed."]
