@@ -48,6 +48,7 @@ def test_a_manifest_holds_what_made_the_product(tmp_path: Path) -> None:
         "stage",
         "identity",
         "version",
+        "access",
         "code_sha256",
         "settings",
         "inputs",

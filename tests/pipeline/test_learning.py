@@ -39,6 +39,7 @@ def trained(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Proje
         *(("prepare", "--dataset", dataset) for dataset in (*DATASETS, "deeplesion")),
         ("build_vocabulary",),
         ("fit_image_tokenizer",),
+        ("audit",),
         ("tokenize_images",),
         ("pretrain", *of_debug),
         *(("finetune", *of_debug, "--dataset", dataset) for dataset in DATASETS),
