@@ -12,14 +12,14 @@ from tests.pipeline.conftest import Project, make_project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.xdist_group("learning")]
 DATASETS = ("slake", "pneumoniamnist")
-# The demo's own settings for its smallest size; fewer sets, half the images, no fitted image codes.
+# The demo's own settings for its smallest size; fewer sets and texts, no fitted image codes.
 CHANGES: dict[str, Any] = {
     "sizes": ["debug"],
     "datasets": [*DATASETS],
     "pretrained_on": ["slake"],
     "zero_shot_on": ["pneumoniamnist"],
     "compute": {"device": "cpu"},
-    "acquire": {"sample_images": 400, "sample_texts": 100},
+    "acquire": {"sample_texts": 100},
     "build_vocabulary": {"num_merges": 600},
     "fit_image_tokenizer": {"steps": 4, "max_images": 50},
     "tokenize_images": {"min_quality": {"every": {"psnr_db": 0.0}}},
