@@ -3,6 +3,9 @@
 ``workers: 0`` works on one unit after the other and needs no Ray. More workers take units as they
 get free, on this machine or, where ``RAY_ADDRESS`` names a cluster, on its nodes, which must see
 the project's folder under the same path. A worker that dies is replaced and its unit begun again.
+
+One of Ray's two doors; the other, training/launch.py, starts training. It lies beside the rooms and
+not in one, since files of PubMed and images to encode are spread in the same way.
 """
 
 from __future__ import annotations
