@@ -32,6 +32,9 @@ class ComputeParams(Section):
     threads: int = Field(ge=1, description="torch threads of one stage process")
     parallel_stages: int = Field(ge=1, description="stages that the flow runs side by side")
     precision: Literal["float32", "bfloat16"]
+    loader_workers: int = Field(
+        ge=0, description="processes that make batches ahead; 0: the loop makes its own"
+    )
 
 
 class MedlineParams(Section):

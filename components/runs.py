@@ -23,6 +23,7 @@ from components.adapters import (
     save_adapters,
 )
 from components.config import Params
+from components.dataset.feeds import Limits
 from components.dataset.left_out import FILE as LEFT_OUT
 from components.dataset.left_out import LeftOut
 from components.devices import pick_device
@@ -35,6 +36,7 @@ from components.progress import say, show_progress
 from components.tokenization.vocabulary import Vocabulary
 from components.training.distributed import rank_and_world
 from components.training.launch import launch
+from components.training.loader import StepLoader
 from components.training.loop import BatchSource, LoopResult, LoopSettings, train
 from components.training.objective import Objective
 from components.training.step import StepReport
@@ -62,6 +64,7 @@ class RunPlan:
     device: str
     threads: int
     precision: str
+    loader_workers: int = 0
 
 
 def plan_run(
@@ -96,15 +99,19 @@ def plan_run(
         device=device,
         threads=params.compute.threads,
         precision=params.compute.precision,
+        loader_workers=params.compute.loader_workers,
     )
 
 
 def identify(plan: RunPlan) -> dict[str, Any]:
-    """What makes two runs the same run: plan, input contents, code. A resume needs all equal."""
+    """What makes two runs the same run: plan, input contents, code. A resume needs all equal.
+
+    Who makes the batches changes nothing about them.
+    """
     named = [plan.vocabulary, plan.start_from, plan.left_out, *plan.inputs]
     paths = [Path(path) for path in named if path]
     return {
-        "plan": asdict(plan),
+        "plan": {key: value for key, value in asdict(plan).items() if key != "loader_workers"},
         "inputs": {str(path): hash_product(path) for path in paths},
         "code_sha256": hash_code(),
     }
@@ -167,6 +174,22 @@ def _check_vocabulary(plan: RunPlan) -> None:
         )
 
 
+def run_limits(plan: RunPlan) -> Limits:
+    """The limits of a run's batches, and this process's share of them."""
+    values = plan.settings
+    rank, world = rank_and_world()
+    return Limits(
+        effective_batch=values["effective_batch"],
+        micro_batch=values["micro_batch"],
+        max_source_tokens=values["max_source_tokens"],
+        max_target_tokens=values["max_target_tokens"],
+        seed=plan.seed,
+        long_text=values["long_text"],
+        rank=rank,
+        world=world,
+    )
+
+
 def loop_settings(plan: RunPlan) -> LoopSettings:
     """The loop's numbers out of a plan."""
     values = plan.settings
@@ -182,6 +205,9 @@ def loop_settings(plan: RunPlan) -> LoopSettings:
         save_every=values["save_every"],
         objective=Objective(
             label_smoothing=values["label_smoothing"],
+            drop_worst=values["drop_worst"],
+            drop_worst_after=values["drop_worst_after"],
+            rdrop=values["rdrop"],
             sampled_patches=values.get("sampled_patches", 0),
         ),
         autocast=torch.bfloat16 if plan.precision == "bfloat16" else None,
@@ -205,6 +231,7 @@ def run_training(
     if lora is not None:
         num = add_adapters(model, lora, plan.seed)
         say(f"{num:,} parameters in adapters of rank {lora.rank}; the model itself is frozen")
+    loader = StepLoader(source, total, workers=plan.loader_workers, device=plan.device)
     label = " ".join(part for part in (plan.stage, plan.size, plan.dataset) if part)
     with show_progress(label, total) as advance:
 
@@ -213,7 +240,7 @@ def run_training(
 
         result = train(
             model.to(plan.device),
-            source,
+            loader,
             loop_settings(plan),
             checkpoints=Path(plan.checkpoints),
             identity=identity,

@@ -33,6 +33,10 @@ class TrainingParams(Section):
     log_every: int = Field(ge=1)
     save_every: int = Field(ge=1)
     long_text: Literal["cut", "refuse"] = "cut"  # over the limits: cut and counted, or an error
+    group_by_length: bool = False  # what is drawn together has about one length: less is padded
+    drop_worst: float = Field(default=0.0, ge=0, lt=1, description="share of tokens left out")
+    drop_worst_after: int = Field(default=0, ge=0, description="steps before any is left out")
+    rdrop: float = Field(default=0.0, ge=0, description="weight of two passes' agreement")
     freeze_embeddings: bool = False  # the tied matrix: the output layer, too
     freeze_trunk: bool = False  # with its batch-norm statistics
     lora_rank: int = Field(default=0, ge=0, description="0 trains the weights themselves")
@@ -72,6 +76,10 @@ class FinetuneParams(TrainingParams):
     """Fine-tuning on one data set, starting from the pretrained model of the same size."""
 
     max_lost_labels: float = Field(default=0.05, ge=0, le=1, description="share of target tokens")
+    constrain_answers: bool = False  # nothing outside the answer set can be learnt
+    target_noise: float = Field(
+        default=0.0, ge=0, lt=1, description="share of wrong tokens before those to be said"
+    )
 
 
 class InstructParams(TrainingParams):

@@ -8,15 +8,33 @@ import numpy as np
 
 from components.dataset.balance import Balance
 
+GROUP_BATCHES, GROUP_STREAM = 16, 4
+
 
 def batch_indices(
-    num_examples: int, batch: int, seed: int, step: int, balance: Balance | None = None
+    num_examples: int,
+    batch: int,
+    seed: int,
+    step: int,
+    *,
+    balance: Balance | None = None,
+    lengths: np.ndarray | None = None,
 ) -> list[int]:
     """Indices of the batch of a step (counted from 1).
 
     Every epoch is a permutation of its own, or a draw of as many by the balance; a batch may reach
-    over the border of two epochs.
+    over the border of two epochs. With ``lengths`` (one of each example) the examples of 16
+    batches are sorted by it and cut anew, and these batches come in an order of their own: what is
+    drawn together has about one length.
     """
+    if lengths is not None:
+        step, batch_of = divmod(step - 1, GROUP_BATCHES)
+        many = batch * GROUP_BATCHES
+        group = np.array(batch_indices(num_examples, many, seed, step + 1, balance=balance))
+        group = group[np.argsort(lengths[group], kind="stable")]
+        order = np.random.default_rng([seed, GROUP_STREAM, step]).permutation(GROUP_BATCHES)
+        begin = int(order[batch_of]) * batch
+        return [int(index) for index in group[begin : begin + batch]]
     positions = range((step - 1) * batch, step * batch)
     return [
         int(_epoch(num_examples, seed, position // num_examples, balance)[position % num_examples])

@@ -10,9 +10,10 @@ from typing import Literal
 
 from components.cards import Card
 from components.config import EvaluateParams
+from components.dataset.answer_sets import FROM_ANSWERS, candidate_sets
 from components.dataset.images import ImageStore
 from components.errors import UserError
-from components.evaluation.answer_sets import FROM_ANSWERS, candidate_sets, describe_answer_set
+from components.evaluation.answer_sets import describe_answer_set
 from components.evaluation.baselines import fit_baseline
 from components.evaluation.predict import Answer, Answerer, answer_all
 from components.evaluation.summary import FULL

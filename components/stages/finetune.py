@@ -9,10 +9,10 @@ from components.checking.examples import refuse_errors
 from components.checking.tokens import Limits, examine_lengths, measure_lengths
 from components.config import Params
 from components.dataset.feeds import load_examples
-from components.feeds import finetune_worker
 from components.runs import dispatch, plan_run
 from components.stages.door import enter
 from components.tokenization.vocabulary import Vocabulary
+from components.tuning import finetune_worker
 
 
 def run(params: Params, size: str, dataset: str) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from components.config import Params
 from components.dataset.feeds import load_examples
-from components.feeds import instruct_worker
 from components.instructions.lengths import check_labels
 from components.instructions.material import describe_material, tell_material
 from components.runs import dispatch, plan_run
 from components.stages.door import enter
 from components.tokenization.vocabulary import Vocabulary
+from components.tuning import instruct_worker
 
 INSTRUCTIONS = Path("data/instructions")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.config import Params
-from components.feeds import pretrain_worker
+from components.pretraining import pretrain_worker
 from components.runs import dispatch, plan_run
 from components.stages.door import enter
 

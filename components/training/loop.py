@@ -24,6 +24,7 @@ class BatchSource(Protocol):
     """Gives the k-th effective batch; a pure function of k, so that resuming needs k only."""
 
     part_names: list[str]
+    stream_names: list[str]  # kinds of samples whose loss is told apart; stream_B numbers them
 
     def parts(self, step: int) -> Parts:
         """The parts of the effective batch of a step (counted from 1)."""
@@ -145,6 +146,7 @@ def _advance(run: Run, source: BatchSource, step: int) -> StepReport:
         learning_rate=rate,
         clip_norm=settings.clip_norm,
         autocast=settings.autocast,
+        num_streams=len(source.stream_names),
     )
     if not all(math.isfinite(loss) for loss in report.losses):
         raise UserError(
@@ -156,8 +158,11 @@ def _advance(run: Run, source: BatchSource, step: int) -> StepReport:
         run.average.update(run.model)
     if step % settings.log_every == 0 or step in (1, settings.steps):
         named = dict(zip(source.part_names, report.losses, strict=True))
-        entry = {"step": step, "loss": sum(report.losses), "learning_rate": rate}
-        run.log.append({**entry, "gradient_norm": report.gradient_norm, "parts": named})
+        entry: dict[str, Any] = {"step": step, "loss": sum(report.losses), "learning_rate": rate}
+        streams = dict(zip(source.stream_names, report.streams, strict=True))
+        shown = {name: nll for name, nll in streams.items() if nll is not None}
+        entry |= {"gradient_norm": report.gradient_norm, "parts": named, "streams": shown}
+        run.log.append(entry)
     return report
 
 

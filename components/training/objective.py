@@ -19,11 +19,14 @@ from torch import Tensor, nn
 from components.model.specials import EOS, PAD
 from components.training.losses import Targets, chunked_losses, drop_worst
 
+TINY = 1e-9  # a sample that only fills a batch up weighs nothing
+
 
 class Batch(Protocol):
     """What a training step needs of a batch; made by the data side.
 
-    ``allowed_BTV`` (bool) names the tokens that each position may have, where it is not None.
+    ``allowed_BTK`` lists the tokens that each position may have, where it is not None; ``stream_B``
+    numbers the kind of each sample, whose likelihood is told apart.
     """
 
     source_BS: Tensor
@@ -33,7 +36,12 @@ class Batch(Protocol):
     labels_BT: Tensor
     code_mask_B: Tensor | None
     weight_B: Tensor
-    allowed_BTV: Tensor | None
+    allowed_BTK: Tensor | None
+    stream_B: Tensor | None
+
+    def to(self, device: str) -> Batch:
+        """The same batch on a device."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -57,11 +65,16 @@ class Objective:
 
 @dataclass(frozen=True)
 class LossSums:
-    """Sums over the kept tokens of a batch; divide ``loss`` by ``size`` for the mean."""
+    """Sums over the kept tokens of a batch; divide ``loss`` by ``size`` for the mean.
+
+    ``streams_K2``: of each stream, dropped tokens too, the negative log-likelihood without its
+    samples' weight, and the number of tokens.
+    """
 
     loss: Tensor
     nll: Tensor
     size: int
+    streams_K2: Tensor | None = None
 
 
 def counted(labels_BT: Tensor, objective: Objective) -> Tensor:
@@ -89,6 +102,7 @@ def batch_loss(
     *,
     step: int = 0,
     generator: torch.Generator | None = None,
+    num_streams: int = 0,
 ) -> LossSums:
     """Run the model on a batch and sum the losses of its target tokens.
 
@@ -97,23 +111,44 @@ def batch_loss(
     """
     counts_BT = counted(batch.labels_BT, objective)
     weight_M = batch.weight_B[:, None].expand_as(batch.labels_BT)[counts_BT]
-    allowed_MV = None if batch.allowed_BTV is None else batch.allowed_BTV[counts_BT]
+    matrix_VD = model.token_matrix()  # type: ignore[operator]  # before the pass: see there
     targets = Targets(
         labels_M=batch.labels_BT[counts_BT],
         weight_M=None if bool((weight_M == 1).all()) else weight_M,
-        allowed_MV=allowed_MV,
+        allowed_MV=_allowed(batch, counts_BT, len(matrix_VD)),
         label_smoothing=objective.label_smoothing,
         token_range=objective.token_range,
     )
-    matrix_VD = model.token_matrix()  # type: ignore[operator]  # before the pass: see there
     features_CBTD = _run(model, batch, objective, generator)
     losses = chunked_losses(matrix_VD, features_CBTD[:, counts_BT], targets)
+    streams_K2 = None
+    if num_streams and batch.stream_B is not None:
+        stream_M = batch.stream_B[:, None].expand_as(batch.labels_BT)[counts_BT]
+        streams_K2 = _by_stream(
+            losses.nll_CM.detach().mean(0) / weight_M.clamp_min(TINY), stream_M, num_streams
+        )
     if _drops(objective, step):  # decided on the first pass
         losses = losses.keep(drop_worst(losses.loss_CM[0], objective.drop_worst))
     loss = losses.loss_CM.sum()
     if losses.agreement_M is not None:
         loss = loss + objective.rdrop * losses.agreement_M.sum()
-    return LossSums(loss, losses.nll_CM.sum().detach(), loss_size(batch, objective, step))
+    size = loss_size(batch, objective, step)
+    return LossSums(loss, losses.nll_CM.sum().detach(), size, streams_K2)
+
+
+def _allowed(batch: Batch, counts_BT: Tensor, vocabulary_size: int) -> Tensor | None:
+    """Bool (M, V) of the tokens that each position with a target may have."""
+    if batch.allowed_BTK is None:
+        return None
+    ids_MK = batch.allowed_BTK[counts_BT]
+    none_MV = torch.zeros(len(ids_MK), vocabulary_size, dtype=torch.bool, device=ids_MK.device)
+    return none_MV.scatter_(1, ids_MK, True)
+
+
+def _by_stream(nll_M: Tensor, stream_M: Tensor, num_streams: int) -> Tensor:
+    """Sum and number of the tokens of each stream, (K, 2) in float64."""
+    pairs_M2 = torch.stack([nll_M.double(), torch.ones_like(nll_M, dtype=torch.float64)], -1)
+    return pairs_M2.new_zeros(num_streams, 2).index_add_(0, stream_M, pairs_M2)
 
 
 def _drops(objective: Objective, step: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -24,12 +24,16 @@ Parts = Sequence[Sequence[Batch]]
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step showed: mean loss and nll per part, gradient norm before clipping, tokens."""
+    """What a step showed: mean loss and nll per part, gradient norm before clipping, tokens.
+
+    ``streams``: nats a token of each kind of sample, None of a kind that had no token.
+    """
 
     losses: list[float]
     nlls: list[float]
     gradient_norm: float
     num_tokens: int
+    streams: list[float | None] = field(default_factory=list)
 
 
 def seed_step(seed: int, step: int, micro: int) -> torch.Generator:
@@ -55,6 +59,7 @@ def train_step(
     learning_rate: float,
     clip_norm: float,
     autocast: torch.dtype | None = None,
+    num_streams: int = 0,
 ) -> StepReport:
     """Forward and backward over all parts, clip, update. ``step`` counts from 1.
 
@@ -66,6 +71,7 @@ def train_step(
     rank, world = rank_and_world()
     device = next(model.parameters()).device
     totals, sums, micro = [], [], 0
+    streams_K2 = torch.zeros(num_streams, 2, dtype=torch.float64, device=device)
     for number, part in enumerate(parts):
         if number:
             objective = replace(objective, sampled_patches=0)
@@ -77,15 +83,21 @@ def train_step(
                 continue
             generator = seed_step(seed, step, micro)
             with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
-                batch_sums = batch_loss(model, batch, objective, step=step, generator=generator)
+                batch_sums = batch_loss(
+                    model, batch, objective, step=step, generator=generator, num_streams=num_streams
+                )
             (batch_sums.loss / total).backward()  # type: ignore[no-untyped-call]
             loss_sum += float(batch_sums.loss.detach()) / total
             nll_sum += float(batch_sums.nll) / total
+            if batch_sums.streams_K2 is not None:
+                streams_K2 += batch_sums.streams_K2
         totals.append(total)
         sums += [loss_sum, nll_sum]
     sum_gradients(model.parameters())
     norm = optimizer.clip_gradients(clip_norm)
     optimizer.step(learning_rate)
     average_statistics(model)
-    means = sum_values(sums, device)
-    return StepReport(means[::2], means[1::2], norm, sum(totals))
+    means = sum_values([*sums, *streams_K2.flatten().tolist()], device)
+    means, streams = means[: len(sums)], means[len(sums) :]
+    per_token = [a / n if n else None for a, n in zip(streams[::2], streams[1::2], strict=True)]
+    return StepReport(means[::2], means[1::2], norm, sum(totals), per_token)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.dataset.feeds import PretrainMaterial
 from components.dataset.images import ImageStore
+from components.dataset.pretrain_feed import PretrainMaterial
 from components.dataset.windows import Documents
 from components.records import Example, ImageRecord, write_records
 from components.tokenization.vocabulary import Vocabulary, train_vocabulary

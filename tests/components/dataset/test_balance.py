@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.dataset.balance import AS_IS, balance_kinds, choose_balance
-from components.dataset.feeds import ExampleFeed, Limits
+from components.dataset.example_feed import Drawing, ExampleFeed
+from components.dataset.feeds import Limits
 from components.dataset.order import batch_indices
 from components.records import Example
 from components.tokenization.vocabulary import Vocabulary
@@ -24,7 +25,7 @@ def draw(temperature: float, steps: int, batch: int = 10, seed: int = 7) -> Coun
     shown = [
         KINDS[index]
         for step in range(1, steps + 1)
-        for index in batch_indices(len(KINDS), batch, seed, step, balance)
+        for index in batch_indices(len(KINDS), batch, seed, step, balance=balance)
     ]
     return Counter(shown)
 
@@ -46,7 +47,9 @@ def test_shares_follow_the_temperature(temperature: float, shares: dict[str, int
 def test_examples_of_a_kind_are_drawn_equally_often() -> None:
     balance = balance_kinds(KINDS, math.inf)
     shown = Counter(
-        index for step in range(1, 101) for index in batch_indices(100, 10, 7, step, balance)
+        index
+        for step in range(1, 101)
+        for index in batch_indices(100, 10, 7, step, balance=balance)
     )
     for kind in set(KINDS):
         times = [shown[index] for index, own in enumerate(KINDS) if own == kind]
@@ -55,10 +58,10 @@ def test_examples_of_a_kind_are_drawn_equally_often() -> None:
 
 def test_a_step_depends_on_seed_and_step_alone() -> None:
     first, second = balance_kinds(KINDS, 2.0), balance_kinds(KINDS, 2.0)
-    forward = {step: batch_indices(100, 7, 3, step, first) for step in range(1, 40)}
+    forward = {step: batch_indices(100, 7, 3, step, balance=first) for step in range(1, 40)}
     for step in (39, 4, 4, 20):
-        assert batch_indices(100, 7, 3, step, second) == forward[step]
-    assert batch_indices(100, 7, 4, 1, first) != forward[1]
+        assert batch_indices(100, 7, 3, step, balance=second) == forward[step]
+    assert batch_indices(100, 7, 4, 1, balance=first) != forward[1]
 
 
 @given(
@@ -97,9 +100,9 @@ def test_a_feed_draws_by_its_balance(vocabulary: Vocabulary) -> None:
         Example(str(i), "set", "instruct", "train", " is it?", f" answer {i}", modality=kind)
         for i, kind in enumerate(KINDS)
     ]
-    limits = Limits(10, 10, 40, 16, 5, "cpu")
+    limits = Limits(10, 10, 40, 16, 5)
     kinds = {tuple(vocabulary.encode(f" answer {i}")): kind for i, kind in enumerate(KINDS)}
-    feed = ExampleFeed(examples, vocabulary, None, limits, balance_kinds(KINDS, math.inf))
+    feed = ExampleFeed(examples, vocabulary, None, limits, Drawing(balance_kinds(KINDS, math.inf)))
     shown = Counter[str]()
     for step in range(1, 11):
         for batch in feed.parts(step)[0]:

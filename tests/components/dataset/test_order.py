@@ -48,6 +48,6 @@ def test_random_numbers_belong_to_one_position_of_one_step() -> None:
 def test_the_order_without_a_balance_is_what_it_always_was() -> None:
     """A run that goes on from a checkpoint must see the batches that it would have seen."""
     assert batch_indices(50, 8, 7, 3) == [32, 26, 19, 9, 40, 14, 39, 3]
-    assert batch_indices(5, 4, 7, 2) == batch_indices(5, 4, 7, 2, None)
+    assert batch_indices(5, 4, 7, 2) == batch_indices(5, 4, 7, 2, balance=None)
     alone = np.random.default_rng([7, 0]).permutation(50)[16:24].tolist()
     assert batch_indices(50, 8, 7, 3) == alone

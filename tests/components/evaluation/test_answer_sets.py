@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from components.cards import Card
-from components.evaluation.answer_sets import candidate_sets, describe_answer_set
+from components.dataset.answer_sets import candidate_sets
+from components.evaluation.answer_sets import describe_answer_set
 from components.evaluation.examine import read_exam
 from components.records import Example, ImageRecord
 from tests.components.evaluation.conftest import ask, choose

@@ -11,8 +11,8 @@ from components.cards import load_card
 from components.checks import check_card, check_pretraining_source
 from components.dataset.left_out import FILE, LeftOut
 from components.errors import UserError
-from components.feeds import read_material
 from components.lineage import read_manifest
+from components.pretraining import read_material
 from components.records import (
     Article,
     Example,

@@ -21,7 +21,6 @@ from safetensors.torch import load_file
 from components.adapters import FOLDER, PROJECTIONS, WEIGHTS
 from components.config import Params
 from components.dataset import left_out
-from components.feeds import finetune_worker
 from components.lineage import read_manifest
 from components.model.weights import load_model
 from components.profiles.overlay import read_profile
@@ -30,12 +29,13 @@ from components.runs import LOG, RunPlan, dispatch, plan_run, start_model
 from components.schema import validate
 from components.tokenization.vocabulary import Vocabulary, train_vocabulary
 from components.training.launch import launch
+from components.tuning import finetune_worker
 
 EXAMPLES = Path("data/examples/toy")
 DISPATCH = """
 import json, sys
 from components.errors import UserError
-from components.feeds import finetune_worker
+from components.tuning import finetune_worker
 from components.runs import RunPlan, dispatch
 try:
     dispatch(finetune_worker, RunPlan(**json.loads(sys.argv[1])), workers=int(sys.argv[2]))

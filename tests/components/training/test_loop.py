@@ -21,10 +21,14 @@ class TinyBatch:
     prev_BT: Tensor
     labels_BT: Tensor
     weight_B: Tensor
-    allowed_BTV: None = None
+    allowed_BTK: None = None
+    stream_B: Tensor | None = None
     images_B3HW: Tensor | None = None
     image_mask_B: Tensor | None = None
     code_mask_B: Tensor | None = None
+
+    def to(self, _: str) -> TinyBatch:
+        return self
 
 
 class TinyModel(nn.Module):
@@ -50,7 +54,7 @@ class TinyModel(nn.Module):
 
 class TinySource:
     def __init__(self, micro: int = 2) -> None:
-        self.part_names = ["first", "second"]
+        self.part_names, self.stream_names = ["first", "second"], []
         self.micro = micro
 
     def parts(self, step: int) -> Parts:

@@ -50,7 +50,7 @@ def make_batch(parity: Path, case: Case, name: str = "") -> Batch:
     if name == "ls0.1_constraint":
         with np.load(parity / "constraint_masks.npz", allow_pickle=False) as masks:
             bits = np.unpackbits(masks["idx"], axis=-1)[..., : masks["shape"][-1]]
-        allowed = torch.from_numpy(bits).bool()
+        allowed = list_allowed(torch.from_numpy(bits).bool())
     return Batch(
         source_BS=case.source,
         images_B3HW=case.tensor("patch_images"),
@@ -59,8 +59,16 @@ def make_batch(parity: Path, case: Case, name: str = "") -> Batch:
         labels_BT=case.labels,
         code_mask_B=case.tensor("code_masks"),
         weight_B=weights,
-        allowed_BTV=allowed,
+        allowed_BTK=allowed,
     )
+
+
+def list_allowed(mask_BTV: torch.Tensor) -> torch.Tensor:
+    """The ids that a mask allows, (B, T, K): a short row repeats its first one."""
+    widest = int(mask_BTV.sum(-1).max())
+    ids_BTK = mask_BTV.float().topk(widest, -1).indices
+    is_real_BTK = mask_BTV.gather(-1, ids_BTK)
+    return ids_BTK.where(is_real_BTK, ids_BTK[..., :1])
 
 
 @pytest.mark.parametrize("name", VARIANTS)

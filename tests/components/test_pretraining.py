@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.dataset.left_out import LeftOut
-from components.feeds import read_material
+from components.pretraining import read_material
 from components.records import Article, Example, Figure, ImageCodes, Overlap, write_records
 
 ARTICLE = Article(

@@ -1,4 +1,4 @@
-"""The workers of the training stages: read what the plan names, feed the loop."""
+"""The worker of pretraining: read what the plan names, feed the loop."""
 
 from __future__ import annotations
 
@@ -7,57 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from components.dataset.balance import AS_IS, choose_balance
-from components.dataset.feeds import (
-    ExampleFeed,
-    Limits,
-    Mixing,
-    PretrainFeed,
-    PretrainMaterial,
-    load_examples,
-)
 from components.dataset.images import ImageStore
 from components.dataset.left_out import LeftOut
+from components.dataset.pretrain_feed import Mixing, PretrainFeed, PretrainMaterial
 from components.dataset.windows import Documents, mark_sections
 from components.progress import say
 from components.records import Article, Example, Figure, ImageCodes, read_records
-from components.runs import RunPlan, identify, run_training, start_model
+from components.runs import RunPlan, identify, run_limits, run_training, start_model
 from components.tasks.caption import PROMPT
 from components.tasks.registry import PAIRED_TASKS
 from components.tokenization.vocabulary import Vocabulary
 
 IMAGES = "images.parquet"
 DETECT, TEXTS = "detect", "infill_text"
-
-
-def finetune_worker(settings: dict[str, Any]) -> None:
-    """Tune on the train split of one data set."""
-    _tune(RunPlan(**settings))
-
-
-def instruct_worker(settings: dict[str, Any]) -> None:
-    """Tune on the train split of the instruction examples, drawn as ``sampling`` says."""
-    _tune(RunPlan(**settings))
-
-
-def _tune(plan: RunPlan) -> None:
-    vocabulary = Vocabulary.load(Path(plan.vocabulary))
-    folder = Path(plan.inputs[0])
-    examples = load_examples(folder, "train")
-    found = len(examples)
-    examples = LeftOut(Path(plan.left_out)).keep_examples(examples, plan.stage)
-    if len(examples) < found:
-        say(f"{found - len(examples)} of {found} training examples are left out by audit.drop")
-    store = None
-    if any(example.image_id for example in examples):
-        store = ImageStore([folder / IMAGES], plan.settings["image_px"])
-    kinds = [example.modality for example in examples]
-    sampling = (plan.settings.get("sampling", AS_IS), plan.settings.get("temperature", 1.0))
-    balance = choose_balance(kinds, *sampling)  # fine-tuning has no such setting
-    feed = ExampleFeed(examples, vocabulary, store, _limits(plan), balance)
-    if feed.num_cut:
-        say(f"{feed.num_cut} of {len(examples)} examples were cut to the token limits")
-    run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
 
 
 def pretrain_worker(settings: dict[str, Any]) -> None:
@@ -73,7 +35,7 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
         material,
         vocabulary,
         store,
-        _limits(plan),
+        run_limits(plan),
         Mixing(plan.settings["mixture"], plan.settings["mask_ratio"], plan.code_px),
     )
     say(
@@ -135,17 +97,4 @@ def _caption(figure: Figure) -> Example:
         image_id=figure.image_id,
         modality=figure.modality,
         origin=figure.origin,
-    )
-
-
-def _limits(plan: RunPlan) -> Limits:
-    values = plan.settings
-    return Limits(
-        effective_batch=values["effective_batch"],
-        micro_batch=values["micro_batch"],
-        max_source_tokens=values["max_source_tokens"],
-        max_target_tokens=values["max_target_tokens"],
-        seed=plan.seed,
-        device=plan.device,
-        long_text=values["long_text"],
     )
