@@ -65,7 +65,8 @@ class Batch:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: None if v is None else change(v) for k, v in values.items()})
+        changed: dict[str, Any] = {k: None if v is None else change(v) for k, v in values.items()}
+        return Batch(**changed)
 
 
 def collate(
