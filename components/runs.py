@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ from components.training.loader import StepLoader
 from components.training.loop import BatchSource, LoopResult, LoopSettings, train
 from components.training.objective import Objective
 from components.training.step import StepReport
-from components.training_config import TrainingParams
+from components.training_config import SEED_FOLDER, TrainingParams
 
 LOG = "log.jsonl"
 
@@ -101,6 +101,19 @@ def plan_run(
         precision=params.compute.precision,
         loader_workers=params.compute.loader_workers,
     )
+
+
+def repeat_run(plan: RunPlan, num_seeds: int) -> list[RunPlan]:
+    """The same run from the seeds that follow, each in a folder of the first one's product."""
+    return [
+        replace(
+            plan,
+            seed=plan.seed + number,
+            out=f"{plan.out}/{SEED_FOLDER}{plan.seed + number}",
+            checkpoints=f"{plan.checkpoints}-{SEED_FOLDER}{plan.seed + number}",
+        )
+        for number in range(1, num_seeds)
+    ]
 
 
 def identify(plan: RunPlan) -> dict[str, Any]:

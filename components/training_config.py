@@ -10,6 +10,7 @@ from components.schema import Section, validate
 
 # Of every size (components/model/config.py): tokens, and cells along a side of the image's grid.
 MAX_POSITIONS, MAX_CELLS = 1024, 42
+SEED_FOLDER = "seed_"  # in a product: the same model tuned from another seed
 CELL_PX, CODE_PX = 16, 8  # side of a cell, and of what one image code stands for
 
 
@@ -76,6 +77,7 @@ class FinetuneParams(TrainingParams):
     """Fine-tuning on one data set, starting from the pretrained model of the same size."""
 
     max_lost_labels: float = Field(default=0.05, ge=0, le=1, description="share of target tokens")
+    seeds: int = Field(default=1, ge=1, description="models, from seeds that follow each other")
     constrain_answers: bool = False  # nothing outside the answer set can be learnt
     target_noise: float = Field(
         default=0.0, ge=0, lt=1, description="share of wrong tokens before those to be said"

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from components.cards import Card
 from components.config import EvaluateParams
 from components.errors import UserError
-from components.evaluation.intervals import Interval, bootstrap_difference, bootstrap_mean
+from components.evaluation.intervals import (
+    Interval,
+    bootstrap_difference,
+    bootstrap_mean,
+    seed_mean,
+)
 from components.evaluation.metrics import Metric, find_metric
 from components.records import Prediction
 
@@ -44,7 +49,11 @@ class _Scored:
 
 
 def summarize(
-    predictions: Sequence[Prediction], card: Card, params: EvaluateParams, seed: int
+    predictions: Sequence[Prediction],
+    card: Card,
+    params: EvaluateParams,
+    seed: int,
+    repeats: Sequence[Sequence[Prediction]] = (),
 ) -> dict[str, Any]:
     """Scores of one size on one data set, ready for JSON and ``dvc metrics``.
 
@@ -52,7 +61,9 @@ def summarize(
     CIDEr x 100); ``baseline`` and ``baseline_gain`` (score - baseline, paired), each with bounds;
     and, where the image was also blanked, ``blank`` and ``visual_gain`` (score - blank, paired).
     ``beats_baseline`` and ``falls_when_blank`` say whether the whole interval of the gain is above
-    0. Bounds are null with fewer than two groups. UserError when there is nothing to score.
+    0. Bounds are null with fewer than two groups. ``repeats`` are the predictions of models tuned
+    from other seeds: ``seeds`` of all items then holds the mean over all of them, its bounds, and
+    each ``values``. UserError when there is nothing to score.
     """
     full, blank = _split_conditions(predictions, card.name)
     metrics = [find_metric(name) for name in card.metrics]
@@ -63,6 +74,9 @@ def summarize(
         scores[metric.name] = {
             name: _describe(scored.only(chosen), params, seed) for name, chosen in members.items()
         }
+        if repeats:
+            others = [_score(metric, _split_conditions(r, card.name)[0], []) for r in repeats]
+            scores[metric.name][WHOLE]["seeds"] = _over_seeds([scored, *others], params)
     return {
         "dataset": card.name,
         "size": full[0].size,
@@ -187,6 +201,20 @@ def _describe(scored: _Scored, params: EvaluateParams, seed: int) -> dict[str, A
         described |= _bounds("blank", mean(scored.blank)) | _bounds("visual_gain", visual_gain)
         described["falls_when_blank"] = visual_gain.above_zero
     return described
+
+
+def _over_seeds(runs: Sequence[_Scored], params: EvaluateParams) -> dict[str, Any]:
+    values = [
+        bootstrap_mean(
+            run.model,
+            list(run.groups),
+            classes=None if run.classes is None else list(run.classes),
+            resamples=1,  # for its value alone
+        ).value
+        for run in runs
+    ]
+    described: dict[str, Any] = _bounds("", seed_mean(values, params.confidence))
+    return described | {"n": len(values), "values": [round(value, 4) for value in values]}
 
 
 def _bounds(name: str, interval: Interval) -> dict[str, float | None]:

@@ -13,22 +13,28 @@ from components.evaluation.summary import summarize
 from components.lineage import write_manifest
 from components.records import Prediction, write_records
 from components.stages.door import enter, limit_threads
+from components.training_config import SEED_FOLDER
 
 VOCABULARY = Path("data/vocabulary")
 FACTS = ("task", "answers", "candidates", "metrics")
 
 
 def run(params: Params, size: str, dataset: str) -> None:
-    """Predict under every condition, write predictions and scores."""
+    """Predict under every condition, write predictions and scores; of each seed's model."""
     limit_threads(params.compute.threads)
     card, examples = load_card(dataset), Path("data/examples") / dataset
     model = Path("data/models/finetuned") / size / dataset
-    answerer = load_answerer(model, VOCABULARY, params)
     exam = read_exam(card, examples)
-    predictions = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
     folder = Path("data/predictions") / size / dataset
-    write_records(folder / "predictions.parquet", Prediction, predictions)
-    scores = summarize(predictions, card, params.evaluate, params.seed)
+    repeats = []
+    for path in (model, *sorted(model.glob(f"{SEED_FOLDER}*"))):
+        answerer = load_answerer(path, VOCABULARY, params)
+        answers = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
+        name = "predictions" if path == model else path.name
+        write_records(folder / f"{name}.parquet", Prediction, answers)
+        repeats.append(answers)
+    predictions = repeats.pop(0)
+    scores = summarize(predictions, card, params.evaluate, params.seed, repeats)
     scores |= exam.describe_answers()
     path = Path("data/metrics") / size / f"{dataset}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,13 +43,14 @@ def run(params: Params, size: str, dataset: str) -> None:
     line = f"{card.title} {size}: {scores['headline']} {main['value']:.1f} on {main['n']} items"
     line += f", baseline {main['baseline']:.1f}"
     print(line + (f", blank image {main['blank']:.1f}" if "blank" in main else ""))
+    num_answers = len(predictions) * (1 + len(repeats))
     write_manifest(
         folder,
         stage="evaluate",
         identity={"size": size, "dataset": dataset},
         settings={**params.evaluate.model_dump(), "seed": params.seed, "card": card.facts(*FACTS)},
         inputs=[VOCABULARY, examples, model],
-        counts={"in": len(predictions), "out": len(predictions)},
+        counts={"in": num_answers, "out": num_answers},
     )
 
 

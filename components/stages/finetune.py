@@ -9,7 +9,7 @@ from components.checking.examples import refuse_errors
 from components.checking.tokens import Limits, examine_lengths, measure_lengths
 from components.config import Params
 from components.dataset.feeds import load_examples
-from components.runs import dispatch, plan_run
+from components.runs import dispatch, plan_run, repeat_run
 from components.stages.door import enter
 from components.tokenization.vocabulary import Vocabulary
 from components.tuning import finetune_worker
@@ -18,7 +18,8 @@ from components.tuning import finetune_worker
 def run(params: Params, size: str, dataset: str) -> None:
     """Train on the data set's train split, with its card's recipe over the stage's settings.
 
-    What the limits would cut is counted first: no GPU is started on labels that are lost.
+    What the limits would cut is counted first: no GPU is started on labels that are lost. Models
+    of further seeds lie in folders of the first one's.
     """
     examples = Path("data/examples") / dataset
     settings = params.finetune.for_run(size, load_card(dataset).recipe)
@@ -37,7 +38,8 @@ def run(params: Params, size: str, dataset: str) -> None:
     lengths = measure_lengths(load_examples(examples, "train"), vocabulary, limits)
     refuse_errors(examine_lengths(lengths, settings.max_lost_labels), dataset)
     notes = {"lengths": lengths.describe()}
-    dispatch(finetune_worker, plan, params.compute.workers, notes)
+    for each in (*repeat_run(plan, settings.seeds), plan):  # the product itself is finished last
+        dispatch(finetune_worker, each, params.compute.workers, notes)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pytest
 from components.profiles.overlay import merge, read_profile, render_params
 
 DATASETS = ["vqa_rad", "iu_xray", "pneumoniamnist", "medmcqa"]
+TWICE = "pneumoniamnist"
 SMALL: dict[str, Any] = {
     "sizes": ["debug"],
     "datasets": DATASETS,
@@ -81,8 +82,11 @@ def copy_sources(repository: Path, target: Path) -> None:
 
 @pytest.fixture(scope="module")
 def project(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The copy before anything ran in it."""
-    return make_project(repository, tmp_path_factory.mktemp("pipeline"), SMALL)
+    """The copy before anything ran in it; one data set is tuned from two seeds."""
+    made = make_project(repository, tmp_path_factory.mktemp("pipeline"), SMALL)
+    card = made.root / f"data/cards/{TWICE}.yaml"
+    card.write_text(card.read_text().replace("recipe: {}", "recipe: {seeds: 2}"))
+    return made
 
 
 def make_project(repository: Path, folder: Path, changes: dict[str, Any]) -> Project:

@@ -13,7 +13,7 @@ import yaml
 
 from components.lineage import MANIFEST, QUARANTINE
 from components.records import Reject, read_records
-from tests.pipeline.conftest import DATASETS, Project
+from tests.pipeline.conftest import DATASETS, TWICE, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
 Done = subprocess.CompletedProcess[str]
@@ -55,7 +55,7 @@ def test_every_stage_runs(project: Project, first_run: Done) -> None:
     rows, names = read_rows(first_run.stdout), name_stages(project.root)
     assert {name for name in names if rows.get(name, "").split()[:1] != ["ran"]} == set()
     assert f"{len(names)} of {len(names)} stages to run" in first_run.stdout
-    assert len(read_manifests(project.root)) == len(names)
+    assert len(read_manifests(project.root)) == len(names) + 1  # of the second seed's model
 
 
 def test_every_set_is_scored_and_the_page_is_there(project: Project, first_run: Done) -> None:
@@ -67,7 +67,12 @@ def test_every_set_is_scored_and_the_page_is_there(project: Project, first_run: 
         main = score["scores"][score["headline"]]["all"]
         assert 0 <= main["value"] <= 100, name
         assert main["n"] > 0, name
+    means = {name: score["scores"][score["headline"]]["all"] for name, score in scores.items()}
+    seeds = json.loads((metrics / f"debug/{TWICE}.json").read_text())["scores"]
+    assert all(len(of["all"]["seeds"]["values"]) == 2 for of in seeds.values())
+    assert not any("seeds" in of for name, of in means.items() if name != TWICE)
     page = (project.root / "data/report/index.html").read_text()
+    assert "2 seeds:" in page
     assert page.rstrip().endswith("</html>")
     assert "VQA-RAD" in page
 

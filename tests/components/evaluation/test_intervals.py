@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.evaluation.intervals import bootstrap_difference, bootstrap_mean
+from components.evaluation.intervals import bootstrap_difference, bootstrap_mean, seed_mean
 
 
 def names(num: int, per_group: int = 1) -> list[str]:
@@ -81,3 +81,18 @@ def test_bounds_hold_the_value_and_repeat_with_the_seed(
     assert first == again
     if first.low is not None and first.high is not None:
         assert min(values) - 1e-9 <= first.low <= first.high <= max(values) + 1e-9
+
+
+def test_the_mean_over_seeds_has_student_s_interval() -> None:
+    found = seed_mean([50.0, 52.0, 57.0])
+    assert found.value == pytest.approx(53.0)
+    assert found.low is not None and found.high is not None
+    # Standard error 2.0817; 4.3027 is the quantile of t with two degrees of freedom.
+    assert found.high - 53.0 == pytest.approx(4.3027 * 2.0817, rel=1e-3)
+    assert 53.0 - found.low == pytest.approx(found.high - 53.0)
+
+
+def test_one_seed_has_no_interval_and_none_no_mean() -> None:
+    assert seed_mean([3.0]).low is None
+    with pytest.raises(ValueError, match="at least one"):
+        seed_mean([])

@@ -126,3 +126,17 @@ def test_sizes_are_compared_on_the_same_items() -> None:
 def test_scores_per_prediction_keep_their_order() -> None:
     rows = [predict(0, "no", "yes"), predict(1, "Yes.", "yes")]
     assert score_predictions(rows, "vqa_accuracy") == [0, 100]
+
+
+def test_repeats_from_other_seeds_give_mean_and_interval() -> None:
+    runs = [world(right, 0.3, size="debug") for right in (0.5, 0.7, 0.9)]
+    summary = summarize(runs[0], make_card("accuracy"), PARAMS, 1, runs[1:])
+    whole = summary["scores"]["accuracy"]["all"]
+    assert whole["seeds"]["values"][0] == pytest.approx(whole["value"], abs=1e-3)
+    assert whole["seeds"]["n"] == 3
+    alone = [summarize(run, make_card("accuracy"), PARAMS, 1) for run in runs]
+    values = [one["scores"]["accuracy"]["all"]["value"] for one in alone]
+    assert whole["seeds"]["values"] == pytest.approx(values, abs=1e-3)
+    assert whole["seeds"]["low"] < whole["seeds"]["value"] < whole["seeds"]["high"]
+    assert "seeds" not in alone[0]["scores"]["accuracy"]["all"]
+    json.dumps(summary)
