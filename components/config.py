@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from components.parallel import ParallelParams
 from components.schema import Section, load_yaml, validate
 from components.training_config import (
     CODE_PX,
@@ -24,17 +25,13 @@ MAX_CODES_SIDE = 31  # its square, with bos before it, fits the positions
 MAX_SEED = 2**31 - 1  # what every generator of random numbers takes
 
 
-class ComputeParams(Section):
-    """Where the training loop runs. ``workers: 0`` runs it in the stage's own process."""
+class ComputeParams(ParallelParams):
+    """Where the training loop runs, and how its workers share the work."""
 
     device: Literal["auto", "cpu", "cuda"]
-    workers: int = Field(ge=0)
     threads: int = Field(ge=1, description="torch threads of one stage process")
     parallel_stages: int = Field(ge=1, description="stages that the flow runs side by side")
     precision: Literal["float32", "bfloat16"]
-    loader_workers: int = Field(
-        ge=0, description="processes that make batches ahead; 0: the loop makes its own"
-    )
 
 
 class MedlineParams(Section):

@@ -32,10 +32,11 @@ from components.lineage import MANIFEST, hash_code, hash_product, read_manifest,
 from components.model.config import SIZES, ModelConfig, model_config
 from components.model.model import UnifiedModel
 from components.model.weights import count_parameters, load_model, save_model
+from components.parallel import share_batch
 from components.progress import say, show_progress
 from components.tokenization.vocabulary import Vocabulary
 from components.training.distributed import rank_and_world
-from components.training.launch import launch
+from components.training.launch import Group, launch
 from components.training.loader import StepLoader
 from components.training.loop import BatchSource, LoopResult, LoopSettings, train
 from components.training.objective import Objective
@@ -64,7 +65,7 @@ class RunPlan:
     device: str
     threads: int
     precision: str
-    loader_workers: int = 0
+    parallel: dict[str, Any]
 
 
 def plan_run(
@@ -99,7 +100,7 @@ def plan_run(
         device=device,
         threads=params.compute.threads,
         precision=params.compute.precision,
-        loader_workers=params.compute.loader_workers,
+        parallel=params.compute.for_run(size),
     )
 
 
@@ -119,12 +120,13 @@ def repeat_run(plan: RunPlan, num_seeds: int) -> list[RunPlan]:
 def identify(plan: RunPlan) -> dict[str, Any]:
     """What makes two runs the same run: plan, input contents, code. A resume needs all equal.
 
-    Who makes the batches changes nothing about them.
+    How the workers share the work, and who makes the batches, is no part of it: a run goes on
+    with more or fewer of them.
     """
     named = [plan.vocabulary, plan.start_from, plan.left_out, *plan.inputs]
     paths = [Path(path) for path in named if path]
     return {
-        "plan": {key: value for key, value in asdict(plan).items() if key != "loader_workers"},
+        "plan": {key: value for key, value in asdict(plan).items() if key != "parallel"},
         "inputs": {str(path): hash_product(path) for path in paths},
         "code_sha256": hash_code(),
     }
@@ -226,6 +228,8 @@ def loop_settings(plan: RunPlan) -> LoopSettings:
         autocast=torch.bfloat16 if plan.precision == "bfloat16" else None,
         freeze_embeddings=values["freeze_embeddings"],
         freeze_trunk=values["freeze_trunk"] or values["lora_rank"] > 0,
+        shard=plan.parallel["strategy"] == "fsdp" and rank_and_world()[1] > 1,
+        recompute=plan.parallel["activation_checkpointing"],
     )
 
 
@@ -244,7 +248,7 @@ def run_training(
     if lora is not None:
         num = add_adapters(model, lora, plan.seed)
         say(f"{num:,} parameters in adapters of rank {lora.rank}; the model itself is frozen")
-    loader = StepLoader(source, total, workers=plan.loader_workers, device=plan.device)
+    loader = StepLoader(source, total, workers=plan.parallel["loader_workers"], device=plan.device)
     label = " ".join(part for part in (plan.stage, plan.size, plan.dataset) if part)
     with show_progress(label, total) as advance:
 
@@ -279,16 +283,21 @@ def dispatch(
 ) -> None:
     """Launch the run on Ray Train and, when every worker is done, finish the product.
 
+    UserError where the effective batch leaves workers without work.
     The manifest, which takes the ``notes``, is written here, last, and the run's checkpoints are
     dropped: a finished model is never resumed.
     """
-    out = Path(plan.out)
+    out, parallel = Path(plan.out), plan.parallel
+    sizes = plan.settings["effective_batch"], plan.settings["micro_batch"]
+    shares = share_batch(plan.stage, *sizes, workers)
+    if workers > 1:
+        say(shares)
     launch(
         worker,
         asdict(plan),
-        workers=workers,
+        group=Group(workers, parallel["min_workers"], parallel["max_failures"]),
         device=plan.device,
-        storage=Path("data/checkpoints/ray"),
+        storage="data/checkpoints/ray",
         name=out.as_posix().replace("/", "-"),
     )
     write_manifest(

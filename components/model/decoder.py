@@ -71,17 +71,22 @@ class DecoderLayer(nn.Module):
         self,
         x_RTD: Tensor,
         own_bias: Tensor,
-        memory: KeysValues,
+        memory: KeysValues | Tensor,
         cross_bias: Tensor,
         past: KeysValues | None,
     ) -> tuple[Tensor, KeysValues]:
-        """New positions through the layer; returns them and all keys and values so far."""
+        """New positions through the layer; returns them and all keys and values so far.
+
+        ``memory`` is the encoder's states, or the keys and values made of them once.
+        """
         y = self.self_attn_layer_norm(x_RTD)
         own = self.self_attn.keys_values(y)
         if past is not None:
             own = torch.cat([past[0], own[0]], 2), torch.cat([past[1], own[1]], 2)
         y = self.dropout(self.self_attn_ln(self.self_attn.attend(y, own, own_bias)))
         x_RTD = x_RTD + drop_path(y, self.drop_path_rate, self.training)
+        if isinstance(memory, Tensor):
+            memory = self.encoder_attn.keys_values(memory)
         y = self.encoder_attn.attend(self.encoder_attn_layer_norm(x_RTD), memory, cross_bias)
         y = self.dropout(self.cross_attn_ln(y))
         x_RTD = x_RTD + drop_path(y, self.drop_path_rate, self.training)
@@ -134,10 +139,9 @@ class Decoder(nn.Module):
         """Features of the positions that the cache does not hold yet, (R, T', D)."""
         rows, length = prev_RT.shape
         begin = 0 if cache is None else cache.length
-        if cache is None:
-            biases, memory = self.build_biases(encoded, length, code_mask_B), self._memory(encoded)
-        else:
-            biases, memory = cache.biases, cache.memory
+        biases = cache.biases if cache else self.build_biases(encoded, length, code_mask_B)
+        # Without a cache a layer is entered here alone, and may be gathered or run again whole.
+        memory = cache.memory if cache else [encoded.states] * len(self.layers)
         per_source = rows // encoded.states.shape[0]
         x_RTD = self._embed(embedded_RTD[:, begin:], code_mask_B, per_source, begin)
         padded = prev_RT == PAD if cache is None and bool((prev_RT == PAD).any()) else None

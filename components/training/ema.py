@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from components.training.distributed import local
+
 
 class Average:
     """``average = decay * average + (1 - decay) * state`` over parameters and statistics.
@@ -20,31 +22,28 @@ class Average:
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Take the model's present state in."""
+        kept, values = [], []
         for name, value in _entries(model):
-            kept = self.values[name]
             if value.is_floating_point():
-                kept.lerp_(value, 1 - self.decay)  # leaves alone what does not change
+                kept.append(local(self.values[name]))
+                values.append(local(value))
             else:
-                kept.copy_(value)
+                self.values[name].copy_(value)
+        torch._foreach_lerp_(kept, values, 1 - self.decay)  # leaves alone what does not change
 
     @torch.no_grad()
     def copy_to(self, model: nn.Module) -> None:
         """Put the averaged state into the model."""
         for name, value in _entries(model):
-            value.copy_(self.values[name])
-
-    @torch.no_grad()
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Restore an average from a checkpoint."""
-        for name, kept in self.values.items():
-            kept.copy_(tensors[name])
+            local(value).copy_(local(self.values[name]))
 
 
 def _entries(model: nn.Module) -> list[tuple[str, Tensor]]:
     seen: set[int] = set()
     entries = []
     for name, value in model.state_dict(keep_vars=True).items():
-        if value.data_ptr() not in seen or value.numel() == 0:
-            seen.add(value.data_ptr())
+        storage = local(value).data_ptr()
+        if storage not in seen or not storage:  # an empty part has no place in memory
+            seen.add(storage)
             entries.append((name, value.detach()))
     return entries

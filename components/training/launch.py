@@ -1,13 +1,15 @@
 """The one place that knows Ray: which worker runs a training function.
 
 ``workers: 0`` calls the very function in this process: no cluster, and no Ray, whose import alone
-takes longer than a small run. More workers run it once per process, as a data-parallel group.
+takes longer than a small run. More workers run it once per process, as a data-parallel group: on
+this machine, or on the nodes of the cluster that ``RAY_ADDRESS`` names.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,44 +19,91 @@ from components.errors import UserError
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0"}
 
 
+@dataclass(frozen=True)
+class Group:
+    """The workers of a run: how many, how few are enough, and how many failures are survived.
+
+    With ``min_workers`` 0 the number is fixed. Otherwise a group that lost a node goes on with what
+    is left, and takes in more workers when there are some.
+    """
+
+    workers: int
+    min_workers: int = 0
+    max_failures: int = 0
+
+
 def launch(
     run: Callable[[dict[str, Any]], None],
     settings: dict[str, Any],
     *,
-    workers: int,
+    group: Group,
     device: str,
-    storage: Path,
+    storage: str,
     name: str,
 ) -> None:
     """Run ``run(settings)`` on the workers, in this working folder; returns when all have finished.
 
-    ``storage`` is where Ray Train keeps its state and checkpoints (a local folder). A UserError
-    of a worker is raised here as it is.
+    When a worker or its node dies, all are started again, and ``run`` goes on from what it saved.
+    ``storage`` is where Ray Train keeps its state: a folder that all nodes see, or s3://. A
+    UserError of a worker is raised here as it is, at once: to try again would not help.
     """
-    if workers == 0:
+    if group.workers == 0:
         run(settings)
         return
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
-    from ray.train import RunConfig, ScalingConfig, WorkerGroupError
+    import ray
+    from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
     from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.exceptions import ControllerError
 
+    if not ray.is_initialized():  # never a cluster that merely happens to run on this machine
+        ray.init(address=os.environ.get("RAY_ADDRESS", "local"))
     here = Path.cwd()
 
     def run_here(values: dict[str, Any]) -> None:
         os.chdir(here)  # Ray moves its workers away, and paths are relative to the project
         run(values)
 
+    num: Any = (group.min_workers, group.workers) if group.min_workers else group.workers
     trainer = TorchTrainer(
         run_here,
         train_loop_config=settings,
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=device == "cuda"),
-        run_config=RunConfig(name=name, storage_path=str(storage.resolve())),
+        scaling_config=ScalingConfig(num_workers=num, use_gpu=device == "cuda"),
+        run_config=RunConfig(
+            name=name,
+            storage_path=storage if "://" in storage else str(Path(storage).resolve()),
+            failure_config=FailureConfig(max_failures=group.max_failures),
+            callbacks=[_refusals_end_the_run()],
+        ),
     )
     try:
         trainer.fit()
-    except WorkerGroupError as error:
-        for failure in error.worker_failures.values():
+    except (ControllerError, WorkerGroupError) as error:
+        for failure in _causes(error):
             if isinstance(failure, UserError):
                 raise failure from None
         raise
+
+
+def _causes(error: Any) -> list[Exception]:
+    """What Ray says was raised, at a worker or on the way."""
+    failures = getattr(error, "worker_failures", {0: getattr(error, "controller_failure", error)})
+    return list(failures.values())
+
+
+def _refusals_end_the_run() -> Any:
+    """Raises a worker's UserError where Ray decides whether to try again."""
+    from ray.train import UserCallback
+
+    class Refusals(UserCallback):
+        def after_exception(
+            self,
+            run_context: Any,  # noqa: ARG002 (Ray passes it by name)
+            worker_exceptions: dict[int, Any],
+        ) -> None:
+            for failure in worker_exceptions.values():
+                if isinstance(failure, UserError):
+                    raise failure
+
+    return Refusals()

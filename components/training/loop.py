@@ -12,10 +12,18 @@ import torch
 from torch import nn
 
 from components.errors import UserError
+from components.training.distributed import local, rank_and_world, share
 from components.training.ema import Average
 from components.training.objective import Objective
 from components.training.optimizer import Adam
 from components.training.schedule import polynomial_decay
+from components.training.sharding import (
+    Shards,
+    gather_state,
+    keep_activations,
+    recompute_activations,
+    spread_state,
+)
 from components.training.state import Checkpoint, load_checkpoint, save_checkpoint
 from components.training.step import Parts, StepReport, train_step
 
@@ -48,6 +56,8 @@ class LoopSettings:
     autocast: torch.dtype | None = None
     freeze_embeddings: bool = False
     freeze_trunk: bool = False
+    shard: bool = False
+    recompute: bool = False
 
 
 @dataclass
@@ -60,7 +70,10 @@ class LoopResult:
 
 
 class Run:
-    """A model with its optimizer and average, and the log so far."""
+    """A model with its optimizer and average, and the log so far.
+
+    Where ``settings.shard`` says so, all three are spread over the ranks until ``finish``.
+    """
 
     def __init__(self, model: nn.Module, settings: LoopSettings, identity: Mapping[str, Any]):
         if settings.freeze_embeddings:
@@ -68,32 +81,48 @@ class Run:
         if settings.freeze_trunk:
             model.encoder.embed_images.requires_grad_(False)  # type: ignore[union-attr]
         self.model, self.settings, self.identity = model, settings, dict(identity)
+        self.shards = Shards(model, settings.autocast) if settings.shard else None
+        if settings.recompute:
+            recompute_activations(model)
         self.optimizer = Adam(model.named_parameters(), weight_decay=settings.weight_decay)
         self.average = Average(model, settings.ema_decay) if settings.ema_decay > 0 else None
         self.log: list[dict[str, Any]] = []
 
     def checkpoint(self, step: int) -> Checkpoint:
-        """Everything that the run needs to go on after ``step``."""
-        tensors = {
-            "model": _untied(self.model),
-            "optimizer": self.optimizer.state_tensors(),
-        }
-        if self.average is not None:
-            tensors["average"] = self.average.values
-        values = {**self.identity, "log": self.log, "optimizer_steps": self.optimizer.num_steps}
-        return Checkpoint(step, tensors, values)
+        """Everything that the run needs to go on after ``step``, at rank 0.
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go back to the state that a checkpoint holds."""
-        with torch.no_grad():
-            for name, value in _untied(self.model).items():
-                value.copy_(checkpoint.tensors["model"][name])
-        self.optimizer.load_state(
-            checkpoint.tensors["optimizer"], checkpoint.values["optimizer_steps"]
-        )
+        Every rank must call it, since parts are gathered; the others get no whole state.
+        """
+        values = {**self.identity, "log": self.log, "optimizer_steps": self.optimizer.num_steps}
+        return Checkpoint(step, gather_state(self._state()), values)
+
+    def restore(self, found: Checkpoint | None) -> int:
+        """Go back to what rank 0 found; returns the step, 0 where it found nothing.
+
+        Every rank must call it. The number of ranks may be another than when it was saved.
+        """
+        head = None if found is None else {"step": found.step, "values": found.values}
+        head = share(head, next(self.model.parameters()).device)
+        if head is None:
+            return 0
+        spread_state(self._state(), None if found is None else found.tensors)
+        self.optimizer.num_steps = head["values"]["optimizer_steps"]
+        self.log = list(head["values"]["log"])
+        return int(head["step"])
+
+    def finish(self) -> None:
+        """Leave the model whole, with averaged weights, and its layers as they were."""
         if self.average is not None:
-            self.average.load_state(checkpoint.tensors["average"])
-        self.log = list(checkpoint.values["log"])
+            self.average.copy_to(self.model)
+        if self.shards is not None:
+            self.shards.gather_model(self.model)
+        if self.settings.recompute:
+            keep_activations(self.model)
+        self.model.eval()
+
+    def _state(self) -> dict[str, dict[str, torch.Tensor]]:
+        state = {"model": _untied(self.model), "optimizer": self.optimizer.state_tensors()}
+        return state if self.average is None else {**state, "average": self.average.values}
 
 
 def train(
@@ -111,13 +140,12 @@ def train(
     ``identity``. Raises UserError when the loss is no longer a number.
     """
     run = Run(model, settings, identity or {})
-    start = 0
+    rank = rank_and_world()[0]
+    found: Checkpoint | None = None
     passed_over: list[str] = []
-    if checkpoints is not None:
+    if checkpoints is not None and rank == 0:
         found, passed_over = load_checkpoint(checkpoints, run.identity)
-        if found is not None:
-            run.restore(found)
-            start = found.step
+    start = run.restore(found)
     model.train()
     if settings.freeze_trunk:
         model.encoder.embed_images.eval()  # type: ignore[union-attr]
@@ -126,10 +154,10 @@ def train(
         if on_step is not None:
             on_step(step, report)
         if checkpoints is not None and step % settings.save_every == 0 and step < settings.steps:
-            save_checkpoint(checkpoints, run.checkpoint(step))
-    if run.average is not None:
-        run.average.copy_to(model)
-    model.eval()
+            checkpoint = run.checkpoint(step)
+            if rank == 0:
+                save_checkpoint(checkpoints, checkpoint)
+    run.finish()
     return LoopResult(run.log, start, passed_over)
 
 
@@ -147,6 +175,7 @@ def _advance(run: Run, source: BatchSource, step: int) -> StepReport:
         clip_norm=settings.clip_norm,
         autocast=settings.autocast,
         num_streams=len(source.stream_names),
+        sharded=run.shards is not None,
     )
     if not all(math.isfinite(loss) for loss in report.losses):
         raise UserError(
@@ -171,7 +200,8 @@ def _untied(model: nn.Module) -> dict[str, torch.Tensor]:
     seen: set[int] = set()
     kept = {}
     for name, value in model.state_dict().items():
-        if value.data_ptr() not in seen or value.numel() == 0:
-            seen.add(value.data_ptr())
+        storage = local(value).data_ptr()
+        if storage not in seen or not storage:  # an empty part has no place in memory
+            seen.add(storage)
             kept[name] = value
     return kept

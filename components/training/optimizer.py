@@ -1,5 +1,6 @@
 """Adam with decoupled weight decay on every parameter, as fairseq's (public code, optim/adam).
 
+On sharded parameters it works on the part that this rank holds: every element goes by itself.
 It differs from ``torch.optim.AdamW`` in one place: epsilon is added to the uncorrected root. Kept,
 so that trajectories equal the reference's; the arithmetic is torch's fused kernel.
 """
@@ -12,6 +13,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
+
+from components.training.distributed import is_sharded, local, sum_values
 
 
 class Adam:
@@ -39,7 +42,11 @@ class Adam:
     @torch.no_grad()
     def clip_gradients(self, max_norm: float) -> float:
         """Scale gradients to a global norm of at most ``max_norm``; return the norm before."""
-        return float(nn.utils.clip_grad_norm_(list(self.parameters.values()), max_norm))
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        norm = _global_norm(gradients)
+        scale = torch.clamp(max_norm / (norm + 1e-6), max=1.0)  # as torch's own
+        torch._foreach_mul_([local(g) for g in gradients], scale)
+        return float(norm)
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
@@ -53,10 +60,10 @@ class Adam:
         # The reference adds epsilon to the root before its bias is corrected, torch after.
         epsilon = self.epsilon / math.sqrt(1 - beta2**self.num_steps)
         adamw(
-            [self.parameters[name] for name in names],
-            list(with_gradient.values()),
-            [self.first[name] for name in names],
-            [self.second[name] for name in names],
+            [local(self.parameters[name]) for name in names],
+            [local(gradient) for gradient in with_gradient.values()],
+            [local(self.first[name]) for name in names],
+            [local(self.second[name]) for name in names],
             [],
             [torch.tensor(self.num_steps - 1.0, device=g.device) for g in with_gradient.values()],
             fused=True,
@@ -75,10 +82,13 @@ class Adam:
         second = {f"second.{name}": value for name, value in self.second.items()}
         return {**first, **second}
 
-    @torch.no_grad()
-    def load_state(self, tensors: dict[str, Tensor], num_steps: int) -> None:
-        """Restore what ``state_tensors`` gave; names and shapes must match exactly."""
-        for kind, moments in (("first", self.first), ("second", self.second)):
-            for name, value in moments.items():
-                value.copy_(tensors[f"{kind}.{name}"])
-        self.num_steps = num_steps
+
+def _global_norm(gradients: list[Tensor]) -> Tensor:
+    """The norm of all gradients together, over the parts of all ranks where they are sharded."""
+    sharded = [local(gradient) for gradient in gradients if is_sharded(gradient)]
+    norm = nn.utils.get_total_norm([gradient for gradient in gradients if not is_sharded(gradient)])
+    if not sharded:
+        return norm
+    square = float(nn.utils.get_total_norm(sharded)) ** 2
+    (total,) = sum_values([square], sharded[0].device)
+    return (norm.to(sharded[0].device) ** 2 + total).sqrt()

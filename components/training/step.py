@@ -16,6 +16,7 @@ from components.training.distributed import (
 )
 from components.training.objective import Batch, Objective, batch_loss, loss_size
 from components.training.optimizer import Adam
+from components.training.sharding import run_idle
 
 # An effective batch: parts whose losses are averaged one by one and then added (pretraining has
 # two, everything else one), each cut into micro-batches that fit into memory.
@@ -60,11 +61,13 @@ def train_step(
     clip_norm: float,
     autocast: torch.dtype | None = None,
     num_streams: int = 0,
+    sharded: bool = False,
 ) -> StepReport:
     """Forward and backward over all parts, clip, update. ``step`` counts from 1.
 
     Each part's loss is divided by its size (target tokens) over all micro-batches, so that
     cutting a batch into smaller ones changes nothing but rounding (and batch-norm statistics).
+    Where weights are ``sharded``, ranks with one micro-batch less make an idle pass for it.
     Patches are sampled of the first part's images alone (image-text pairs), as in the reference.
     """
     optimizer.clear_gradients()
@@ -93,6 +96,9 @@ def train_step(
                 streams_K2 += batch_sums.streams_K2
         totals.append(total)
         sums += [loss_sum, nll_sum]
+    if sharded and rank >= (micro % world or world):
+        with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
+            run_idle(model)
     sum_gradients(model.parameters())
     norm = optimizer.clip_gradients(clip_norm)
     optimizer.step(learning_rate)

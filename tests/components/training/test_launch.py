@@ -28,21 +28,11 @@ from components.records import Example, ImageRecord, Overlap, read_records, writ
 from components.runs import LOG, RunPlan, dispatch, plan_run, start_model
 from components.schema import validate
 from components.tokenization.vocabulary import Vocabulary, train_vocabulary
-from components.training.launch import launch
+from components.training.launch import Group, launch
 from components.tuning import finetune_worker
+from tests.components.training.ray_run import ATTEMPTS
 
 EXAMPLES = Path("data/examples/toy")
-DISPATCH = """
-import json, sys
-from components.errors import UserError
-from components.tuning import finetune_worker
-from components.runs import RunPlan, dispatch
-try:
-    dispatch(finetune_worker, RunPlan(**json.loads(sys.argv[1])), workers=int(sys.argv[2]))
-except UserError as error:
-    print(f"error: {error}", file=sys.stderr, flush=True)
-    sys.exit(2)
-"""
 
 
 def make_image(number: int) -> ImageRecord:
@@ -101,9 +91,9 @@ def test_no_workers_means_this_process_and_no_ray(
     launch(
         lambda settings: calls.append((os.getpid(), settings)),
         {"number": 1},
-        workers=0,
+        group=Group(0),
         device="cpu",
-        storage=tmp_path / "storage",
+        storage=str(tmp_path / "storage"),
         name="run",
     )
     assert calls == [(os.getpid(), {"number": 1})]
@@ -115,7 +105,7 @@ def test_what_a_worker_raises_is_raised_here(tmp_path: Path) -> None:
         raise LookupError("no such thing")
 
     with pytest.raises(LookupError, match="no such thing"):
-        launch(fail, {}, workers=0, device="cpu", storage=tmp_path, name="run")
+        launch(fail, {}, group=Group(0), device="cpu", storage=str(tmp_path), name="run")
 
 
 def test_a_run_leaves_a_product_and_no_checkpoints(plan: RunPlan) -> None:
@@ -145,18 +135,24 @@ def test_what_is_left_out_is_not_learnt_and_is_counted(
 
 
 def dispatch_on_two(
-    plan: RunPlan, repository: Path, home: Path
+    plan: RunPlan, repository: Path, home: Path, trouble: str = "nothing"
 ) -> subprocess.CompletedProcess[str]:
     """The run on two workers, from a process of its own: Ray ends with it."""
     environment = {**os.environ, "PYTHONPATH": str(repository), "HOME": str(home)}
+    module = "tests.components.training.ray_run"
     return subprocess.run(
-        [sys.executable, "-c", DISPATCH, json.dumps(asdict(plan)), "2"],
+        [sys.executable, "-m", module, json.dumps(asdict(plan)), "2", trouble],
         env=environment,
         capture_output=True,
         text=True,
         check=False,
         timeout=280,
     )
+
+
+def attempts() -> list[tuple[str, ...]]:
+    """Rank, world and newest checkpoint of each start of a worker."""
+    return sorted(tuple(line.split()) for line in ATTEMPTS.read_text().splitlines())
 
 
 @pytest.mark.services
@@ -179,6 +175,29 @@ def test_two_workers_learn_what_one_process_learns(
     assert read_manifest(Path(two.out))["settings"] == read_manifest(Path(plan.out))["settings"]
 
 
+@pytest.mark.slow
+@pytest.mark.services
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("trouble", "fewest", "left"), [("worker", 0, "2"), ("node", 1, "1")])
+def test_a_run_survives_a_dead_worker_and_a_lost_node(
+    trouble: str, fewest: int, left: str, plan: RunPlan, repository: Path, tmp_path: Path
+) -> None:
+    long = replace(
+        plan,
+        settings={**plan.settings, "steps": 40, "save_every": 2},
+        parallel={**plan.parallel, "max_failures": 2, "min_workers": fewest},
+    )
+    dispatch(finetune_worker, long, workers=0)
+    two = replace(long, out="data/models/two", checkpoints="data/checkpoints/two")
+    done = dispatch_on_two(two, repository, tmp_path / "home", trouble)
+    assert done.returncode == 0, done.stdout + done.stderr
+    started = attempts()
+    assert [a[:2] for a in started if a[2] == "none"] == [("0", "2"), ("1", "2")]
+    assert {a[1] for a in started if a[2] != "none"} == {left}
+    for mine, other in zip(read_log(long), read_log(two), strict=True):
+        assert mine["loss"] == pytest.approx(other["loss"], rel=1e-2), mine["step"]
+
+
 @pytest.mark.services
 def test_a_worker_s_own_words_reach_the_person(
     plan: RunPlan, repository: Path, tmp_path: Path
@@ -189,6 +208,8 @@ def test_a_worker_s_own_words_reach_the_person(
     missing = EXAMPLES / "examples.parquet"
     assert f"error: {missing} is missing" in done.stderr.splitlines(), done.stderr
     assert not (Path(plan.out) / "manifest.json").exists()
+    assert plan.parallel["max_failures"] > 0
+    assert len(attempts()) == 2, "what cannot succeed was tried again"
 
 
 def test_adapters_leave_an_ordinary_model_and_their_own_file(plan: RunPlan) -> None:

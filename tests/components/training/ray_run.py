@@ -1,0 +1,91 @@
+"""A run on Ray's workers, in a process of its own, and what befalls it.
+
+python -m tests.components.training.ray_run PLAN WORKERS nothing|worker|node
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from components.errors import UserError
+from components.runs import RunPlan, dispatch
+from components.training.distributed import rank_and_world
+from components.tuning import finetune_worker
+
+ATTEMPTS = Path("attempts.txt")  # one line for each start of a worker: rank, world, last save
+DIES = Path("dies")  # while it is there, worker 1 will die
+
+
+def last_save(checkpoints: str) -> str:
+    """The name of the newest whole checkpoint, or none."""
+    found = sorted(p.parent.name for p in Path(checkpoints).glob("**/step-*/manifest.json"))
+    return found[-1] if found else "none"
+
+
+def wait_for_save(checkpoints: str) -> None:
+    """Return when something is saved."""
+    while last_save(checkpoints) == "none":
+        time.sleep(0.01)
+
+
+def watched_worker(settings: dict[str, Any]) -> None:
+    """Fine-tune; worker 1 dies by a signal after the first save, if it is to."""
+    checkpoints = RunPlan(**settings).checkpoints
+    rank, world = rank_and_world()
+    with ATTEMPTS.open("a") as file:
+        file.write(f"{rank} {world} {last_save(checkpoints)}\n")
+    if rank == 1 and DIES.exists():
+        threading.Thread(target=die, args=[checkpoints], daemon=True).start()
+    finetune_worker(settings)
+
+
+def die(checkpoints: str) -> None:
+    """Kill this worker after the first save."""
+    wait_for_save(checkpoints)
+    DIES.unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def lose_node(plan: RunPlan, workers: int) -> None:
+    """Train on two nodes of one worker each, and kill the second after the first save."""
+    from ray.cluster_utils import Cluster
+
+    memory = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **memory})
+    second = cluster.add_node(num_cpus=1, **memory)
+    os.environ["RAY_ADDRESS"] = cluster.address
+
+    def lose() -> None:
+        wait_for_save(plan.checkpoints)
+        cluster.remove_node(second, allow_graceful=False)
+
+    threading.Thread(target=lose, daemon=True).start()
+    try:
+        dispatch(watched_worker, plan, workers)
+    finally:
+        cluster.shutdown()
+
+
+def main() -> None:
+    """Run, and end as a stage would."""
+    plan, workers, trouble = RunPlan(**json.loads(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
+    try:
+        if trouble == "node":
+            lose_node(plan, workers)
+        else:
+            DIES.touch() if trouble == "worker" else None
+            dispatch(watched_worker, plan, workers)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
