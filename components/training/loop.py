@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from components.errors import UserError
+from components.training.checkpoints import Checkpoints
+from components.training.distributed import rank_and_world
 from components.training.ema import Average
 from components.training.objective import Objective
 from components.training.optimizer import Adam
 from components.training.schedule import polynomial_decay
-from components.training.state import Checkpoint, load_checkpoint, save_checkpoint
+from components.training.state import Checkpoint
 from components.training.step import Parts, StepReport, train_step
 
 
@@ -55,18 +56,17 @@ class LoopResult:
 
     log: list[dict[str, Any]]
     resumed_from: int
-    passed_over: list[str]
 
 
 class Run:
     """A model with its optimizer and average, and the log so far."""
 
-    def __init__(self, model: nn.Module, settings: LoopSettings, identity: Mapping[str, Any]):
+    def __init__(self, model: nn.Module, settings: LoopSettings):
         if settings.freeze_embeddings:
             model.encoder.embed_tokens.weight.requires_grad_(False)  # type: ignore[union-attr]
         if settings.freeze_trunk:
             model.encoder.embed_images.requires_grad_(False)  # type: ignore[union-attr]
-        self.model, self.settings, self.identity = model, settings, dict(identity)
+        self.model, self.settings = model, settings
         self.optimizer = Adam(model.named_parameters(), weight_decay=settings.weight_decay)
         self.average = Average(model, settings.ema_decay) if settings.ema_decay > 0 else None
         self.log: list[dict[str, Any]] = []
@@ -79,7 +79,7 @@ class Run:
         }
         if self.average is not None:
             tensors["average"] = self.average.values
-        values = {**self.identity, "log": self.log, "optimizer_steps": self.optimizer.num_steps}
+        values = {"log": self.log, "optimizer_steps": self.optimizer.num_steps}
         return Checkpoint(step, tensors, values)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -100,23 +100,20 @@ def train(
     source: BatchSource,
     settings: LoopSettings,
     *,
-    checkpoints: Path | None = None,
-    identity: Mapping[str, Any] | None = None,
+    checkpoints: Checkpoints | None = None,
     on_step: Callable[[int, StepReport], None] | None = None,
 ) -> LoopResult:
     """Train ``model`` in place for ``settings.steps`` steps and leave it with averaged weights.
 
-    With a ``checkpoints`` folder the run resumes from the newest good checkpoint of the same
-    ``identity``. Raises UserError when the loss is no longer a number.
+    With ``checkpoints`` the run resumes from the newest good one, and saves every ``save_every``
+    steps; whoever opened them closes them. Raises UserError when the loss is no longer a number.
     """
-    run = Run(model, settings, identity or {})
+    run = Run(model, settings)
     start = 0
-    passed_over: list[str] = []
-    if checkpoints is not None:
-        found, passed_over = load_checkpoint(checkpoints, run.identity)
-        if found is not None:
-            run.restore(found)
-            start = found.step
+    found = checkpoints.load() if checkpoints is not None else None
+    if found is not None:
+        run.restore(found)
+        start = found.step
     model.train()
     if settings.freeze_trunk:
         model.encoder.embed_images.eval()  # type: ignore[union-attr]
@@ -124,12 +121,14 @@ def train(
         report = _advance(run, source, step)
         if on_step is not None:
             on_step(step, report)
-        if checkpoints is not None and step % settings.save_every == 0 and step < settings.steps:
-            save_checkpoint(checkpoints, run.checkpoint(step))
+        if checkpoints and step % settings.save_every == 0 and step < settings.steps:
+            reached = run.checkpoint(step)
+            if rank_and_world()[0] == 0:
+                checkpoints.save(reached)
     if run.average is not None:
         run.average.copy_to(model)
     model.eval()
-    return LoopResult(run.log, start, passed_over)
+    return LoopResult(run.log, start)
 
 
 def _advance(run: Run, source: BatchSource, step: int) -> StepReport:
