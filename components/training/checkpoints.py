@@ -129,7 +129,7 @@ class Checkpoints:
         finally:
             self._writer.shutdown()
         if self.num_unsynced:
-            self.tell(f"the last {self.num_unsynced} checkpoints are on this machine alone")
+            self.tell(f"{self.num_unsynced} checkpoints unsynced at the end, on this machine alone")
 
     def drop(self) -> None:
         """Remove all checkpoints of this run, of every attempt; others' stay."""
@@ -188,7 +188,7 @@ class Checkpoints:
                 raise
             if (self.folder / name).exists():
                 self.tell(f"checkpoint {name}: {fault}; it is fetched again")
-                shutil.rmtree(self.folder / name)
+                shutil.rmtree(self.folder / name, ignore_errors=True)  # other ranks do so too
         fetch(self.mirror, self.folder, name, label)
         return read_checkpoint(self.folder / name, label)
 
@@ -206,6 +206,7 @@ class Checkpoints:
         name = f"{self.run}/{self.attempt}/step-{checkpoint.step:08d}"
         self._seen.add(name)
         label = write_checkpoint(self.folder / name, checkpoint, self.identity, score)
+        self._mirrored.pop(name, None)  # saved again, say with a score
         labels = {**self._labels, name: label}
         kept = choose_kept(labels, self.keep_last, self.keep_best)
         self._labels = {name: labels[name] for name in kept}
@@ -215,10 +216,10 @@ class Checkpoints:
 
     def _clear(self, spent: Iterable[str]) -> None:
         """Remove checkpoints from the folder, and the folders of attempts that then are empty."""
-        for path in map(self.folder.joinpath, spent):
-            if path.exists():
-                shutil.rmtree(path)
-        for attempt in (self.folder / self.run).iterdir():
+        paths = [path for path in map(self.folder.joinpath, spent) if path.exists()]
+        for path in paths:
+            shutil.rmtree(path)
+        for attempt in {path.parent for path in paths}:
             if not any(attempt.iterdir()):
                 attempt.rmdir()
 

@@ -220,6 +220,14 @@ def test_the_last_and_the_best_are_kept(tmp_path: Path) -> None:
     assert names(tmp_path) == ["step-00000002", "step-00000008"]
 
 
+def test_a_step_that_is_saved_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    with Checkpoints(tmp_path, IDENTITY, keep_best=1) as attempt:
+        attempt.save(state(5))
+        attempt.save(state(5), 0.5)
+    assert names(tmp_path) == ["step-00000005"]
+    assert_is(Checkpoints(tmp_path, IDENTITY).load(best=True), 5)
+
+
 def test_what_a_killed_attempt_began_is_removed_when_the_next_has_saved(tmp_path: Path) -> None:
     save(tmp_path, 5, 10)
     (find(tmp_path, 10) / "manifest.json").unlink()

@@ -120,7 +120,7 @@ def test_what_never_arrived_is_said_at_the_end(line: Line, monkeypatch: pytest.M
     with start(told) as attempt:
         line.fail(500, "PUT")
         attempt.save(state(5))
-    assert told[-1] == "the last 1 checkpoints are on this machine alone"
+    assert told[-1] == "1 checkpoints unsynced at the end, on this machine alone"
     assert_is(start().load(), 5)
 
 
