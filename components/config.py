@@ -32,6 +32,12 @@ class ComputeParams(ParallelParams):
     threads: int = Field(ge=1, description="torch threads of one stage process")
     parallel_stages: int = Field(ge=1, description="stages that the flow runs side by side")
     precision: Literal["float32", "bfloat16"]
+    checkpoints: str = Field(
+        pattern=r"^(s3://[^/]+.*|[^:]+)$",
+        description="a folder, or s3://bucket/prefix: then data/checkpoints as well",
+    )
+    keep_last: int = Field(ge=1, description="checkpoints of a run that stay, the newest first")
+    keep_best: int = Field(ge=0, description="and those with the best scores, where any is scored")
 
 
 class MedlineParams(Section):

@@ -7,9 +7,8 @@ and starting weights itself.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from components.adapters import (
     merge_adapters,
     save_adapters,
 )
+from components.checkpoint_places import open_checkpoints
 from components.config import Params
 from components.dataset.feeds import Limits
 from components.dataset.left_out import FILE as LEFT_OUT
@@ -35,6 +35,7 @@ from components.model.weights import count_parameters, load_model, save_model
 from components.parallel import share_batch
 from components.progress import say, show_progress
 from components.tokenization.vocabulary import Vocabulary
+from components.training.checkpoints import Checkpoints
 from components.training.distributed import rank_and_world
 from components.training.launch import Group, launch
 from components.training.loader import StepLoader
@@ -44,6 +45,14 @@ from components.training.step import StepReport
 from components.training_config import SEED_FOLDER, TrainingParams
 
 LOG = "log.jsonl"
+# Of a plan, what makes no difference to the weights that come out.
+NO_DIFFERENCE = ("checkpoints", "keep_last", "keep_best", "identity", "parallel")
+    "checkpoints",
+    "keep_last",
+    "keep_best",
+    "identity",
+    "parallel",
+)  # to what a run makes
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,8 @@ class RunPlan:
     left_out: str
     out: str
     checkpoints: str
+    keep_last: int
+    keep_best: int
     settings: dict[str, Any]
     code_px: int
     seed: int
@@ -66,6 +77,7 @@ class RunPlan:
     threads: int
     precision: str
     parallel: dict[str, Any]
+    identity: dict[str, Any] = field(default_factory=dict)
 
 
 def plan_run(
@@ -93,7 +105,9 @@ def plan_run(
         inputs=[str(path) for path in inputs],
         left_out=str(LEFT_OUT),
         out=str(out),
-        checkpoints=f"data/checkpoints/{name}",
+        checkpoints=f"{params.compute.checkpoints}/{name}",
+        keep_last=params.compute.keep_last,
+        keep_best=params.compute.keep_best,
         settings=settings.model_dump(),
         code_px=params.tokenize_images.image_px,
         seed=params.seed,
@@ -121,12 +135,15 @@ def identify(plan: RunPlan) -> dict[str, Any]:
     """What makes two runs the same run: plan, input contents, code. A resume needs all equal.
 
     How the workers share the work, and who makes the batches, is no part of it: a run goes on
-    with more or fewer of them.
+    with more or fewer of them. Workers get the answer with their plan: other modules are loaded
+    there than where they are launched, so that another number of them would seem other code.
     """
+    if plan.identity:
+        return plan.identity
     named = [plan.vocabulary, plan.start_from, plan.left_out, *plan.inputs]
     paths = [Path(path) for path in named if path]
     return {
-        "plan": {key: value for key, value in asdict(plan).items() if key != "parallel"},
+        "plan": {key: v for key, v in asdict(plan).items() if key not in NO_DIFFERENCE},
         "inputs": {str(path): hash_product(path) for path in paths},
         "code_sha256": hash_code(),
     }
@@ -239,6 +256,17 @@ def adapter_settings(plan: RunPlan) -> AdapterSettings | None:
     return AdapterSettings(rank, alpha, dropout) if rank else None
 
 
+def find_checkpoints(plan: RunPlan) -> Checkpoints:
+    """The checkpoints of a run, where its plan says; the first rank tells of them."""
+    return open_checkpoints(
+        plan.checkpoints,
+        identify(plan),
+        keep_last=plan.keep_last,
+        keep_best=plan.keep_best,
+        tell=say if rank_and_world()[0] == 0 else lambda _: None,
+    )
+
+
 def run_training(
     plan: RunPlan, model: UnifiedModel, source: BatchSource, identity: dict[str, Any]
 ) -> LoopResult:
@@ -250,7 +278,8 @@ def run_training(
         say(f"{num:,} parameters in adapters of rank {lora.rank}; the model itself is frozen")
     loader = StepLoader(source, total, workers=plan.parallel["loader_workers"], device=plan.device)
     label = " ".join(part for part in (plan.stage, plan.size, plan.dataset) if part)
-    with show_progress(label, total) as advance:
+    plan = replace(plan, identity=identity)
+    with find_checkpoints(plan) as checkpoints, show_progress(label, total) as advance:
 
         def on_step(step: int, report: StepReport) -> None:
             advance(step, f"loss {sum(report.losses):.3f}")
@@ -259,13 +288,10 @@ def run_training(
             model.to(plan.device),
             loader,
             loop_settings(plan),
-            checkpoints=Path(plan.checkpoints),
-            identity=identity,
+            checkpoints=checkpoints,
             on_step=on_step,
         )
     if rank_and_world()[0] == 0:
-        for fault in result.passed_over:
-            say(f"checkpoint passed over: {fault}")
         out = Path(plan.out)
         if lora is not None:
             save_adapters(merge_adapters(model), lora, out / FOLDER, plan.start_from)
@@ -288,6 +314,7 @@ def dispatch(
     dropped: a finished model is never resumed.
     """
     out, parallel = Path(plan.out), plan.parallel
+    plan = replace(plan, identity=identify(plan))
     sizes = plan.settings["effective_batch"], plan.settings["micro_batch"]
     shares = share_batch(plan.stage, *sizes, workers)
     if workers > 1:
@@ -305,7 +332,7 @@ def dispatch(
         stage=plan.stage,
         identity={"size": plan.size, **({"dataset": plan.dataset} if plan.dataset else {})},
         settings={**plan.settings, "seed": plan.seed, "precision": plan.precision},
-        inputs=[Path(path) for path in identify(plan)["inputs"]],
+        inputs=[Path(path) for path in plan.identity["inputs"]],
         counts={"in": plan.settings["steps"], "out": plan.settings["steps"]},
         notes={
             "parameters": count_parameters(out),
@@ -313,4 +340,4 @@ def dispatch(
             **(notes or {}),
         },
     )
-    shutil.rmtree(plan.checkpoints, ignore_errors=True)
+    find_checkpoints(plan).drop()

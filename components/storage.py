@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from components import __version__
@@ -14,6 +16,8 @@ MD5 = re.compile(r"[0-9a-f]{32}")
 MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
 CHANGED = frozenset({"412", "PreconditionFailed", "416", "InvalidRange"})
 BUSY = frozenset({"429", "SlowDown", "RequestTimeout", "TooManyRequests", "Throttling"})
+
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # environment: another server than AWS's
 
 
 class StorageError(Exception):
@@ -54,6 +58,56 @@ class StoredPart:
     size: int | None
     tag: str
     md5: str
+
+
+class Bucket:
+    """A bucket of one's own. Credentials, region and endpoint are those that AWS's tools would use.
+
+    A request that fails and may succeed is made ``attempts`` times, after random pauses up to
+    twice as long each time (botocore's mode "standard"); one that is refused is made once. Raises
+    as PublicBucket. One object serves many threads.
+    """
+
+    def __init__(self, name: str, *, attempts: int = 5, timeout_s: float = 60.0) -> None:
+        from boto3.session import Session
+        from botocore.config import Config
+
+        self.name = name
+        config = Config(
+            connect_timeout=timeout_s,
+            read_timeout=timeout_s,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            # by IP or by name: few servers other than AWS's have a host for each bucket
+            s3={"addressing_style": "path"} if any(map(os.environ.get, ENDPOINTS)) else None,
+            # nor do all of them know the newer checksums
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            user_agent_extra=f"biomedgpt/{__version__}",
+        )
+        with _told():
+            self._client = Session().client("s3", config=config)
+
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that begin with the prefix, sorted."""
+        pages = self._client.get_paginator("list_objects_v2")
+        with _told():
+            found = list(pages.paginate(Bucket=self.name, Prefix=prefix))
+        return sorted(item["Key"] for page in found for item in page.get("Contents", []))
+
+    def upload(self, file: Path, key: str) -> None:
+        """Store a file, in parts side by side where it is large; it appears when it is whole."""
+        with file.open("rb") as content, _told():
+            self._client.upload_fileobj(content, self.name, key)
+
+    def download(self, key: str, file: Path) -> None:
+        """Fetch an object into a file; it appears when it is whole."""
+        with _told():
+            self._client.download_file(self.name, key, str(file))
+
+    def remove(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+        with _told():
+            self._client.delete_object(Bucket=self.name, Key=key)
 
 
 class PublicBucket:
@@ -154,14 +208,23 @@ class _Body:
 @contextmanager
 def _told() -> Iterator[None]:
     """Turn botocore's errors into those of this module."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from boto3.exceptions import RetriesExceededError
+    from botocore import exceptions as told
     from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except ClientError as error:
+    except told.ClientError as error:
         raise _explain(error.response) from None
-    except (BotoCoreError, HTTPError, OSError) as error:  # no answer, or none that can be read
+    except (
+        told.NoCredentialsError,
+        told.PartialCredentialsError,
+        told.ProfileNotFound,
+        told.ParamValidationError,
+    ) as error:  # nothing was asked
+        raise StorageError(f"{type(error).__name__}: {error}") from None
+    # no answer, or none that can be read
+    except (told.BotoCoreError, RetriesExceededError, HTTPError, OSError) as error:
         raise BusyError(f"{type(error).__name__}: {error}") from None
 
 

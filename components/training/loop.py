@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from components.errors import UserError
+from components.training.checkpoints import Checkpoints
 from components.training.distributed import local, rank_and_world, share
 from components.training.ema import Average
 from components.training.objective import Objective
@@ -24,7 +24,7 @@ from components.training.sharding import (
     recompute_activations,
     spread_state,
 )
-from components.training.state import Checkpoint, load_checkpoint, save_checkpoint
+from components.training.state import Checkpoint
 from components.training.step import Parts, StepReport, train_step
 
 
@@ -66,7 +66,6 @@ class LoopResult:
 
     log: list[dict[str, Any]]
     resumed_from: int
-    passed_over: list[str]
 
 
 class Run:
@@ -75,12 +74,12 @@ class Run:
     Where ``settings.shard`` says so, all three are spread over the ranks until ``finish``.
     """
 
-    def __init__(self, model: nn.Module, settings: LoopSettings, identity: Mapping[str, Any]):
+    def __init__(self, model: nn.Module, settings: LoopSettings):
         if settings.freeze_embeddings:
             model.encoder.embed_tokens.weight.requires_grad_(False)  # type: ignore[union-attr]
         if settings.freeze_trunk:
             model.encoder.embed_images.requires_grad_(False)  # type: ignore[union-attr]
-        self.model, self.settings, self.identity = model, settings, dict(identity)
+        self.model, self.settings = model, settings
         self.shards = Shards(model, settings.autocast) if settings.shard else None
         if settings.recompute:
             recompute_activations(model)
@@ -93,7 +92,7 @@ class Run:
 
         Every rank must call it, since parts are gathered; the others get no whole state.
         """
-        values = {**self.identity, "log": self.log, "optimizer_steps": self.optimizer.num_steps}
+        values = {"log": self.log, "optimizer_steps": self.optimizer.num_steps}
         return Checkpoint(step, gather_state(self._state()), values)
 
     def restore(self, found: Checkpoint | None) -> int:
@@ -130,21 +129,17 @@ def train(
     source: BatchSource,
     settings: LoopSettings,
     *,
-    checkpoints: Path | None = None,
-    identity: Mapping[str, Any] | None = None,
+    checkpoints: Checkpoints | None = None,
     on_step: Callable[[int, StepReport], None] | None = None,
 ) -> LoopResult:
     """Train ``model`` in place for ``settings.steps`` steps and leave it with averaged weights.
 
-    With a ``checkpoints`` folder the run resumes from the newest good checkpoint of the same
-    ``identity``. Raises UserError when the loss is no longer a number.
+    With ``checkpoints`` the run resumes from the newest good one, and saves every ``save_every``
+    steps; whoever opened them closes them. Raises UserError when the loss is no longer a number.
     """
-    run = Run(model, settings, identity or {})
+    run = Run(model, settings)
     rank = rank_and_world()[0]
-    found: Checkpoint | None = None
-    passed_over: list[str] = []
-    if checkpoints is not None and rank == 0:
-        found, passed_over = load_checkpoint(checkpoints, run.identity)
+    found = checkpoints.load() if checkpoints is not None and rank == 0 else None
     start = run.restore(found)
     model.train()
     if settings.freeze_trunk:
@@ -153,12 +148,12 @@ def train(
         report = _advance(run, source, step)
         if on_step is not None:
             on_step(step, report)
-        if checkpoints is not None and step % settings.save_every == 0 and step < settings.steps:
-            checkpoint = run.checkpoint(step)
+        if checkpoints and step % settings.save_every == 0 and step < settings.steps:
+            reached = run.checkpoint(step)
             if rank == 0:
-                save_checkpoint(checkpoints, checkpoint)
+                checkpoints.save(reached)
     run.finish()
-    return LoopResult(run.log, start, passed_over)
+    return LoopResult(run.log, start)
 
 
 def _advance(run: Run, source: BatchSource, step: int) -> StepReport:

@@ -1,96 +1,115 @@
-"""Resumable checkpoints: safetensors and json, whole or not there.
+"""One checkpoint in one folder: safetensors and json, whole or not a checkpoint.
 
-A checkpoint is written under a temporary name and renamed when complete; its ``manifest.json``
-holds size and sha256 of each file and is written last. A damaged one is never loaded: the newest
-good one is, and what was passed over is reported.
+``manifest.json`` holds size and sha256 of every other file and is written last, so that what was
+broken off has none and what was damaged does not agree with it.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-MANIFEST = "manifest.json"
+MANIFEST, VALUES = "manifest.json", "values.json"
+
+
+class NotWholeError(Exception):
+    """A folder does not hold a whole checkpoint; the message says what is amiss."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run needs to go on: tensors by group, and plain values."""
+    """What a run needs to go on after a step: tensors by group, and plain values.
+
+    There is no state of a schedule, of a loader or of random numbers in it: all of these follow
+    from the settings and the step.
+    """
 
     step: int
     tensors: dict[str, dict[str, Tensor]]
     values: dict[str, Any]
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, *, keep: int = 2) -> Path:
-    """Write a checkpoint under ``folder/step-<n>`` and drop all but the newest ``keep``."""
-    final = folder / f"step-{checkpoint.step:08d}"
-    partial = folder / f".{final.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for group, tensors in checkpoint.tensors.items():
-        contiguous = {name: value.detach().contiguous() for name, value in tensors.items()}
-        save_file(contiguous, partial / f"{group}.safetensors")
-    (partial / "values.json").write_text(json.dumps(checkpoint.values, sort_keys=True))
-    files = {path.name: _describe(path) for path in sorted(partial.iterdir())}
-    (partial / MANIFEST).write_text(json.dumps({"step": checkpoint.step, "files": files}))
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
-    for old in _found(folder)[:-keep]:
-        shutil.rmtree(old)
-    return final
+@dataclass(frozen=True)
+class Label:
+    """What a manifest tells of a checkpoint: enough to choose one, and to know its files."""
+
+    step: int
+    score: float | None
+    identity: dict[str, Any]
+    files: dict[str, dict[str, Any]]
 
 
-def load_checkpoint(
-    folder: Path, expected: Mapping[str, Any]
-) -> tuple[Checkpoint | None, list[str]]:
-    """The newest good checkpoint whose values agree with ``expected``, and why others were not.
+def copy_to_host(checkpoint: Checkpoint) -> Checkpoint:
+    """A copy in this machine's memory that further training does not touch."""
+    tensors = {
+        group: {
+            name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+            for name, value in named.items()
+        }
+        for group, named in checkpoint.tensors.items()
+    }
+    return Checkpoint(checkpoint.step, tensors, copy.deepcopy(checkpoint.values))
 
-    ``expected`` holds the identity of the run (settings, input hashes): a checkpoint of another
-    run is passed over.
+
+def write_checkpoint(
+    folder: Path,
+    checkpoint: Checkpoint,
+    identity: Mapping[str, Any],
+    score: float | None = None,
+) -> Label:
+    """Write a checkpoint into a folder of its own, the manifest last; returns its label.
+
+    Tensors must be contiguous. A ``score`` that is no number counts as none.
     """
-    passed_over: list[str] = []
-    for path in reversed(_found(folder)):
-        fault = _fault(path)
-        if fault is None:
-            values = json.loads((path / "values.json").read_text())
-            differing = [key for key in expected if values.get(key) != expected[key]]
-            if not differing:
-                return _read(path, values), passed_over
-            fault = f"made with other {', '.join(differing)}"
-        passed_over.append(f"{path.name}: {fault}")
-    return None, passed_over
+    shutil.rmtree(folder, ignore_errors=True)  # what this attempt wrote of the same step before
+    folder.mkdir(parents=True)
+    for group, tensors in checkpoint.tensors.items():
+        save_file(tensors, folder / f"{group}.safetensors")
+    (folder / VALUES).write_text(json.dumps(checkpoint.values, sort_keys=True))
+    files = {path.name: _describe(path) for path in sorted(folder.iterdir())}
+    finite = score is not None and math.isfinite(score)
+    label = Label(checkpoint.step, score if finite else None, dict(identity), files)
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_text(json.dumps(vars(label), indent=1, sort_keys=True) + "\n")
+    partial.replace(folder / MANIFEST)
+    return label
 
 
-def _read(path: Path, values: dict[str, Any]) -> Checkpoint:
-    step = json.loads((path / MANIFEST).read_text())["step"]
-    tensors = {file.stem: load_file(file) for file in sorted(path.glob("*.safetensors"))}
-    return Checkpoint(step, tensors, values)
-
-
-def _found(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("step-*") if path.is_dir())
-
-
-def _fault(path: Path) -> str | None:
+def read_label(folder: Path) -> Label:
+    """What the manifest says; NotWholeError where there is none that can be read."""
     try:
-        files = json.loads((path / MANIFEST).read_text())["files"]
-    except (OSError, ValueError, KeyError) as error:
-        return f"no readable {MANIFEST} ({type(error).__name__})"
-    for name, description in files.items():
-        if not (path / name).is_file():
-            return f"{name} is missing"
-        if _describe(path / name) != description:
-            return f"{name} is damaged (size or sha256 differs)"
-    return None
+        label = Label(**json.loads((folder / MANIFEST).read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise NotWholeError(f"no readable {MANIFEST} ({type(error).__name__})") from None
+    if any(Path(name).name != name for name in label.files):
+        raise NotWholeError(f"{MANIFEST} names files of other folders")
+    return label
+
+
+def read_checkpoint(folder: Path, label: Label) -> Checkpoint:
+    """The checkpoint of a folder, once every file has proved to be what the label says.
+
+    Raises NotWholeError, which names the first file that is missing or is not.
+    """
+    for name, description in label.files.items():
+        if not (folder / name).is_file():
+            raise NotWholeError(f"{name} is missing")
+        if _describe(folder / name) != description:
+            raise NotWholeError(f"{name} is damaged (size or sha256 differs)")
+    files = [folder / name for name in label.files if name.endswith(".safetensors")]
+    values = json.loads((folder / VALUES).read_bytes())
+    return Checkpoint(label.step, {file.stem: load_file(file) for file in files}, values)
 
 
 def _describe(path: Path) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from components.acquire.pmc_bucket import BUCKET
 from components.storage import (
+    Bucket,
     BusyError,
     ChangedError,
     NotStoredError,
@@ -13,8 +16,10 @@ from components.storage import (
     StorageError,
 )
 from tests.components.acquire.s3 import BucketSite, Fault, bucket_site, md5, s3_address
+from tests.components.training.s3_line import BUCKET as OWN
+from tests.components.training.s3_line import Line, line
 
-__all__ = ["bucket_site", "s3_address"]
+__all__ = ["bucket_site", "line", "s3_address"]
 pytestmark = pytest.mark.services
 BODY = bytes(range(256)) * 40
 
@@ -141,3 +146,37 @@ def test_a_bucket_of_aws_has_an_address_of_its_own() -> None:
         "get_object", Params={"Bucket": BUCKET, "Key": "PMC1.1/PMC1.1.xml"}
     )
     assert address == f"https://{BUCKET}.s3.amazonaws.com/PMC1.1/PMC1.1.xml"
+
+
+def test_a_bucket_of_one_s_own_takes_gives_and_forgets(line: Line, tmp_path: Path) -> None:
+    bucket, file = Bucket(OWN), tmp_path / "file"
+    file.write_bytes(BODY)
+    for key in ("b/1", "a/2"):
+        bucket.upload(file, key)
+    assert bucket.keys("") == ["a/2", "b/1"]
+    assert bucket.keys("b/") == ["b/1"]
+    bucket.download("a/2", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == BODY
+    bucket.remove("a/2")
+    bucket.remove("a/2")
+    assert line.held() == ["b/1"]
+    with pytest.raises(NotStoredError, match="404"):
+        bucket.download("a/2", tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
+    with pytest.raises(StorageError, match="ParamValidationError"):
+        Bucket("no bucket is named so").keys("")
+
+
+def test_a_bucket_of_one_s_own_asks_again_only_what_may_pass(line: Line, tmp_path: Path) -> None:
+    bucket, file = Bucket(OWN, attempts=3), tmp_path / "file"
+    file.write_bytes(BODY)
+    for status, times, kind in ((500, 2, None), (503, 9, BusyError), (403, 9, StorageError)):
+        line.faults.clear()
+        line.asked.clear()
+        line.fail(status, "PUT", times=times)
+        if kind is None:
+            bucket.upload(file, "k")
+        else:
+            with pytest.raises(kind, match=str(status)):
+                bucket.upload(file, "k")
+        assert len(line.asked) == (1 if status == 403 else 3)

@@ -1,8 +1,7 @@
-"""Resuming, damaged checkpoints, averages: on a small stand-alone module with the model's API."""
+"""Resuming, averages, frozen parts: on a small stand-alone module with the model's API."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from components.errors import UserError
+from components.training.checkpoints import Checkpoints
 from components.training.loop import LoopSettings, train
 from components.training.step import Parts
 
@@ -104,57 +104,15 @@ def stop_at(step: int):  # type: ignore[no-untyped-def]
 def test_interrupted_equals_uninterrupted(tmp_path: Path, stopped_at: int) -> None:
     whole = TinyModel()
     expected = train(whole, TinySource(), settings())
-    broken = TinyModel()
-    with pytest.raises(StopError):
-        train(broken, TinySource(), settings(), checkpoints=tmp_path, on_step=stop_at(stopped_at))
+    with pytest.raises(StopError), Checkpoints(tmp_path, {}) as first:
+        train(TinyModel(), TinySource(), settings(), checkpoints=first, on_step=stop_at(stopped_at))
     resumed = TinyModel()
-    result = train(resumed, TinySource(), settings(), checkpoints=tmp_path)
+    with Checkpoints(tmp_path, {}) as second:
+        result = train(resumed, TinySource(), settings(), checkpoints=second)
     assert result.resumed_from == (10 if stopped_at > 10 else 5)
     assert result.log == expected.log
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
-
-
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    with pytest.raises(StopError):
-        train(TinyModel(), TinySource(), settings(), checkpoints=tmp_path, on_step=stop_at(11))
-    newest = tmp_path / "step-00000010" / "model.safetensors"
-    newest.write_bytes(newest.read_bytes()[:-1])
-    result = train(TinyModel(), TinySource(), settings(), checkpoints=tmp_path)
-    assert result.resumed_from == 5
-    assert "model.safetensors is damaged" in result.passed_over[0]
-
-
-def test_a_checkpoint_of_another_run_is_passed_over(tmp_path: Path) -> None:
-    identity = {"settings": "a"}
-    with pytest.raises(StopError):
-        train(
-            TinyModel(),
-            TinySource(),
-            settings(),
-            checkpoints=tmp_path,
-            identity=identity,
-            on_step=stop_at(6),
-        )
-    other = {"settings": "b"}
-    result = train(TinyModel(), TinySource(), settings(), checkpoints=tmp_path, identity=other)
-    assert result.resumed_from == 0
-    assert result.passed_over == ["step-00000005: made with other settings"]
-
-
-def test_checkpoints_hold_no_pickle(tmp_path: Path) -> None:
-    with pytest.raises(StopError):
-        train(TinyModel(), TinySource(), settings(), checkpoints=tmp_path, on_step=stop_at(6))
-    names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert names == {
-        "model.safetensors",
-        "optimizer.safetensors",
-        "average.safetensors",
-        "values.json",
-        "manifest.json",
-    }
-    manifest = json.loads((tmp_path / "step-00000005" / "manifest.json").read_text())
-    assert manifest["step"] == 5
 
 
 def test_a_loss_that_is_no_number_names_step_and_remedy() -> None:
