@@ -79,6 +79,7 @@ class ExampleFeed:
         self.store, self.limits = store, limits
         self.items = [encode_item(e, vocabulary, limits) for e in examples]
         self.num_cut = sum(item.encoded.num_cut > 0 for item in self.items)
+        self.image_shares = {"examples": share_with_image(examples)}
 
     def parts(self, step: int) -> list[list[Batch]]:
         """The effective batch of a step (counted from 1)."""
@@ -157,6 +158,7 @@ class PretrainFeed:
             self._name_objects(pair_objects(e)).num_cut > 0 for e in material.detections
         )
         self.made = replace(limits, long_text="cut")  # a prompt of ours around a pair's text
+        self.image_shares = self._share_images()
 
     def parts(self, step: int) -> list[list[Batch]]:
         """Both parts of the effective batch of a step (counted from 1)."""
@@ -174,6 +176,20 @@ class PretrainFeed:
         boxed = self._draw(len(self.material.detections), self.num_boxed, step)
         rest += [self._detect(index, step, position) for position, index in enumerate(boxed)]
         return [cut(pairs, self.store, self.limits, px), cut(rest, self.store, self.limits, px)]
+
+    def _share_images(self) -> dict[str, float]:
+        """By part, the share of samples that show something of an image.
+
+        Where codes are the target of a whole image, all of it is hidden.
+        """
+        shown = self.num_boxed + (
+            self.num_images if self.mixing.code_px < self.store.image_px else 0
+        )
+        num = self.num_texts + self.num_images + self.num_boxed
+        return {
+            "vision_language": share_with_image(self.material.pairs),
+            "infilling": shown / max(num, 1),
+        }
 
     def _count(self, stream: str) -> int:
         """Examples of a stream in a step: its share, and one at least unless the share is 0."""
@@ -221,6 +237,11 @@ class PretrainFeed:
 
     def _name_objects(self, objects: Sequence[tuple[Box, str]]) -> EncodedExample:
         return detect_objects(objects, self.vocabulary, self.limits.max_target_tokens)
+
+
+def share_with_image(examples: Sequence[Example]) -> float:
+    """The share of examples that have an image; 0 of none."""
+    return sum(bool(example.image_id) for example in examples) / max(len(examples), 1)
 
 
 def pair_objects(example: Example) -> list[tuple[Box, str]]:

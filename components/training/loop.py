@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from components.errors import UserError
 from components.training.ema import Average
+from components.training.guard import Guard
 from components.training.objective import Objective
 from components.training.optimizer import Adam
 from components.training.schedule import polynomial_decay
@@ -47,6 +46,10 @@ class LoopSettings:
     autocast: torch.dtype | None = None
     freeze_embeddings: bool = False
     freeze_trunk: bool = False
+
+    def logs(self, step: int) -> bool:
+        """Whether a step gets an entry in the log: every so many, the first and the last."""
+        return step % self.log_every == 0 or step in (1, self.steps)
 
 
 @dataclass
@@ -103,12 +106,14 @@ def train(
     checkpoints: Path | None = None,
     identity: Mapping[str, Any] | None = None,
     on_step: Callable[[int, StepReport], None] | None = None,
+    guard: Guard | None = None,
 ) -> LoopResult:
     """Train ``model`` in place for ``settings.steps`` steps and leave it with averaged weights.
 
     With a ``checkpoints`` folder the run resumes from the newest good checkpoint of the same
-    ``identity``. Raises UserError when the loss is no longer a number.
+    ``identity``. Raises UserError where ``guard`` finds that nothing can be learnt.
     """
+    guard = guard or Guard()
     run = Run(model, settings, identity or {})
     start = 0
     passed_over: list[str] = []
@@ -121,7 +126,7 @@ def train(
     if settings.freeze_trunk:
         model.encoder.embed_images.eval()  # type: ignore[union-attr]
     for step in range(start + 1, settings.steps + 1):
-        report = _advance(run, source, step)
+        report = _advance(run, source, step, guard)
         if on_step is not None:
             on_step(step, report)
         if checkpoints is not None and step % settings.save_every == 0 and step < settings.steps:
@@ -132,12 +137,12 @@ def train(
     return LoopResult(run.log, start, passed_over)
 
 
-def _advance(run: Run, source: BatchSource, step: int) -> StepReport:
-    settings = run.settings
+def _advance(run: Run, source: BatchSource, step: int, guard: Guard) -> StepReport:
+    settings, parts = run.settings, source.parts(step)
     rate = polynomial_decay(step, settings.steps, settings.learning_rate, settings.warmup)
     report = train_step(
         run.model,
-        source.parts(step),
+        parts,
         run.optimizer,
         settings.objective,
         seed=settings.seed,
@@ -146,15 +151,10 @@ def _advance(run: Run, source: BatchSource, step: int) -> StepReport:
         clip_norm=settings.clip_norm,
         autocast=settings.autocast,
     )
-    if not all(math.isfinite(loss) for loss in report.losses):
-        raise UserError(
-            f"the loss of step {step} is {report.losses}",
-            why=f"learning rate {rate:.2g}, gradient norm {report.gradient_norm:.3g}",
-            next_command="lower learning_rate or clip_norm of this stage in params.yaml",
-        )
+    guard.check(step, source.part_names, parts, report, settings.objective)
     if run.average is not None:
         run.average.update(run.model)
-    if step % settings.log_every == 0 or step in (1, settings.steps):
+    if settings.logs(step):
         named = dict(zip(source.part_names, report.losses, strict=True))
         entry = {"step": step, "loss": sum(report.losses), "learning_rate": rate}
         run.log.append({**entry, "gradient_norm": report.gradient_norm, "parts": named})

@@ -24,12 +24,14 @@ Parts = Sequence[Sequence[Batch]]
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step showed: mean loss and nll per part, gradient norm before clipping, tokens."""
+    """What a step showed: mean loss and nll per part, gradient norm before clipping, tokens, and
+    the learning rate that it was made with."""
 
     losses: list[float]
     nlls: list[float]
     gradient_norm: float
     num_tokens: int
+    learning_rate: float
 
 
 def seed_step(seed: int, step: int, micro: int) -> torch.Generator:
@@ -88,4 +90,4 @@ def train_step(
     optimizer.step(learning_rate)
     average_statistics(model)
     means = sum_values(sums, device)
-    return StepReport(means[::2], means[1::2], norm, sum(totals))
+    return StepReport(means[::2], means[1::2], norm, sum(totals), learning_rate)
