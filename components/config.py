@@ -32,6 +32,9 @@ class ComputeParams(Section):
     threads: int = Field(ge=1, description="torch threads of one stage process")
     parallel_stages: int = Field(ge=1, description="stages that the flow runs side by side")
     precision: Literal["float32", "bfloat16"]
+    track: list[Literal["dvclive", "tensorboard"]] = Field(
+        description="who else is told how a run goes, beside the terminal; no stage follows it"
+    )
 
 
 class MedlineParams(Section):

@@ -57,7 +57,8 @@ def _tune(plan: RunPlan) -> None:
     feed = ExampleFeed(examples, vocabulary, store, _limits(plan), balance)
     if feed.num_cut:
         say(f"{feed.num_cut} of {len(examples)} examples were cut to the token limits")
-    run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
+    counts = {"dropped": found - len(examples), "truncated": feed.num_cut}
+    run_training(plan, start_model(plan, vocabulary), feed, identify(plan), counts)
 
 
 def pretrain_worker(settings: dict[str, Any]) -> None:
@@ -86,7 +87,9 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
         say(f"{feed.num_cut} of {len(material.pairs)} pairs were cut to the limits")
     if feed.num_crowded:
         say(f"{feed.num_crowded} images have more boxes than max_target_tokens holds")
-    run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
+    truncated = feed.num_cut + feed.num_crowded
+    counts = {"dropped": left_out.count(plan.inputs), "truncated": truncated}
+    run_training(plan, start_model(plan, vocabulary), feed, identify(plan), counts)
 
 
 def read_material(

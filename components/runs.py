@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -31,16 +31,24 @@ from components.lineage import MANIFEST, hash_code, hash_product, read_manifest,
 from components.model.config import SIZES, ModelConfig, model_config
 from components.model.model import UnifiedModel
 from components.model.weights import count_parameters, load_model, save_model
-from components.progress import say, show_progress
+from components.progress import say
 from components.tokenization.vocabulary import Vocabulary
+from components.tracking import CURVES, write_curves
 from components.training.distributed import rank_and_world
+from components.training.guard import Guard
 from components.training.launch import launch
 from components.training.loop import BatchSource, LoopResult, LoopSettings, train
 from components.training.objective import Objective
-from components.training.step import StepReport
 from components.training_config import TrainingParams
+from components.watching import watch
 
 LOG = "log.jsonl"
+
+
+class Feed(BatchSource, Protocol):
+    """A source that knows its material: the share of each part's samples that have an image."""
+
+    image_shares: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ class RunPlan:
     device: str
     threads: int
     precision: str
+    track: list[str]
 
 
 def plan_run(
@@ -96,15 +105,19 @@ def plan_run(
         device=device,
         threads=params.compute.threads,
         precision=params.compute.precision,
+        track=list(params.compute.track),
     )
 
 
 def identify(plan: RunPlan) -> dict[str, Any]:
-    """What makes two runs the same run: plan, input contents, code. A resume needs all equal."""
+    """What makes two runs the same run: plan, input contents, code. A resume needs all equal.
+
+    Who watches a run does not matter.
+    """
     named = [plan.vocabulary, plan.start_from, plan.left_out, *plan.inputs]
     paths = [Path(path) for path in named if path]
     return {
-        "plan": asdict(plan),
+        "plan": {key: value for key, value in asdict(plan).items() if key != "track"},
         "inputs": {str(path): hash_product(path) for path in paths},
         "code_sha256": hash_code(),
     }
@@ -197,27 +210,35 @@ def adapter_settings(plan: RunPlan) -> AdapterSettings | None:
 
 
 def run_training(
-    plan: RunPlan, model: UnifiedModel, source: BatchSource, identity: dict[str, Any]
+    plan: RunPlan,
+    model: UnifiedModel,
+    source: Feed,
+    identity: dict[str, Any],
+    counts: Mapping[str, int],
 ) -> LoopResult:
     """Train, and write weights and log from rank 0. Weights are complete when this returns."""
     torch.set_num_threads(plan.threads)
-    total, lora = plan.settings["steps"], adapter_settings(plan)
+    settings, lora = loop_settings(plan), adapter_settings(plan)
     if lora is not None:
         num = add_adapters(model, lora, plan.seed)
         say(f"{num:,} parameters in adapters of rank {lora.rank}; the model itself is frozen")
-    label = " ".join(part for part in (plan.stage, plan.size, plan.dataset) if part)
-    with show_progress(label, total) as advance:
-
-        def on_step(step: int, report: StepReport) -> None:
-            advance(step, f"loss {sum(report.losses):.3f}")
-
+    with watch(
+        source,
+        settings,
+        label=" ".join(part for part in (plan.stage, plan.size, plan.dataset) if part),
+        run=Path(plan.checkpoints).name,
+        device=plan.device,
+        trackers=plan.track if rank_and_world()[0] == 0 else [],
+        counts=counts,
+    ) as (meter, on_step):
         result = train(
             model.to(plan.device),
-            source,
-            loop_settings(plan),
+            meter,
+            settings,
             checkpoints=Path(plan.checkpoints),
             identity=identity,
             on_step=on_step,
+            guard=Guard(source.image_shares),
         )
     if rank_and_world()[0] == 0:
         for fault in result.passed_over:
@@ -228,6 +249,7 @@ def run_training(
         save_model(model.to("cpu"), out)
         lines = [json.dumps(entry, sort_keys=True) for entry in result.log]
         (out / LOG).write_text("\n".join(lines) + "\n")
+        write_curves(result.log, out / CURVES)
     return result
 
 
