@@ -38,6 +38,9 @@ class ComputeParams(ParallelParams):
     )
     keep_last: int = Field(ge=1, description="checkpoints of a run that stay, the newest first")
     keep_best: int = Field(ge=0, description="and those with the best scores, where any is scored")
+    track: list[Literal["dvclive", "tensorboard"]] = Field(
+        description="who else is told how a run goes, beside the terminal; no stage follows it"
+    )
 
 
 class MedlineParams(Section):

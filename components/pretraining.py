@@ -13,7 +13,8 @@ from components.dataset.pretrain_feed import Mixing, PretrainFeed, PretrainMater
 from components.dataset.windows import Documents, mark_sections
 from components.progress import say
 from components.records import Article, Example, Figure, ImageCodes, read_records
-from components.runs import RunPlan, identify, run_limits, run_training, start_model
+from components.run_plan import RunPlan, identify, run_limits
+from components.runs import run_training, start_model
 from components.tasks.caption import PROMPT
 from components.tasks.registry import PAIRED_TASKS
 from components.tokenization.vocabulary import Vocabulary
@@ -48,7 +49,9 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
         say(f"{feed.num_cut} of {len(material.pairs)} pairs were cut to the limits")
     if feed.num_crowded:
         say(f"{feed.num_crowded} images have more boxes than max_target_tokens holds")
-    run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
+    truncated = feed.num_cut + feed.num_crowded
+    counts = {"dropped": left_out.count(plan.inputs), "truncated": truncated}
+    run_training(plan, start_model(plan, vocabulary), feed, identify(plan), counts)
 
 
 def read_material(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-from rich.console import Console
+from rich.columns import Columns
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,6 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 PLAIN_EVERY_S = 5.0
 EVERY_S = "BIOMEDGPT_PROGRESS_EVERY_S"  # environment: a flow that draws bars asks for more lines
@@ -26,9 +28,24 @@ T = TypeVar("T")
 
 
 class Advance(Protocol):
-    """Called with how much is done so far and a short note."""
+    """Called with how much is done so far, a short note, and what else is known, by its name."""
 
-    def __call__(self, done: int, note: str = "") -> None: ...
+    def __call__(
+        self, done: int, note: str = "", details: Mapping[str, str] | None = None
+    ) -> None: ...
+
+
+class Board(Progress):
+    """A bar, and below it the details as a small table as wide as the terminal."""
+
+    details: Mapping[str, str] = {}
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar, then the table."""
+        yield self.make_tasks_table(self.tasks)
+        if self.details:
+            pairs = (Text.assemble((f"{k} ", "dim"), v) for k, v in self.details.items())
+            yield Columns(pairs, equal=True, padding=(0, 3))
 
 
 def say(text: str) -> None:
@@ -62,8 +79,8 @@ def follow(label: str, items: Sequence[T]) -> Iterator[T]:
             advance(done)
 
 
-def _bar(console: Console) -> Progress:
-    return Progress(
+def _bar(console: Console) -> Board:
+    return Board(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
@@ -74,15 +91,16 @@ def _bar(console: Console) -> Progress:
     )
 
 
-def _moving_bar(progress: Progress, label: str, total: int) -> Advance:
+def _moving_bar(progress: Board, label: str, total: int) -> Advance:
     task = progress.add_task(label, total=total, note="")
     begun = False
 
-    def advance(done: int, note: str = "") -> None:
+    def advance(done: int, note: str = "", details: Mapping[str, str] | None = None) -> None:
         nonlocal begun
         if not begun:
             progress.reset(task, completed=done)
         begun = True
+        progress.details = details or {}
         progress.update(task, completed=done, note=note)
 
     return advance
@@ -93,14 +111,15 @@ def _plain_lines(console: Console, label: str, total: int) -> Advance:
     last = time.monotonic()
     first: tuple[int, float] | None = None
 
-    def advance(done: int, note: str = "") -> None:
+    def advance(done: int, note: str = "", details: Mapping[str, str] | None = None) -> None:
         nonlocal last, first
         now = time.monotonic()
         first = first or (done, now)
         if now - last >= every_s:
             last = now
             text = f"{label}: {done}/{total}, {_tell_left(*first, done, now, total)} {note}"
-            console.print(text.rstrip(), highlight=False, soft_wrap=True, markup=False)
+            text = ", ".join([text.rstrip(), *(f"{k} {v}" for k, v in (details or {}).items())])
+            console.print(text, highlight=False, soft_wrap=True, markup=False)
             sys.stdout.flush()
 
     return advance

@@ -15,7 +15,8 @@ from components.dataset.left_out import LeftOut
 from components.errors import UserError
 from components.progress import say
 from components.records import Example, read_records
-from components.runs import RunPlan, identify, run_limits, run_training, start_model
+from components.run_plan import RunPlan, identify, run_limits
+from components.runs import run_training, start_model
 from components.tokenization.vocabulary import Vocabulary
 
 IMAGES = "images.parquet"
@@ -45,7 +46,8 @@ def _tune(plan: RunPlan) -> None:
     feed = ExampleFeed(examples, vocabulary, store, run_limits(plan), _drawing(plan, examples))
     if feed.num_cut:
         say(f"{feed.num_cut} of {len(examples)} examples were cut to the token limits")
-    run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
+    counts = {"dropped": found - len(examples), "truncated": feed.num_cut}
+    run_training(plan, start_model(plan, vocabulary), feed, identify(plan), counts)
 
 
 def _drawing(plan: RunPlan, examples: list[Example]) -> Drawing:

@@ -21,7 +21,7 @@ from rich.theme import Theme
 from components.progress import EVERY_S
 
 PROGRESS = re.compile(
-    r".+: (?P<done>\d+)/(?P<total>\d+), (?P<note>(\d+ s left|time left unknown).*)"
+    r".+: (?P<done>\d+)/(?P<total>\d+), (?P<note>(\d+ s left|time left unknown)[^,]*).*"
 )
 STARTED = " started"  # how the first line of a stage ends; its bar says so already
 OFTEN_S = "1"

@@ -52,6 +52,9 @@ SECTIONS = {
 # What changes no product, so that a stage need not follow it.
 WHERE_CHECKPOINTS_LIE = {"compute.checkpoints", "compute.keep_last", "compute.keep_best"}
 
+# Settings of how a run is watched: they change nothing that is made, so no stage follows them.
+WATCHING = {"compute.track"}
+
 DOORS = {
     "prefect": ("flows/",),
     "dvc": ("flows/graph.py",),
@@ -61,6 +64,8 @@ DOORS = {
     "s3fs": ("components/storage.py",),
     "transformers": ("components/tokenization/text.py", "components/huggingface/"),
     "peft": ("components/adapters.py",),
+    "dvclive": ("components/tracking.py",),
+    "tensorboardX": ("components/tracking.py",),
     "xml2arrow": ("components/pubmed/citation.py",),
     "isal": ("components/pubmed/inflate.py",),
     "rensa": ("components/pubmed/near_duplicates.py",),
@@ -200,6 +205,7 @@ def test_a_stage_declares_every_setting_that_it_reads(stage: str) -> None:
     missing = {
         key
         for key in read - WHERE_CHECKPOINTS_LIE
+        for key in read - WATCHING
         if not any(key == known or key.startswith(f"{known}.") for known in declared)
     }
     assert not missing, f"dvc.yaml, {stage}: add to params {sorted(missing)}"

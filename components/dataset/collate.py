@@ -78,16 +78,17 @@ def collate(
 ) -> Batch:
     """Pad to the longest; hide the middle of images whose codes are the target.
 
-    ``with_images=False`` leaves all images out: of what another rank computes, the labels are
+    ``with_images=False`` leaves the images out: of what another rank computes, the labels are
     counted and nothing else is looked at. Raises ValueError when an item has an image and no store
     was given.
     """
     images = image_mask = None
-    if with_images and any(item.image_id for item in items):
+    if any(item.image_id for item in items):
+        image_mask = torch.tensor([bool(item.image_id) for item in items])
+    if with_images and image_mask is not None:
         if store is None:
             raise ValueError("items with images need an image store")
         images = store.batch([i.image_id if i.pixels is None else i.pixels for i in items])
-        image_mask = torch.tensor([bool(item.image_id) for item in items])
         codes = torch.tensor([item.is_code for item in items])
         if bool(codes.any()):
             images[codes] = hide_middle(images[codes], middle_px)

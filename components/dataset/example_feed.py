@@ -10,7 +10,7 @@ import numpy as np
 from components.dataset.balance import Balance
 from components.dataset.collate import Batch, Item
 from components.dataset.constraint import AnswerConstraint
-from components.dataset.feeds import Limits, cut, encode_item
+from components.dataset.feeds import Limits, cut, encode_item, share_with_image
 from components.dataset.images import ImageStore
 from components.dataset.order import batch_indices, example_rng
 from components.errors import UserError
@@ -62,6 +62,7 @@ class ExampleFeed:
         ]
         if drawing.answers:
             self.items = constrain_items(self.items, examples, drawing.answers, vocabulary, limits)
+        self.image_shares = {"examples": share_with_image(examples)}
         self.num_cut = sum(item.encoded.num_cut > 0 for item in self.items)
         self.lengths = np.array([len(i.encoded.source) + len(i.encoded.prev) for i in self.items])
 

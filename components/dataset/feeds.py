@@ -59,6 +59,11 @@ def cut(
     ]
 
 
+def share_with_image(examples: Sequence[Example]) -> float:
+    """The share of examples that have an image; 0 of none."""
+    return sum(bool(example.image_id) for example in examples) / max(len(examples), 1)
+
+
 def _lengths(item: Item) -> tuple[bool, int, int]:
     return bool(item.image_id), len(item.encoded.source), len(item.encoded.labels)
 

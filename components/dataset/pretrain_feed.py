@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from components.dataset.collate import Batch, Item
-from components.dataset.feeds import Limits, cut, encode_item
+from components.dataset.feeds import Limits, cut, encode_item, share_with_image
 from components.dataset.images import ImageStore
 from components.dataset.jitter import flip_and_jitter
 from components.dataset.order import batch_indices, example_rng
@@ -92,6 +92,7 @@ class PretrainFeed:
             self._name_objects(pair_objects(e)).num_cut > 0 for e in material.detections
         )
         self.made = replace(limits, long_text="cut")  # a prompt of ours around a pair's text
+        self.image_shares = self._share_images()
 
     def parts(self, step: int) -> list[list[Batch]]:
         """Both parts of the effective batch of a step (counted from 1)."""
@@ -110,6 +111,19 @@ class PretrainFeed:
         rest += [self._detect(index, step, position) for position, index in enumerate(boxed)]
         first = cut(pairs, self.store, self.limits, px)
         return [first, cut(rest, self.store, self.limits, px, len(first))]
+
+    def _share_images(self) -> dict[str, float]:
+        """By part, the share of samples that show something of an image.
+
+        Where codes are the target of a whole image, all of it is hidden.
+        """
+        shown = self.num_boxed
+        shown += self.num_images if self.mixing.code_px < self.store.image_px else 0
+        num = self.num_texts + self.num_images + self.num_boxed
+        return {
+            "vision_language": share_with_image(self.material.pairs),
+            "infilling": shown / max(num, 1),
+        }
 
     def _count(self, stream: str) -> int:
         """Examples of a stream in a step: its share, and one at least unless the share is 0."""

@@ -9,7 +9,8 @@ from components.checking.examples import refuse_errors
 from components.checking.tokens import Limits, examine_lengths, measure_lengths
 from components.config import Params
 from components.dataset.feeds import load_examples
-from components.runs import dispatch, plan_run, repeat_run
+from components.run_plan import plan_run, repeat_run
+from components.runs import dispatch
 from components.stages.door import enter
 from components.tokenization.vocabulary import Vocabulary
 from components.tuning import finetune_worker

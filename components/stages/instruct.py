@@ -8,7 +8,8 @@ from components.config import Params
 from components.dataset.feeds import load_examples
 from components.instructions.lengths import check_labels
 from components.instructions.material import describe_material, tell_material
-from components.runs import dispatch, plan_run
+from components.run_plan import plan_run
+from components.runs import dispatch
 from components.stages.door import enter
 from components.tokenization.vocabulary import Vocabulary
 from components.tuning import instruct_worker

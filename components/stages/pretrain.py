@@ -6,7 +6,8 @@ from pathlib import Path
 
 from components.config import Params
 from components.pretraining import pretrain_worker
-from components.runs import dispatch, plan_run
+from components.run_plan import plan_run
+from components.runs import dispatch
 from components.stages.door import enter
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,10 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from components.errors import UserError
 from components.training.checkpoints import Checkpoints
 from components.training.distributed import local, rank_and_world, share
 from components.training.ema import Average
+from components.training.guard import Guard
 from components.training.objective import Objective
 from components.training.optimizer import Adam
 from components.training.schedule import polynomial_decay
@@ -58,6 +57,10 @@ class LoopSettings:
     freeze_trunk: bool = False
     shard: bool = False
     recompute: bool = False
+
+    def logs(self, step: int) -> bool:
+        """Whether a step gets an entry in the log: every so many, the first and the last."""
+        return step % self.log_every == 0 or step in (1, self.steps)
 
 
 @dataclass
@@ -131,12 +134,15 @@ def train(
     *,
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[int, StepReport], None] | None = None,
+    guard: Guard | None = None,
 ) -> LoopResult:
     """Train ``model`` in place for ``settings.steps`` steps and leave it with averaged weights.
 
     With ``checkpoints`` the run resumes from the newest good one, and saves every ``save_every``
-    steps; whoever opened them closes them. Raises UserError when the loss is no longer a number.
+    steps; whoever opened them closes them. Raises UserError where ``guard`` finds that nothing can
+    be learnt.
     """
+    guard = guard or Guard()
     run = Run(model, settings)
     rank = rank_and_world()[0]
     found = checkpoints.load() if checkpoints is not None and rank == 0 else None
@@ -145,7 +151,7 @@ def train(
     if settings.freeze_trunk:
         model.encoder.embed_images.eval()  # type: ignore[union-attr]
     for step in range(start + 1, settings.steps + 1):
-        report = _advance(run, source, step)
+        report = _advance(run, source, step, guard)
         if on_step is not None:
             on_step(step, report)
         if checkpoints and step % settings.save_every == 0 and step < settings.steps:
@@ -156,12 +162,12 @@ def train(
     return LoopResult(run.log, start)
 
 
-def _advance(run: Run, source: BatchSource, step: int) -> StepReport:
-    settings = run.settings
+def _advance(run: Run, source: BatchSource, step: int, guard: Guard) -> StepReport:
+    settings, parts = run.settings, source.parts(step)
     rate = polynomial_decay(step, settings.steps, settings.learning_rate, settings.warmup)
     report = train_step(
         run.model,
-        source.parts(step),
+        parts,
         run.optimizer,
         settings.objective,
         seed=settings.seed,
@@ -172,15 +178,10 @@ def _advance(run: Run, source: BatchSource, step: int) -> StepReport:
         num_streams=len(source.stream_names),
         sharded=run.shards is not None,
     )
-    if not all(math.isfinite(loss) for loss in report.losses):
-        raise UserError(
-            f"the loss of step {step} is {report.losses}",
-            why=f"learning rate {rate:.2g}, gradient norm {report.gradient_norm:.3g}",
-            next_command="lower learning_rate or clip_norm of this stage in params.yaml",
-        )
+    guard.check(step, source.part_names, parts, report, settings.objective)
     if run.average is not None:
         run.average.update(run.model)
-    if step % settings.log_every == 0 or step in (1, settings.steps):
+    if settings.logs(step):
         named = dict(zip(source.part_names, report.losses, strict=True))
         entry: dict[str, Any] = {"step": step, "loss": sum(report.losses), "learning_rate": rate}
         streams = dict(zip(source.stream_names, report.streams, strict=True))

@@ -25,7 +25,8 @@ Parts = Sequence[Sequence[Batch]]
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step showed: mean loss and nll per part, gradient norm before clipping, tokens.
+    """What a step showed: mean loss and nll per part, gradient norm before clipping, tokens, and
+    the learning rate that it was made with.
 
     ``streams``: nats a token of each kind of sample, None of a kind that had no token.
     """
@@ -34,6 +35,7 @@ class StepReport:
     nlls: list[float]
     gradient_norm: float
     num_tokens: int
+    learning_rate: float
     streams: list[float | None] = field(default_factory=list)
 
 
@@ -106,4 +108,4 @@ def train_step(
     means = sum_values([*sums, *streams_K2.flatten().tolist()], device)
     means, streams = means[: len(sums)], means[len(sums) :]
     per_token = [a / n if n else None for a, n in zip(streams[::2], streams[1::2], strict=True)]
-    return StepReport(means[::2], means[1::2], norm, sum(totals), per_token)
+    return StepReport(means[::2], means[1::2], norm, sum(totals), learning_rate, per_token)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import re
+
 import pytest
+from rich.console import Console
 
 from components import progress
 from components.progress import follow, say, show_progress
@@ -54,3 +58,29 @@ def test_a_line_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     line = "[bold] 3 of 4 " + "x" * 300
     say(line)
     assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_details_end_a_plain_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.0)
+    with show_progress("fit", 2) as advance:
+        advance(1, "loss 2.5", {"lr": "0.001", "wait": "3%"})
+    first, _ = capsys.readouterr().out.splitlines()
+    assert first == "fit: 1/2, time left unknown loss 2.5, lr 0.001, wait 3%"
+
+
+def test_details_are_a_table_under_the_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+
+    def terminal(**_: object) -> Console:
+        return Console(file=shown, force_terminal=True, width=60, color_system=None)
+
+    monkeypatch.setattr(progress, "Console", terminal)
+    details = {"tokens/s": "3,100", "wait": "3%", "memory": "512 MiB", "[truncated]": "0"}
+    with show_progress("fit", 2) as advance:
+        advance(1, "loss 2.5", {})
+        advance(2, "loss 1.5", details)
+    last = shown.getvalue().split("fit ")[-1]
+    assert "loss 1.5" in last
+    assert re.search(r"tokens/s 3,100 +wait 3% +memory 512 MiB *\n\[truncated\] 0", last)

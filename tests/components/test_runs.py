@@ -14,7 +14,8 @@ from components.model.config import model_config
 from components.model.model import UnifiedModel
 from components.model.weights import save_model
 from components.profiles.overlay import read_profile
-from components.runs import RunPlan, plan_run, start_model
+from components.run_plan import RunPlan, plan_run
+from components.runs import start_model
 from components.schema import validate
 from components.tokenization.vocabulary import Vocabulary, train_vocabulary
 

@@ -36,6 +36,12 @@ def test_a_line_of_progress_moves_the_bar_of_its_stage(bars: Bars) -> None:
     assert (other.completed, other.total) == (0, None)
 
 
+def test_details_of_a_run_leave_the_bar_its_room(bars: Bars) -> None:
+    bars.begin("fit")
+    assert not bars.filter(record("fit: 45/260, 24 s left loss 0.377, lr 0.001, tokens/s 3,100"))
+    assert bars.progress.tasks[0].fields["note"] == "24 s left loss 0.377"
+
+
 @pytest.mark.parametrize("line", ["fit debug: done in 3.0 s", "PSNR 19.2 dB, 3/4 codes used"])
 def test_other_lines_are_printed(bars: Bars, line: str) -> None:
     bars.begin("fit")

@@ -150,6 +150,21 @@ def test_shares_of_the_mixture(
     assert len([token for token in ids[2] if token >= first_code]) == 4
 
 
+def test_feeds_tell_the_share_of_samples_with_images(
+    material: PretrainMaterial, examples: list[Example], vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    texts = [replace(example, image_id="") for example in examples]
+    shown = [example for example in examples if example.image_id]
+    half = ExampleFeed([*shown[:3], *texts[:3]], vocabulary, store, limits())
+    assert half.image_shares == {"examples": 0.5}
+    assert ExampleFeed(texts, vocabulary, None, limits()).image_shares == {"examples": 0.0}
+    feed = PretrainFeed(material, vocabulary, store, limits(), Mixing(SHARES, 0.3, 8))
+    assert feed.image_shares["vision_language"] == 1.0
+    assert feed.image_shares["infilling"] == 0.5  # two texts, an image with codes, one with boxes
+    whole = PretrainFeed(material, vocabulary, store, limits(), Mixing(SHARES, 0.3, 16))
+    assert whole.image_shares["infilling"] == 0.25  # the one with codes is hidden altogether
+
+
 def test_detection_names_what_a_new_view_of_an_image_shows(
     material: PretrainMaterial, vocabulary: Vocabulary, store: ImageStore
 ) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
-from components.runs import RunPlan, dispatch
+from components.run_plan import RunPlan
+from components.runs import dispatch
 from components.training.distributed import rank_and_world
 from components.tuning import finetune_worker
 

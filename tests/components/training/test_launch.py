@@ -25,7 +25,8 @@ from components.lineage import read_manifest
 from components.model.weights import load_model
 from components.profiles.overlay import read_profile
 from components.records import Example, ImageRecord, Overlap, read_records, write_records
-from components.runs import LOG, RunPlan, dispatch, plan_run, start_model
+from components.run_plan import RunPlan, plan_run
+from components.runs import LOG, dispatch, start_model
 from components.schema import validate
 from components.tokenization.vocabulary import Vocabulary, train_vocabulary
 from components.training.launch import Group, launch

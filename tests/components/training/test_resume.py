@@ -29,7 +29,8 @@ from components.records import (
     Overlap,
     write_records,
 )
-from components.runs import LOG, plan_run
+from components.run_plan import plan_run
+from components.runs import LOG
 from components.schema import validate
 from components.tokenization.vocabulary import train_vocabulary
 from tests.components.test_feeds import ARTICLE
