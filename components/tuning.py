@@ -53,7 +53,7 @@ def _tune(plan: RunPlan) -> None:
 def _drawing(plan: RunPlan, examples: list[Example]) -> Drawing:
     """How the examples are drawn and shown; some settings are of one of the two stages alone."""
     values = plan.settings
-    kinds = [example.modality or "unknown" for example in examples] if not plan.dataset else []
+    kinds = [e.modality or "unknown" for e in examples] if plan.stage == "instruct" else []
     modalities = [example.modality for example in examples]
     sampling = (values.get("sampling", AS_IS), values.get("temperature", 1.0))
     return Drawing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -70,6 +71,7 @@ def train_step(
     Each part's loss is divided by its size (target tokens) over all micro-batches, so that
     cutting a batch into smaller ones changes nothing but rounding (and batch-norm statistics).
     Where weights are ``sharded``, ranks with one micro-batch less make an idle pass for it.
+    A gradient that is not finite changes nothing.
     Patches are sampled of the first part's images alone (image-text pairs), as in the reference.
     """
     optimizer.clear_gradients()
@@ -103,7 +105,8 @@ def train_step(
             run_idle(model)
     sum_gradients(model.parameters())
     norm = optimizer.clip_gradients(clip_norm)
-    optimizer.step(learning_rate)
+    if math.isfinite(norm):  # else the weights would be lost before anyone can stop the run
+        optimizer.step(learning_rate)
     average_statistics(model)
     means = sum_values([*sums, *streams_K2.flatten().tolist()], device)
     means, streams = means[: len(sums)], means[len(sums) :]

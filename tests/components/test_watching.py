@@ -15,6 +15,7 @@ from components.records import ImageRecord, read_records, write_records
 from components.run_plan import RunPlan, identify
 from components.runs import dispatch
 from components.tracking import EVENTS, LIVE
+from components.training.checkpoints import Checkpoints
 from components.training.loop import LoopResult, train
 from components.training.step import StepReport
 from components.tuning import finetune_worker
@@ -48,7 +49,8 @@ def run(trackers: list[str], stopped_at: int = 0) -> LoopResult:
             if step == stopped_at:
                 raise StopError
 
-        return train(TinyModel(), source, numbers, checkpoints=CHECKPOINTS, on_step=on_step)
+        with Checkpoints(CHECKPOINTS, {}) as checkpoints:
+            return train(TinyModel(), source, numbers, checkpoints=checkpoints, on_step=on_step)
 
 
 def read_curve(name: str) -> list[list[str]]:
@@ -68,8 +70,8 @@ def test_a_run_that_was_stopped_has_each_logged_step_once() -> None:
     assert [step for step, _ in read_curve("loss")] == ["1", "2", "4", "6", "8"]
     log = run(["dvclive"]).log  # from the checkpoint after step 5
     assert read_curve("loss") == [[str(entry["step"]), str(entry["loss"])] for entry in log]
-    second = [[str(entry["step"]), str(entry["parts"]["second"])] for entry in log]
-    assert read_curve("streams/second") == second
+    second = [[str(entry["step"]), str(entry["streams"]["odd"])] for entry in log]
+    assert read_curve("streams/odd") == second
     assert [step for step, _ in read_curve("speed/tokens_per_s")] == [step for step, _ in second]
     assert [count for _, count in read_curve("truncated")] == ["1200"] * len(log)
 
@@ -82,7 +84,7 @@ def test_a_line_tells_streams_speed_and_counts(
     line = capsys.readouterr().out.splitlines()[5]
     told = dict(part.rsplit(" ", 1) for part in line.split(", ")[2:] if "MiB" not in part)
     assert list(told) == [
-        "first", "second", "lr", "grad norm", "tokens/s", "images/s", "wait", "MFU", "dropped",
+        "even", "odd", "lr", "grad norm", "tokens/s", "images/s", "wait", "MFU", "dropped",
         "truncated",
     ]  # fmt: skip
     assert told["MFU"] == "-"

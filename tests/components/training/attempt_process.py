@@ -22,7 +22,7 @@ from typing import Any
 
 from torch import Tensor
 
-from components import feeds, runs
+from components import pretraining, runs, tuning
 from components.training import state
 from components.training.checkpoints import Checkpoints
 from components.training.state import Checkpoint
@@ -81,7 +81,8 @@ def main(text: str) -> None:
         kill_after(**values["kill"])
     if values.get("forget"):
         forget_step()
-    getattr(feeds, values["worker"])(values["plan"])
+    room = pretraining if hasattr(pretraining, values["worker"]) else tuning
+    getattr(room, values["worker"])(values["plan"])
 
 
 if __name__ == "__main__":

@@ -113,8 +113,7 @@ def leave_no_choice(steps: range) -> Change:
 
     def change(step: int, _: int, batch: TinyBatch) -> None:
         if step in steps:
-            one = torch.nn.functional.one_hot(batch.labels_BT, 20)
-            batch.allowed_BTV = one.bool()  # type: ignore[assignment]
+            batch.allowed_BTK = batch.labels_BT[..., None]  # type: ignore[assignment]
 
     return change
 

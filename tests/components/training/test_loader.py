@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from components.errors import UserError
+from components.training.checkpoints import Checkpoints
 from components.training.loader import StepLoader
 from components.training.loop import train
 from components.training.step import Parts
@@ -49,9 +50,10 @@ def test_a_resumed_run_asks_for_its_own_steps(tmp_path: Path, workers: int) -> N
 
     whole, broken, resumed = TinyModel(), TinyModel(), TinyModel()
     expected = train(whole, TinySource(), settings())
-    with pytest.raises(StopError):
-        train(broken, source(), settings(), checkpoints=tmp_path, on_step=stop_at(7))
-    result = train(resumed, source(), settings(), checkpoints=tmp_path)
+    with pytest.raises(StopError), Checkpoints(tmp_path, {}) as first:
+        train(broken, source(), settings(), checkpoints=first, on_step=stop_at(7))
+    with Checkpoints(tmp_path, {}) as second:
+        result = train(resumed, source(), settings(), checkpoints=second)
     assert (result.resumed_from, result.log) == (5, expected.log)
 
 

@@ -54,7 +54,7 @@ class TinyModel(nn.Module):
 
 class TinySource:
     def __init__(self, micro: int = 2) -> None:
-        self.part_names, self.stream_names = ["first", "second"], []
+        self.part_names, self.stream_names = ["first", "second"], ["even", "odd"]
         self.micro = micro
 
     def parts(self, step: int) -> Parts:
@@ -66,7 +66,11 @@ class TinySource:
         size = 8 // self.micro
         batches = [
             TinyBatch(
-                source[i : i + size], prev[i : i + size], labels[i : i + size], torch.ones(size)
+                source[i : i + size],
+                prev[i : i + size],
+                labels[i : i + size],
+                torch.ones(size),
+                stream_B=torch.arange(i, i + size) % 2,
             )
             for i in range(0, 8, size)
         ]

@@ -10,7 +10,7 @@ from components.training.meter import MIB, Meter, peak_flops, peak_memory_mib
 from components.training.step import Parts, StepReport
 from tests.components.training.test_loop import TinyBatch, TinySource
 
-REPORT = StepReport([2.0, 0.5], [2.0, 0.5], 1.5, 9, 3e-4)
+REPORT = StepReport([2.0, 0.5], [2.0, 0.5], 1.5, 9, 3e-4, [1.25, None, 0.75])
 
 
 class Clock:
@@ -27,6 +27,7 @@ class SlowSource(TinySource):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
+        self.stream_names = ["caption", "vqa", "text"]
         self.clock = clock
 
     def parts(self, step: int) -> Parts:
@@ -54,7 +55,7 @@ def test_rates_are_over_the_window(clock: Clock) -> None:
         metered.parts(step)
         clock.now += seconds
         reading = metered.read(REPORT)
-    assert reading.losses == {"first": 2.0, "second": 0.5}
+    assert (reading.loss, reading.streams) == (2.5, {"caption": 1.25, "text": 0.75})
     assert (reading.step_s, reading.wait_share) == (1.0, 0.25)
     assert (reading.tokens_per_s, reading.images_per_s) == (11.0, 1.0)
     assert reading.utilisation is None
@@ -93,11 +94,12 @@ def test_a_reading_in_words_and_numbers(clock: Clock) -> None:
     clock.now += 0.75
     reading = metered.read(REPORT)
     assert list(reading.words()) == [
-        "first", "second", "lr", "grad norm", "tokens/s", "images/s", "wait", "MFU", "memory",
+        "caption", "text", "lr", "grad norm", "tokens/s", "images/s", "wait", "MFU", "memory",
     ]  # fmt: skip
     values = reading.values()
     assert values["loss"] == 2.5
-    assert (values["streams/first"], values["streams/second"]) == (2.0, 0.5)
+    assert (values["streams/caption"], values["streams/text"]) == (1.25, 0.75)
+    assert "streams/vqa" not in values  # the step had none
     assert (values["learning_rate"], values["gradient_norm"]) == (3e-4, 1.5)
 
 

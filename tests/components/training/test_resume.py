@@ -33,7 +33,7 @@ from components.run_plan import plan_run
 from components.runs import LOG
 from components.schema import validate
 from components.tokenization.vocabulary import train_vocabulary
-from tests.components.test_feeds import ARTICLE
+from tests.components.test_pretraining import ARTICLE
 from tests.components.training.test_launch import make_image
 
 pytestmark = pytest.mark.xdist_group("resume")  # one process makes each uninterrupted run once
@@ -51,6 +51,7 @@ class Case:
     resumes_from: int
     stage: str = "finetune"
     halve: str = ""
+    loader_workers: int = 0
     changes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -59,6 +60,7 @@ CASES = [
     Case("right after a save", save_every=4, dies_after=5, resumes_from=4),
     Case("epoch edge", save_every=3, dies_after=5, resumes_from=3),
     Case("during a save", 4, dies_after=9, resumes_from=4, halve="step-00000008"),
+    Case("mid-epoch, two loader workers", 4, dies_after=6, resumes_from=4, loader_workers=2),
     Case("pretraining", save_every=4, dies_after=6, resumes_from=4, stage="pretrain"),
 ]
 
@@ -121,6 +123,7 @@ def make_plan(case: Case, name: str) -> dict[str, Any]:
         out=data / "models" / name,
     )
     plan = replace(plan, device="cpu", code_px=16, checkpoints=f"data/checkpoints/{name}")
+    plan.parallel["loader_workers"] = case.loader_workers
     return {"worker": f"{case.stage}_worker", "plan": asdict(plan)}
 
 
