@@ -207,6 +207,20 @@ def check_dataset(arguments: argparse.Namespace) -> int:
     return 0 if checked.is_sound else 1
 
 
+def plan_training(arguments: argparse.Namespace) -> int:
+    """Print what one training run asks for, and what is missing for it."""
+    from components.config import load_params
+    from components.planning.run import plan_training
+
+    check_project()
+    params = load_params()
+    size = arguments.size or params.sizes[0]
+    gpus = arguments.gpus if arguments.gpus is not None else max(params.compute.workers, 1)
+    for line in plan_training(params, arguments.stage, size, arguments.dataset or "", gpus):
+        show(line)
+    return 0
+
+
 def find_report(_arguments: argparse.Namespace) -> int:
     """Print the report's path."""
     check_project()

@@ -195,6 +195,27 @@ class ReportParams(Section):
     examples_per_dataset: int = Field(ge=0)
 
 
+class GpuParams(Section):
+    """One kind of GPU, as `biomedgpt plan STAGE` reckons with it. Nothing is run by these numbers.
+
+    Memory, rate (dense) and watts of the defaults are of NVIDIA's data sheets of the SXM boards;
+    prices are the middle of what smaller clouds asked for an hour on demand in early 2026 (A100
+    1.5 to 2.5 USD, H100 2.5 to 4), rounded: put in your own. The utilisation is assumed.
+    """
+
+    memory_gb: float = Field(gt=0)
+    tflops: float = Field(gt=0, description="peak of matrix products in compute.precision, 10^12/s")
+    mfu: float = Field(gt=0, le=1, description="share of the peak that training reaches")
+    watts: float = Field(gt=0, description="of the board at full load")
+    usd_per_hour: float = Field(ge=0)
+
+
+class PlanParams(Section):
+    """What `biomedgpt plan STAGE` reckons with."""
+
+    gpus: dict[str, GpuParams] = Field(min_length=1)
+
+
 class Params(Section):
     """The whole of params.yaml.
 
@@ -223,6 +244,7 @@ class Params(Section):
     instruct: InstructParams
     evaluate: EvaluateParams
     report: ReportParams
+    plan: PlanParams
 
     @model_validator(mode="after")
     def _check_lists(self) -> Params:

@@ -28,7 +28,15 @@ def build_parser() -> argparse.ArgumentParser:
     library.add_commands(commands)
     run = commands.add_parser("run", help="bring every product up to date")
     run.set_defaults(call=run_pipeline)
-    plan = commands.add_parser("plan", help="show what would run, and why; runs nothing")
+    plan = commands.add_parser(
+        "plan", help="show what would run, and why, or what a training run takes; runs nothing"
+    )
+    plan.add_argument(
+        "stage", nargs="?", choices=["pretrain", "finetune", "instruct"], help="of which run"
+    )
+    plan.add_argument("--size", help="of the model; else the first of params.yaml")
+    plan.add_argument("--dataset", help="that finetune is to tune on")
+    plan.add_argument("--gpus", type=int, metavar="N", help="else compute.workers of params.yaml")
     plan.set_defaults(call=show_plan)
     return parser
 
@@ -71,8 +79,10 @@ def _leave(_number: int, _frame: object) -> NoReturn:
     sys.exit(TERMINATED)
 
 
-def show_plan(_arguments: argparse.Namespace) -> int:
-    """Print each stage that is stale, and why."""
+def show_plan(arguments: argparse.Namespace) -> int:
+    """Print each stage that is stale, and why; or what a run of the named one takes."""
+    if arguments.stage:
+        return library.plan_training(arguments)
     library.check_settings()
     plan = make_plan()
     table = Table("stage", "why", box=None, pad_edge=False)

@@ -31,7 +31,12 @@ FROZEN = {
     },
     "export": {"folder": "positional", "--to": "optional", "--names": "optional"},
     "run": {},
-    "plan": {},
+    "plan": {
+        "stage": "positional",
+        "--size": "optional",
+        "--dataset": "optional",
+        "--gpus": "optional",
+    },
 }
 
 
