@@ -25,6 +25,7 @@ from components.dataset.left_out import LeftOut
 from components.errors import UserError
 from components.lineage import MANIFEST, hash_product, read_manifest, write_manifest
 from components.model.config import SIZES, ModelConfig, model_config
+from components.model.flops import Trained
 from components.model.model import UnifiedModel
 from components.model.weights import count_parameters, load_model, save_model
 from components.parallel import share_batch
@@ -34,10 +35,12 @@ from components.tokenization.vocabulary import Vocabulary
 from components.tracking import CURVES, write_curves
 from components.training.checkpoints import Checkpoints
 from components.training.distributed import rank_and_world
+from components.training.estimate import flops_of_step
 from components.training.guard import Guard
 from components.training.launch import Group, launch
 from components.training.loader import StepLoader
-from components.training.loop import BatchSource, LoopResult, train
+from components.training.loop import BatchSource, LoopResult, LoopSettings, train
+from components.training.step import Parts
 from components.watching import watch
 
 LOG = "log.jsonl"
@@ -117,6 +120,19 @@ def find_checkpoints(plan: RunPlan) -> Checkpoints:
     )
 
 
+def count_operations(
+    plan: RunPlan, config: ModelConfig, settings: LoopSettings
+) -> Callable[[Parts], float]:
+    """A function that gives the floating-point operations of a step's parts."""
+    trained = Trained(
+        trunk=not settings.freeze_trunk,
+        token_matrix=not settings.freeze_embeddings,
+        lora_rank=plan.settings["lora_rank"],
+    )
+    px = plan.settings["image_px"]
+    return lambda parts: flops_of_step(config, parts, settings.objective, trained, image_px=px)
+
+
 def run_training(
     plan: RunPlan,
     model: UnifiedModel,
@@ -144,6 +160,7 @@ def run_training(
             device=plan.device,
             trackers=plan.track if rank_and_world()[0] == 0 else [],
             counts=counts,
+            step_flops=count_operations(plan, model.config, settings),
         ) as (meter, on_step),
     ):
         result = train(

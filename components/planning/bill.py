@@ -18,7 +18,6 @@ from components.planning.streams import Stream, step_batches
 from components.training.estimate import Placement, memory_by_part, trained_parameters
 from components.training_config import TrainingParams
 
-CHECKPOINTS = 2  # that are kept, and one more while the next is written
 MODES = {
     "ddp": (False, False),
     "ddp, checkpointing": (False, True),
@@ -71,6 +70,7 @@ class Bill:
     step_flops: int
     recomputed: float
     busy: float
+    checkpoints: int
     checkpoint_bytes: int
     product_bytes: int
     kinds: list[KindCost]
@@ -100,6 +100,7 @@ def draw_up(
     memory = weigh_modes(config, batches, placement, trained, gpus)
     learnt = trained_parameters(config, trained)
     kept = memory["ddp"]["average"] + 2 * FULL * learnt
+    num_kept = params.compute.keep_last  # nothing is scored yet that keep_best could choose by
     parameters = parameters_by_part(config)
     product = FULL * sum(parameters.values())
     return Bill(
@@ -112,7 +113,8 @@ def draw_up(
         step_flops=flops,
         recomputed=recomputed_operations(config, batches) / flops,
         busy=busy,
-        checkpoint_bytes=(product + kept) * (CHECKPOINTS + 1),
+        checkpoints=num_kept,
+        checkpoint_bytes=(product + kept) * (num_kept + 1),  # one more while it is written
         product_bytes=product,
         kinds=[
             KindCost(name, gpu, settings.steps * flops / _rate(gpu) / 3600 / busy, gpus)

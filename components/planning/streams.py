@@ -29,10 +29,15 @@ class Stream:
 
 
 def step_batches(streams: Sequence[Stream], micro_batch: int) -> list[BatchShape]:
-    """The micro-batches of a step, cut and padded as components/dataset/feeds.py does."""
+    """The micro-batches of a step, cut and padded as components/dataset/feeds.py does.
+
+    Where a part makes several, samples of like lengths share one.
+    """
     batches = []
     for part in sorted({stream.part for stream in streams}):
         rows = [s.shape for s in streams if s.part == part for _ in range(s.samples)]
+        if len(rows) > micro_batch:
+            rows.sort(key=lambda r: (r.image_px > 0, r.source_tokens, r.target_tokens))
         batches += [_join(rows[i : i + micro_batch]) for i in range(0, len(rows), micro_batch)]
     return batches
 
@@ -78,7 +83,7 @@ def tuning_stream(settings: TrainingParams, card: Card) -> Stream:
 
 
 def _share(settings: PretrainParams, name: str) -> int:
-    """As components/dataset/feeds.py counts a stream beside the pairs."""
+    """As components/dataset/pretrain_feed.py counts a stream beside the pairs."""
     shares = settings.mixture
     exact: float = settings.effective_batch * getattr(shares, name) / shares.vision_language
     return max(round(exact), int(exact > 0))

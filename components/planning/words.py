@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from components.planning.bill import CHECKPOINTS, MODES, Bill, KindCost
+from components.planning.bill import MODES, Bill, KindCost
 from components.planning.missing import Missing
 
 LABEL, NUMBER = 31, 10
@@ -32,7 +32,8 @@ def tell_bill(bill: Bill, title: str, gpus: int) -> Iterator[str]:
     yield ""
     yield (
         f"{'to store':<{LABEL}}{_size(bill.product_bytes)} the model, "
-        f"{_size(bill.checkpoint_bytes)} checkpoints ({CHECKPOINTS} are kept, one is being written)"
+        f"{_size(bill.checkpoint_bytes)} checkpoints "
+        f"({bill.checkpoints} are kept, one is being written)"
     )
 
 

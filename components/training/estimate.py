@@ -76,26 +76,39 @@ def memory_by_part(
 
 
 def flops_of_step(
-    config: ModelConfig, parts: Parts, objective: Objective, trained: Trained | None = None
+    config: ModelConfig,
+    parts: Parts,
+    objective: Objective,
+    trained: Trained | None = None,
+    *,
+    image_px: int = 0,
 ) -> int:
-    """Operations that an effective batch asks for, over all ranks, as ``train_step`` runs it."""
+    """Operations that an effective batch asks for, over all ranks, as ``train_step`` runs it.
+
+    ``image_px`` is the side of images that another rank holds.
+    """
     shapes = [
-        shape_of(batch, objective if number == 0 else replace(objective, sampled_patches=0))
+        shape_of(
+            batch,
+            objective if number == 0 else replace(objective, sampled_patches=0),
+            image_px=image_px,
+        )
         for number, part in enumerate(parts)
         for batch in part
     ]
     return step_flops(config, shapes, trained)
 
 
-def shape_of(batch: Batch, objective: Objective) -> BatchShape:
+def shape_of(batch: Batch, objective: Objective, *, image_px: int = 0) -> BatchShape:
     """What a micro-batch weighs; R-Drop passes over it twice."""
     images, copies = batch.images_B3HW, 2 if objective.rdrop > 0 else 1
+    absent = 0 if batch.image_mask_B is None else image_px
     return BatchShape(
         samples=copies * len(batch.source_BS),
         source_tokens=batch.source_BS.shape[1],
         target_tokens=batch.prev_BT.shape[1],
         learnt_tokens=copies * int(counted(batch.labels_BT, objective).sum()),
-        image_px=0 if images is None else images.shape[-1],
+        image_px=absent if images is None else images.shape[-1],
         sampled_patches=objective.sampled_patches,
     )
 

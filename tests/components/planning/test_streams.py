@@ -8,8 +8,9 @@ import pytest
 
 from components.cards import load_card
 from components.config import Params
-from components.dataset.feeds import Limits, Mixing, PretrainFeed, PretrainMaterial
+from components.dataset.feeds import Limits
 from components.dataset.images import ImageStore
+from components.dataset.pretrain_feed import Mixing, PretrainFeed, PretrainMaterial
 from components.planning.streams import pretraining_streams, step_batches, tuning_stream
 from components.profiles.overlay import read_profile
 from components.schema import validate
@@ -31,7 +32,7 @@ def test_a_planned_step_has_the_batches_of_the_feed(
     changes = {"effective_batch": effective, "micro_batch": micro, "image_px": 16}
     planned_for = settings().pretrain.model_copy(update=changes)
     shares = planned_for.mixture.model_dump()
-    limits = Limits(effective, micro, 56, 48, 5, "cpu")
+    limits = Limits(effective, micro, 56, 48, 5)
     store, mixing = ImageStore([image_file], 16), Mixing(shares, 0.3, 8)
     feed = PretrainFeed(material, vocabulary, store, limits, mixing)
     made = [batch for part in feed.parts(1) for batch in part]
