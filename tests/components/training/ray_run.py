@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from components.training.distributed import rank_and_world
 from components.tuning import finetune_worker
 
 ATTEMPTS = Path("attempts.txt")  # one line for each start of a worker: rank, world, last save
-DIES = Path("dies")  # while it is there, worker 1 will die
+DIES = Path("dies")  # the worker or node that is to die
 
 
 def last_save(checkpoints: str) -> str:
@@ -37,39 +39,40 @@ def wait_for_save(checkpoints: str) -> None:
 
 
 def watched_worker(settings: dict[str, Any]) -> None:
-    """Fine-tune; worker 1 dies by a signal after the first save, if it is to."""
+    """Fine-tune; whom DIES names dies by a signal after the first save."""
+    import ray
+
     checkpoints = RunPlan(**settings).checkpoints
     rank, world = rank_and_world()
     with ATTEMPTS.open("a") as file:
         file.write(f"{rank} {world} {last_save(checkpoints)}\n")
-    if rank == 1 and DIES.exists():
+    names = (f"worker {rank}", f"node {ray.get_runtime_context().get_node_id()}")
+    if DIES.exists() and DIES.read_text() in names:
         threading.Thread(target=die, args=[checkpoints], daemon=True).start()
     finetune_worker(settings)
 
 
 def die(checkpoints: str) -> None:
-    """Kill this worker after the first save."""
+    """Kill this worker, and first the node that it is on if the node is to die."""
     wait_for_save(checkpoints)
+    condemned = DIES.read_text()
     DIES.unlink()
+    if condemned.startswith("node"):
+        os.kill(os.getppid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def lose_node(plan: RunPlan, workers: int) -> None:
-    """Train on two nodes of one worker each, and kill the second after the first save."""
+@contextmanager
+def two_nodes() -> Iterator[str]:
+    """A cluster of two nodes of one worker each, named by RAY_ADDRESS; the second's id."""
     from ray.cluster_utils import Cluster
 
     memory = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, **memory})
     second = cluster.add_node(num_cpus=1, **memory)
     os.environ["RAY_ADDRESS"] = cluster.address
-
-    def lose() -> None:
-        wait_for_save(plan.checkpoints)
-        cluster.remove_node(second, allow_graceful=False)
-
-    threading.Thread(target=lose, daemon=True).start()
     try:
-        dispatch(watched_worker, plan, workers)
+        yield second.node_id
     finally:
         cluster.shutdown()
 
@@ -77,15 +80,14 @@ def lose_node(plan: RunPlan, workers: int) -> None:
 def main() -> None:
     """Run, and end as a stage would."""
     plan, workers, trouble = RunPlan(**json.loads(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
-    try:
-        if trouble == "node":
-            lose_node(plan, workers)
-        else:
-            DIES.touch() if trouble == "worker" else None
+    with two_nodes() if trouble == "node" else nullcontext("1") as victim:
+        if trouble != "nothing":
+            DIES.write_text(f"{trouble} {victim}")
+        try:
             dispatch(watched_worker, plan, workers)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(2)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            sys.exit(2)
 
 
 if __name__ == "__main__":
