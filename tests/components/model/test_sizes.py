@@ -199,6 +199,19 @@ def test_positions_of_a_larger_image_are_those_of_the_original_grid_resized() ->
     )
 
 
+@pytest.mark.parametrize("kept", [16, 20])
+@torch.no_grad()
+def test_positions_of_a_sample_of_cells_are_resized_above_the_original_number(kept: int) -> None:
+    """The reference counts the cells after it has drawn them."""
+    plain = tiny(original_image_size=64)
+    resized = tiny(original_image_size=64, interpolate_position=True)
+    source, images = torch.tensor([[5], [6]]), torch.randn(2, 3, 128, 128)
+    orders = torch.stack([torch.randperm(64)[:kept] for _ in range(2)])
+    whole = (plain if kept <= 16 else resized).encode(source, images).positions[0, :64]
+    drawn = resized.encode(source, images, patch_orders_BK=orders).positions[:, :kept]
+    assert torch.equal(drawn, whole[orders])
+
+
 @torch.no_grad()
 def test_the_longest_sources_and_code_targets_fit() -> None:
     torch.manual_seed(0)
