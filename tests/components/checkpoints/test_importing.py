@@ -280,6 +280,17 @@ def test_safetensors_are_told_from_pickles_whatever_the_length_of_their_header(
     assert own.distance(load_model(tmp_path / "out")) < EXACT
 
 
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "\u00fc"])
+def test_a_name_that_a_terminal_would_obey_is_refused(
+    own: Sample, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({**{k: v.clone() for k, v in own.tensors.items()}, name: torch.ones(1)}, path)
+    with pytest.raises(UserError, match="is no name of a tensor") as caught:
+        import_checkpoint(path, tmp_path / "out")
+    assert str(path) in caught.value.what and name not in str(caught.value)
+
+
 def test_a_folder_a_pipe_or_nothing_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "absent"):
