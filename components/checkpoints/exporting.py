@@ -80,12 +80,22 @@ def check_exportable(folder: Path) -> None:
 
 
 def check_port(config: ModelConfig) -> None:
-    """UserError for a model that the Hugging Face port would compute otherwise."""
-    if not config.disable_entangle:
+    """UserError for a model that the Hugging Face port would compute otherwise, without a word."""
+    unknown = {
+        "positions added to the decoder's input (disable_entangle false)": (
+            not config.disable_entangle
+        ),
+        "scaled residuals (scale_resids)": config.scale_resids,
+        "resized image positions (interpolate_position)": config.interpolate_position,
+        f"attention scaled by {config.attn_scale_factor:g} (attn_scale_factor), not by 2": (
+            config.attn_scale_factor != 2
+        ),
+    }
+    found = [words for words, is_so in unknown.items() if is_so]
+    if found:
         raise UserError(
             "the Hugging Face port cannot hold this model",
-            why="it was trained with positions added to the decoder's input (disable_entangle "
-            "false), which the port never does",
+            why=f"it has {', '.join(found)}, of which the port knows nothing",
             next_command="--names fairseq",
         )
 

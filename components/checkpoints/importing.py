@@ -54,8 +54,7 @@ def import_checkpoint(
     ):
         with naming(path):
             kind = detect_kind(source.tensors)
-        settings = settings_of(path, source, kind)
-        with naming(path):
+            settings = settings_of(path, source, kind)
             match = match_source(source, kind, settings, accept)
         judge(match.faults, accept, str(path))
         report = make_report(path, source, kind, match)
@@ -99,7 +98,7 @@ def settings_of(path: Path, source: Source, kind: str) -> Mapping[str, Any]:
         return {"disable_entangle": True}
     try:
         settings = json.loads(beside.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{beside} is not JSON", why=str(error)) from None
     if not isinstance(settings, dict) or "d_model" not in settings:
         raise UserError(
@@ -114,7 +113,7 @@ def own_settings(beside: Path) -> Mapping[str, Any]:
     text = beside.read_text()
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{beside} is not JSON", why=str(error)) from None
     is_ours = isinstance(found, dict) and found.keys() == DEFAULTS.keys()
     return fairseq_settings(ModelConfig.from_json(text)) if is_ours else {}

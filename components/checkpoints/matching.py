@@ -21,7 +21,7 @@ from components.checkpoints.names import (
     from_huggingface,
 )
 from components.checkpoints.settings import Settings
-from components.checkpoints.shapes import read_config, read_vqgan_config
+from components.checkpoints.shapes import MAX_POSITIONS, read_config, read_vqgan_config
 from components.errors import UserError
 from components.model.config import VOCABULARY_SIZE, ModelConfig
 from components.model.weights import blank_model
@@ -144,11 +144,17 @@ def _same(value: Tensor, other: Tensor) -> str:
 
 
 def _check_table(name: str, value: Tensor, config: ModelConfig) -> str:
-    """Whether a table of the file is ours; one of text may have another side."""
-    if name in TOKEN_TABLES and value.dim() == 2:
-        ours = derive_table(name, config, rows=max(value.shape[0], 1))
+    """Whether a table of the file is ours; one of text may have another side.
+
+    No table is made of a size that a file only names: what has another shape is seen by it.
+    """
+    if name in TOKEN_TABLES:
+        side = max(value.shape[:1], default=0)
+        if value.shape != (side, side) or not 1 <= side <= MAX_POSITIONS:
+            return "differs"
+        ours = derive_table(name, config, rows=side)
     elif name in IMAGE_TABLES and value.shape[:1] != (config.image_bucket_size**2 + 1,):
-        return "differs"  # seen by its shape, so that no table is made of a size that a file names
+        return "differs"
     else:
         ours = derive_table(name, config)
     return _same(value.to(ours.dtype), ours)

@@ -62,6 +62,7 @@ def read_config(
     """
     sizes = _model_sizes(shapes, settings)
     _check_sizes(sizes)
+    _check_held(_least_numbers(**sizes), shapes)
     free: dict[str, Any] = {}
     faults: list[Fault] = []
     for field in FREE:
@@ -137,6 +138,41 @@ def _check_sizes(sizes: Mapping[str, Any]) -> None:
             raise UserError("the shapes of the tensors make no model", why=words)
 
 
+def _least_numbers(
+    *,
+    d_model: int,
+    ffn_dim: int,
+    encoder_layers: int,
+    decoder_layers: int,
+    num_heads: int,
+    trunk_blocks: tuple[int, ...],
+    trunk_width: int,
+    image_bucket_size: int,
+    **_: Any,
+) -> int:
+    """The numbers in the largest matrices of a model: projections, convolutions, image tables."""
+    layers, cells = encoder_layers + decoder_layers, image_bucket_size**2
+    attention = 4 * d_model**2 * (layers + decoder_layers)
+    convolutions = 17 * sum(n * (trunk_width << i) ** 2 for i, n in enumerate(trunk_blocks))
+    positions = 2 * cells * d_model + 4 * cells * num_heads * layers
+    return attention + 2 * d_model * ffn_dim * layers + convolutions + positions
+
+
+def _check_held(least: int, shapes: Mapping[str, Shape]) -> None:
+    """UserError where a model has far more numbers than its file.
+
+    Layers are counted by their names, which take no room: a small file could name a model that
+    fills the memory of whoever imports it.
+    """
+    held = sum(math.prod(shape) for shape in shapes.values())
+    if least > 2 * held:
+        raise UserError(
+            "the shapes of the tensors make no model",
+            why=f"it would have at least {least:,} numbers, and the file holds {held:,}",
+            next_command="import a whole checkpoint",
+        )
+
+
 def read_vqgan_config(shapes: Mapping[str, Shape]) -> VqganConfig:
     """The image tokenizer's config; group norms have the 32 groups that taming gives them all."""
     channels = size_at(shapes, "encoder.conv_in.weight", 0)
@@ -157,4 +193,5 @@ def read_vqgan_config(shapes: Mapping[str, Shape]) -> VqganConfig:
             "the shapes of the tensors make no image tokenizer",
             why=f"widths {widths} do not divide into {config.num_groups} groups",
         )
+    _check_held(36 * config.num_blocks * sum(width**2 for width in widths), shapes)
     return config

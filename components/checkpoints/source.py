@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from components.checkpoints.reading import RESULT
+from components.checkpoints.reading import RESULT, check_tensors
 from components.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,12 @@ def read_source(
     if head[8:] == b"{" and int.from_bytes(head[:8], "little") <= min(size, MAX_HEADER):
         if averaged:
             raise UserError(f"{path} holds no averaged weights", why="safetensors have one set")
-        yield Source(_load(path, path), "", {})
+        tensors = _load(path, path)
+        try:
+            check_tensors(tensors, size)
+        except UserError as error:
+            raise UserError(f"{path} cannot be imported: {error.what}", why=error.why) from None
+        yield Source(tensors, "", {})
     elif head.startswith((ZIP, PICKLE)):
         with tempfile.TemporaryDirectory(dir=folder, prefix=".reading-") as place:
             yield _read_apart(path, Path(place), averaged, limits or Limits.for_bytes(size))

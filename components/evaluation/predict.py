@@ -131,9 +131,11 @@ def _batches(
     size: int,
 ) -> list[list[int]]:
     """Indices of examples that can be answered together, sources of like length side by side."""
-    alike: dict[tuple[int, bool], list[int]] = defaultdict(list)
+    alike: dict[tuple[int, bool, int], list[int]] = defaultdict(list)
     for index, example in enumerate(examples):
-        alike[len(candidates[index]), bool(example.image_id)].append(index)
+        # A search stops all its sources at one length, which counts what they are given.
+        given = 0 if candidates[index] else len(encoded[index].prefix)
+        alike[len(candidates[index]), bool(example.image_id), given].append(index)
     batches: list[list[int]] = []
     for indices in alike.values():
         ordered = sorted(indices, key=lambda index: len(encoded[index].source))
@@ -181,8 +183,12 @@ def _choose(
 
 
 def _search(answerer: Answerer, states: Encoded, prefixes: Sequence[Sequence[int]]) -> list[Answer]:
+    """The best answer of each source; all prefixes are of one length, and leave the answers'."""
     forced = prefixes if any(prefixes) else None
-    found = search(answerer.model, states, answerer.search, prefixes=forced)
+    longest = answerer.search.max_length_b + len(prefixes[0])
+    longest = min(longest, answerer.model.config.max_positions - 1)
+    settings = replace(answerer.search, max_length_b=longest)
+    found = search(answerer.model, states, settings, prefixes=forced)
     return [
         Answer(answerer.vocabulary.decode(best.tokens[len(prefix) :]).strip(), best.score)
         for (best, *_), prefix in zip(found, prefixes, strict=True)

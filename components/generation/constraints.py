@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from components.generation.trie import Trie
+from components.model.ids import check_ids
 from components.model.specials import EOS, NUM_SPECIALS, PAD, UNK
 
 
@@ -52,12 +53,14 @@ def constrain(
 ) -> Tensor:
     """Log-probabilities (R, V) of the next token, -inf where it is not allowed.
 
-    ``tokens_RT`` begins with bos; at ``limit`` generated tokens only eos may follow.
+    ``tokens_RT`` begins with bos; at ``limit`` generated tokens only eos may follow. UserError for
+    an id of a prefix or of the trie that the model does not have, ValueError where there are not
+    as many prefixes as sources.
     """
     step = tokens_RT.shape[1] - 1
     if settings.temperature != 1:
         logits_RV = logits_RV / settings.temperature
-    forced = _forced(prefixes, settings.beam, step, logits_RV.device)
+    forced = _forced(prefixes, settings.beam, step, logits_RV)
     barred = None
     if settings.trie is not None:
         barred = _outside_trie(logits_RV, tokens_RT, settings, prefixes)
@@ -88,13 +91,19 @@ def constrain(
 
 
 def _forced(
-    prefixes: Sequence[Sequence[int]] | None, beam: int, step: int, device: torch.device
+    prefixes: Sequence[Sequence[int]] | None, beam: int, step: int, logits_RV: Tensor
 ) -> Tensor | None:
     """The forced token of each row at this step (pad: free), or None past every prefix."""
-    if prefixes is None or all(step >= len(prefix) for prefix in prefixes):
+    if prefixes is None:
         return None
-    wanted = [prefix[step] if step < len(prefix) else PAD for prefix in prefixes]
-    return torch.tensor(wanted, device=device).repeat_interleave(beam)
+    rows, num_ids = logits_RV.shape
+    if len(prefixes) * beam != rows:
+        raise ValueError(f"{len(prefixes)} prefixes for {rows // beam} sources")
+    if all(step >= len(prefix) for prefix in prefixes):
+        return None
+    wanted = torch.tensor([p[step] if step < len(p) else PAD for p in prefixes])
+    check_ids(wanted, num_ids, "prefix")  # a negative one would count from the vocabulary's end
+    return wanted.to(logits_RV.device).repeat_interleave(beam)
 
 
 def _force(scores_RV: Tensor, forced_R: Tensor) -> None:
@@ -119,7 +128,9 @@ def _outside_trie(
         if len(tokens) - 1 < skipped:
             barred[row] = False
         else:
-            barred[row, settings.trie.allowed_next(tokens[1 + skipped :])] = False
+            allowed = torch.tensor(settings.trie.allowed_next(tokens[1 + skipped :]))
+            check_ids(allowed, barred.shape[1], "trie")
+            barred[row, allowed] = False
     return barred
 
 

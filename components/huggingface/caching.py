@@ -19,16 +19,19 @@ FIRST_POSITIONS = 64
 class DecoderCache:
     """Our decoder's cache: keys and values so far, cross keys once per source, position biases.
 
-    Biases are built for 64 positions and rebuilt for twice as many when these are used up, as
-    nothing tells ``forward`` how long the target will be; every other step computes its own
-    positions only. Beams share their source's cross keys, which transformers' own caches copy.
+    Biases are built for 64 positions, or as many as the model has, and rebuilt for twice as many
+    when these are used up, as nothing tells ``forward`` how long the target will be; every other
+    step computes its own positions only. Beams share their source's cross keys, which
+    transformers' own caches copy.
     """
 
     is_compileable = False
 
     def __init__(self, unified: UnifiedModel, encoded: Encoded, code_mask_B: Tensor | None) -> None:
         self.unified, self.encoded, self.code_mask_B = unified, encoded, code_mask_B
-        self.capacity = FIRST_POSITIONS
+        only_codes = code_mask_B is not None and bool(code_mask_B.all())
+        self.most = unified.config.max_positions + int(only_codes)  # 1,024 codes follow a bos
+        self.capacity = min(FIRST_POSITIONS, self.most)
         self.state = unified.start_cache(encoded, self.capacity, code_mask_B)
 
     def decode(self, new_RT: Tensor) -> Tensor:
@@ -61,7 +64,6 @@ class DecoderCache:
         if length <= self.capacity:
             return
         codes = self.code_mask_B
-        only_codes = codes is not None and bool(codes.all())
-        most = self.unified.config.max_positions + int(only_codes)  # 1,024 codes follow a bos
-        self.capacity = max(length, min(2 * length, most))
+        self.unified.check_target(length, codes)
+        self.capacity = max(length, min(2 * length, self.most))
         self.state.biases = self.unified.decoder.build_biases(self.encoded, self.capacity, codes)

@@ -136,6 +136,9 @@ class BiomedGptTokenizer(PreTrainedTokenizer):
         return self._ids.get(token, self._ids[NAMES[UNK]])
 
     def _convert_id_to_token(self, index: int) -> str:
+        if not 0 <= index < self.vocabulary.size:  # -100 is a label, and no token from the end
+            size = self.vocabulary.size
+            raise ValueError(f"id {index} is out of range: the vocabulary has {size} entries")
         return self._tokens[index]
 
     def _decode(

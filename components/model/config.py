@@ -53,20 +53,37 @@ class ModelConfig:
         return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, **changes: Any) -> ModelConfig:
-        """Read a config; an unknown or missing key is a UserError that names it."""
-        values = {**json.loads(text), **changes}
-        known = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise UserError(
-                f"config.json has unknown keys {unknown}", why=f"known: {', '.join(sorted(known))}"
-            )
-        values["trunk_blocks"] = tuple(values["trunk_blocks"])
+    def from_json(cls, text: str | bytes, **changes: Any) -> ModelConfig:
+        """Read a config; a key that is unknown, missing or of another kind is a UserError.
+
+        One that is missing has no default here: a scale of attention that nobody wrote down would
+        be another model.
+        """
         try:
-            return cls(**values)
-        except TypeError as error:
-            raise UserError("config.json lacks a key", why=str(error)) from None
+            read = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UserError("config.json is no JSON", why=str(error)) from None
+        if not isinstance(read, dict):
+            raise UserError("config.json holds no keys", why=f"it is a {type(read).__name__}")
+        values, kinds = {**read, **changes}, {f.name: f.type for f in dataclasses.fields(cls)}
+        if unknown := sorted(values.keys() - kinds.keys()):
+            known = ", ".join(sorted(kinds))
+            raise UserError(f"config.json has unknown keys {unknown}", why=f"known: {known}")
+        if missing := sorted(kinds.keys() - values.keys()):
+            raise UserError(f"config.json lacks {missing}", why="the architecture depends on them")
+        for name, kind in kinds.items():
+            if not _is_of_kind(values[name], str(kind)):
+                raise UserError(f"config.json: {name} is {values[name]!r}", why=f"wanted: {kind}")
+        values["trunk_blocks"] = tuple(values["trunk_blocks"])
+        return cls(**values)
+
+
+def _is_of_kind(value: Any, kind: str) -> bool:
+    """Whether a value out of JSON may stand for a field of this annotation."""
+    if kind.startswith("tuple"):
+        blocks = isinstance(value, list | tuple) and len(value) == kind.count("int")
+        return blocks and all(type(number) is int for number in value)
+    return type(value).__name__ == kind or (kind == "float" and type(value) is int)
 
 
 def _row(

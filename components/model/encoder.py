@@ -164,32 +164,35 @@ class Encoder(nn.Module):
         check_grid(rows, columns, self.config.image_bucket_size)
         cells = features_BCHW.flatten(2).transpose(1, 2)
         ids = grid_ids(rows, columns, self.config.image_bucket_size).to(cells.device)[None]
-        positions = self._image_positions(rows, columns, ids)
         if orders_BK is None and num_sampled:
             check_sampled(num_sampled, cells.shape[1])
             drawn = torch.rand(cells.shape[:2], generator=generator)
             orders_BK = drawn.argsort(1)[:, :num_sampled].to(cells.device)
         if orders_BK is not None:
-            wide = orders_BK[..., None]
-            cells = cells.gather(1, wide.expand(-1, -1, cells.shape[-1]))
-            batch = cells.shape[0]
-            positions = positions.expand(batch, -1, -1)
-            positions = positions.gather(1, wide.expand(-1, -1, positions.shape[-1]))
-            ids = ids.expand(batch, -1).gather(1, orders_BK)
+            cells = _take(cells, orders_BK)
+            ids = ids.expand(cells.shape[0], -1).gather(1, orders_BK)
+        positions = self._image_positions(rows, columns, ids, orders_BK)
         x_BPD = self.image_proj(cells) + self.type_embedding.weight[IMAGE]
         x_BPD = self.dropout(self.patch_layernorm_embedding(x_BPD))
         return x_BPD, ids, self.image_pos_ln(positions)
 
-    def _image_positions(self, rows: int, columns: int, ids: Tensor) -> Tensor:
-        """Position embeddings of a grid, (1, P, D), resized from the original one if asked."""
+    def _image_positions(
+        self, rows: int, columns: int, ids: Tensor, orders_BK: Tensor | None
+    ) -> Tensor:
+        """Position embeddings of cells, (b, P, D), resized from the original grid if asked.
+
+        As in the reference, the cells that are kept are counted: a sample of no more than the
+        original grid's has the positions of the table.
+        """
         side = self.config.original_image_size // 16
-        if not self.config.interpolate_position or rows * columns <= side * side:
+        if not self.config.interpolate_position or ids.shape[1] <= side * side:
             positions: Tensor = self.embed_image_positions(ids)
             return positions
         original = grid_ids(side, side, self.config.image_bucket_size).to(ids.device)
         table = self.embed_image_positions(original).T.reshape(1, -1, side, side)
         resized = F.interpolate(table, (rows, columns), mode="bilinear", align_corners=False)
-        return resized.flatten(2).transpose(1, 2)
+        resized = resized.flatten(2).transpose(1, 2)
+        return resized if orders_BK is None else _take(resized, orders_BK)
 
     def _biases(
         self, positions: Tensor, image_ids: Tensor | None, num_text: int, padding: Tensor | None
@@ -227,3 +230,9 @@ class Encoder(nn.Module):
         cells = image_buckets(image_ids, image_ids, self.config.image_bucket_size)
         images = [look_up(table, cells) for table in self.image_rel_pos_table_list]  # type: ignore[arg-type]
         return list(zip(images, texts, strict=True))
+
+
+def _take(x_bPD: Tensor, orders_BK: Tensor) -> Tensor:
+    """The cells of each sample that its order names, (B, K, D)."""
+    wide = orders_BK[..., None].expand(-1, -1, x_bPD.shape[-1])
+    return x_bPD.expand(len(orders_BK), -1, -1).gather(1, wide)

@@ -72,7 +72,7 @@ class UnifiedModel(nn.Module):
         R may be a multiple of the sources: consecutive rows then share a source.
         ``code_mask_B`` marks the sources whose target is a grid of image codes.
         """
-        self._check_target(prev_RT.shape[1], code_mask_B)
+        self.check_target(prev_RT.shape[1], code_mask_B)
         check_ids(prev_RT, self.config.vocabulary_size, "target")
         embedded_RTD = self.encoder.embed_ids(prev_RT)
         features: Tensor = self.decoder(embedded_RTD, prev_RT, encoded, code_mask_B, cache)
@@ -82,7 +82,7 @@ class UnifiedModel(nn.Module):
         self, encoded: Encoded, max_length: int, code_mask_B: Tensor | None = None
     ) -> Cache:
         """A cache for decoding step by step, up to ``max_length`` positions."""
-        self._check_target(max_length, code_mask_B)
+        self.check_target(max_length, code_mask_B)
         return self.decoder.start(encoded, max_length, code_mask_B)
 
     def token_matrix(self) -> Tensor:
@@ -111,8 +111,11 @@ class UnifiedModel(nn.Module):
         encoded = self.encode(source_BS, images_B3HW, image_mask_B)
         return self.project(self.decode(prev_BT, encoded, code_mask_B))
 
-    def _check_target(self, length: int, code_mask_B: Tensor | None) -> None:
-        """Image codes have places on their grid, beyond it one that they share; text has not."""
+    def check_target(self, length: int, code_mask_B: Tensor | None) -> None:
+        """UserError for a target that is longer than the positions.
+
+        Image codes have places on their grid, beyond it one that they share; text has not.
+        """
         if code_mask_B is None or not bool(code_mask_B.all()):
             self._check_length(length, "target")
 
@@ -121,7 +124,8 @@ class UnifiedModel(nn.Module):
         if length > limit:
             raise UserError(
                 f"a {what} of {length} tokens does not fit the model's {limit} positions",
-                next_command="lower max_source_tokens or max_target_tokens in params.yaml",
+                next_command="lower max_source_tokens or max_target_tokens in params.yaml, "
+                "or the max_length of generate",
             )
 
 

@@ -38,8 +38,7 @@ def load_model(folder: Path, **changes: Any) -> UnifiedModel:
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise UserError(f"{folder / name} is missing", next_command="dvc repro")
-    config = ModelConfig.from_json((folder / CONFIG).read_text(), **changes)
-    model = blank_model(config)
+    model = blank_model(read_config(folder, **changes))
     try:
         tensors = load_file(folder / WEIGHTS)
     except SafetensorError as error:
@@ -47,6 +46,16 @@ def load_model(folder: Path, **changes: Any) -> UnifiedModel:
     check_names(model, tensors, folder / WEIGHTS)
     model.load_state_dict(tensors)
     return model
+
+
+def read_config(folder: Path, **changes: Any) -> ModelConfig:
+    """The config of a saved model; UserError, with folder and reason, where it is none."""
+    path = folder / CONFIG
+    try:
+        return ModelConfig.from_json(path.read_bytes(), **changes)
+    except UserError as error:
+        remake = damaged(path, error.why).next_command
+        raise UserError(f"{folder}: {error.what}", why=error.why, next_command=remake) from None
 
 
 class _SkipInitialisation(TorchFunctionMode):
@@ -74,7 +83,7 @@ def blank_model(config: ModelConfig) -> UnifiedModel:
 
 def count_parameters(folder: Path) -> int:
     """Number of parameters of a saved model, the tied matrix once, statistics not."""
-    model = blank_model(ModelConfig.from_json((folder / CONFIG).read_text()))
+    model = blank_model(read_config(folder))
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -78,7 +78,8 @@ def test_the_port_gives_the_same_logits(sample: Sample, tmp_path: Path, suffix: 
     [
         ("fairseq", "a.pt", {"disable_entangle": False, "drop_path": 0.2, "init_std": 0.5}),
         ("fairseq", "a.pth", {"scale_resids": True, "interpolate_position": True}),
-        ("huggingface", "a.bin", {"scale_resids": True, "attn_scale_factor": 3.0}),
+        ("fairseq", "b.pt", {"attn_scale_factor": 3.0}),
+        ("huggingface", "a.bin", {"dropout": 0.3, "trunk_drop_path": 0.1}),
         ("huggingface", "a.safetensors", {"original_image_size": 96, "attention_dropout": 0.1}),
     ],
 )
@@ -94,10 +95,23 @@ def test_out_and_in_again_is_exact(
     assert (tmp_path / "model" / CONFIG).read_text() == (tmp_path / "again" / CONFIG).read_text()
 
 
-def test_the_port_cannot_hold_positions_in_the_input(tmp_path: Path) -> None:
-    save_model(make_own(disable_entangle=False), tmp_path / "model")
-    with pytest.raises(UserError, match="cannot hold"):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"disable_entangle": False},
+        {"scale_resids": True},
+        {"interpolate_position": True},
+        {"attn_scale_factor": 3.0},
+    ],
+)
+def test_the_port_cannot_hold_what_it_would_compute_otherwise(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    """Its code has neither part, and scales all attention by 2: it would not say a word."""
+    save_model(make_own(**change), tmp_path / "model")
+    with pytest.raises(UserError, match="cannot hold") as caught:
         export_checkpoint(tmp_path / "model", tmp_path / "a.bin", "huggingface")
+    assert next(iter(change)) in caught.value.why
     assert not (tmp_path / "a.bin").exists()
 
 
@@ -264,6 +278,17 @@ def test_safetensors_are_told_from_pickles_whatever_the_length_of_their_header(
     assert path.read_bytes()[:1] == b"\x80"
     import_checkpoint(path, tmp_path / "out")
     assert own.distance(load_model(tmp_path / "out")) < EXACT
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "\u00fc"])
+def test_a_name_that_a_terminal_would_obey_is_refused(
+    own: Sample, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({**{k: v.clone() for k, v in own.tensors.items()}, name: torch.ones(1)}, path)
+    with pytest.raises(UserError, match="is no name of a tensor") as caught:
+        import_checkpoint(path, tmp_path / "out")
+    assert str(path) in caught.value.what and name not in str(caught.value)
 
 
 def test_a_folder_a_pipe_or_nothing_is_no_file(tmp_path: Path) -> None:

@@ -72,6 +72,12 @@ def test_a_whole_model_has_no_fault(own: Sample) -> None:
             "derived_tables",
         ),
         (
+            changed("encoder.token_rp_bucket", lambda x: x[:1, :1].expand(10**6, 1)),
+            "table",
+            "encoder.token_rp_bucket",
+            "derived_tables",
+        ),
+        (
             changed("decoder.image_rp_bucket", lambda x: x[:-1]),
             "table",
             "decoder.image_rp_bucket",
@@ -187,6 +193,16 @@ def test_what_is_said_nowhere_is_reported_as_assumed(own: Sample) -> None:
         ),
         (changed("decoder.image_position_idx", lambda x: x[:770]), "0 x 0 codes"),
         (
+            lambda tensors: tensors | {f"encoder.layers.{i}.a": torch.ones(1) for i in range(90)},
+            "at least [0-9,]+ numbers, and the file holds",
+        ),
+        (
+            lambda tensors: (
+                tensors | {f"encoder.embed_images.layer3.{i}.a": torch.ones(1) for i in range(400)}
+            ),
+            "at least [0-9,]+ numbers, and the file holds",
+        ),
+        (
             lambda tensors: {k: v for k, v in tensors.items() if ".layer2." not in k},
             "no trunk",
         ),
@@ -221,6 +237,13 @@ def test_training_parts_of_a_tokenizer_are_left_out() -> None:
     match = match_tokenizer({**weights, **more})
     assert match.config == config
     assert (match.faults, sorted(match.left_out)) == ([], sorted(more))
+
+
+def test_a_tokenizer_with_blocks_in_name_only_is_refused() -> None:
+    config = VqganConfig(channels=32, latent=4, num_codes=6, multipliers=(1, 2), num_blocks=1)
+    named = {f"encoder.down.0.block.{i}.a": torch.ones(1) for i in range(100)}
+    with pytest.raises(UserError, match=r"numbers, and the file holds"):
+        match_tokenizer({**Vqgan(config).state_dict(), **named})
 
 
 def test_a_tokenizer_that_lacks_a_tensor_is_found() -> None:

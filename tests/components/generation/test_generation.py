@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from components.errors import UserError
 from components.generation.beam import search
 from components.generation.candidates import score_candidates
 from components.generation.constraints import SearchSettings
@@ -149,6 +150,25 @@ def test_a_forced_prefix_may_repeat_itself() -> None:
     for tokens in ([BOS, *hypothesis.tokens] for hypothesis in free):
         pairs = list(itertools.pairwise(tokens))
         assert len(set(pairs)) == len(pairs)
+
+
+@pytest.mark.parametrize("token", [-1, 12])
+@torch.no_grad()
+def test_an_id_that_the_model_does_not_have_is_named(token: int) -> None:
+    model = small_model()
+    encoded = model.encode(torch.tensor([[0, 4, 5, 2]]))
+    with pytest.raises(UserError, match=f"prefix id {token} is out of range"):
+        search(model, encoded, SearchSettings(beam=2), prefixes=[[4, token]])
+    with pytest.raises(UserError, match=f"trie id {token} is out of range"):
+        search(model, encoded, SearchSettings(beam=2, trie=Trie([[4, token]])))
+
+
+@torch.no_grad()
+def test_every_source_needs_its_prefix() -> None:
+    model = small_model()
+    encoded = model.encode(torch.tensor([[0, 4, 5, 2], [0, 9, 2, 1]]))
+    with pytest.raises(ValueError, match="1 prefixes for 2 sources"):
+        search(model, encoded, SearchSettings(beam=2), prefixes=[[4]])
 
 
 def test_trie_says_what_may_follow() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from transformers.utils import logging as transformers_logging
 from components.errors import UserError
 from components.generation.constraints import SearchSettings
 from components.huggingface.modeling import BiomedGptForConditionalGeneration, BiomedGptModel
+from components.model.model import UnifiedModel
 from components.model.specials import BOS, PAD
-from tests.components.huggingface.conftest import NUM_IDS, small_model, wrap
+from tests.components.huggingface.conftest import NUM_IDS, TINY, small_model, wrap
 
 SOURCE = torch.tensor([[0, 5, 6, 7, 2], [0, 9, 2, 1, 1]])
 PREV = torch.tensor([[0, 5, 6, 8], [0, 9, 4, 1]])
@@ -154,6 +156,24 @@ def test_a_length_that_is_named_is_kept_without_a_word(
     assert tokens.shape[1] == 4
     said = [record.getMessage() for record in told.records] + [str(w.message) for w in recwarn]
     assert not [line for line in said if "max_" in line], said
+
+
+@pytest.mark.parametrize("num_beams", [1, 2])
+def test_a_length_above_the_positions_is_named(
+    theirs: BiomedGptForConditionalGeneration, num_beams: int
+) -> None:
+    """300 positions hold bos and 299 tokens; the 300th token needs no position."""
+    assert theirs.config.max_positions == 300
+    tokens = theirs.generate(SOURCE, max_length=301, min_length=300, num_beams=num_beams)
+    assert tokens.shape[1] == 301
+    with pytest.raises(UserError, match="a target of 301 tokens does not fit"):
+        theirs.generate(SOURCE, max_length=302, min_length=301, num_beams=num_beams)
+
+
+def test_a_model_of_few_positions_generates() -> None:
+    small = UnifiedModel(replace(TINY, max_positions=40))
+    tokens = wrap(small).generate(SOURCE, max_length=12, num_beams=1)
+    assert tokens.shape[1] <= 12
 
 
 def test_the_length_that_nobody_names_is_our_own(

@@ -303,6 +303,12 @@ def test_ids_and_their_names(spelling: BiomedGptTokenizer) -> None:
     )
 
 
+@pytest.mark.parametrize("token", [-100, -1, BYTES.size])
+def test_an_id_out_of_range_has_no_name(spelling: BiomedGptTokenizer, token: int) -> None:
+    with pytest.raises(ValueError, match=f"id {token} is out of range"):
+        spelling.convert_ids_to_tokens([token])
+
+
 def test_saving_and_reading_give_the_same(processor: BiomedGptProcessor, tmp_path: Path) -> None:
     processor.save_pretrained(tmp_path)
     again = BiomedGptTokenizer.from_pretrained(tmp_path)

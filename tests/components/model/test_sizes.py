@@ -125,6 +125,38 @@ def test_unknown_keys_and_sizes_are_named() -> None:
     assert all(size in caught.value.why for size in SIZES)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"trunk_blocks": None}, "trunk_blocks is None"),
+        ({"trunk_blocks": [1, 1]}, r"trunk_blocks is \[1, 1\]"),
+        ({"d_model": "128"}, "d_model is '128'"),
+        ({"scale_resids": 1}, "scale_resids is 1"),
+        ({"dropout": True}, "dropout is True"),
+    ],
+)
+def test_a_config_s_value_of_another_kind_is_named(change: dict[str, object], words: str) -> None:
+    values = {**json.loads(model_config("debug").to_json()), **change}
+    with pytest.raises(UserError, match=words):
+        ModelConfig.from_json(json.dumps(values))
+
+
+@pytest.mark.parametrize("key", ["trunk_blocks", "num_heads", "attn_scale_factor"])
+def test_a_config_without_a_key_is_no_config_with_its_default(key: str) -> None:
+    values = json.loads(model_config("debug").to_json())
+    del values[key]
+    with pytest.raises(UserError, match=key):
+        ModelConfig.from_json(json.dumps(values))
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_a_damaged_config_is_named_with_its_path(tmp_path: Path, text: bytes) -> None:
+    save_model(tiny(), tmp_path)
+    (tmp_path / "config.json").write_bytes(text)
+    with pytest.raises(UserError, match=rf"{tmp_path}: config\.json (is no JSON|holds no keys)"):
+        load_model(tmp_path)
+
+
 def test_too_long_a_source_is_an_error_that_names_the_limit() -> None:
     with pytest.raises(UserError, match="1025 tokens"):
         tiny().encode(torch.full((1, 1025), 5))
@@ -197,6 +229,19 @@ def test_positions_of_a_larger_image_are_those_of_the_original_grid_resized() ->
     assert not torch.allclose(
         plain.encode(source, large).positions, resized.encode(source, large).positions
     )
+
+
+@pytest.mark.parametrize("kept", [16, 20])
+@torch.no_grad()
+def test_positions_of_a_sample_of_cells_are_resized_above_the_original_number(kept: int) -> None:
+    """The reference counts the cells after it has drawn them."""
+    plain = tiny(original_image_size=64)
+    resized = tiny(original_image_size=64, interpolate_position=True)
+    source, images = torch.tensor([[5], [6]]), torch.randn(2, 3, 128, 128)
+    orders = torch.stack([torch.randperm(64)[:kept] for _ in range(2)])
+    whole = (plain if kept <= 16 else resized).encode(source, images).positions[0, :64]
+    drawn = resized.encode(source, images, patch_orders_BK=orders).positions[:, :kept]
+    assert torch.equal(drawn, whole[orders])
 
 
 @torch.no_grad()
