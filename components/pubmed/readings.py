@@ -255,7 +255,7 @@ def _find_image(figure: Figure, folder: Path, writer: _Writer) -> dict[str, Any]
     if not figure.caption:
         return {**nothing, "reason": "no-caption", "detail": figure.label}
     root, path = writer.unit.root, find_image(figure.graphic, folder)
-    image = read_image(figure, path, root, writer.max_image_pixels)
+    image = read_image(figure, path, folder, root, writer.max_image_pixels)
     places = [folder, (folder / figure.graphic).parent]  # where a better file may come to lie
     for noted in places if path is None else [*places, path]:
         writer.note(noted)
