@@ -38,7 +38,7 @@ MAX_RECORD_BYTES = 3 << 20  # five thousand authors with their affiliations take
 HEAD_BYTES = 1 << 12  # of a record: its PMID is there
 LONGEST_TAG = len(b"</PubmedBookArticle>")
 BUFFER_BYTES = 2 << 20  # cut at a time: what is read is gone before much of it is there
-PART_BYTES = 8 << 20  # enough records at once that each costs little, few enough for the memory
+PART_BYTES = 3 << 20  # enough records at once that each costs little, few enough for the memory
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
