@@ -18,6 +18,7 @@ from components.config import PmcParams
 from components.errors import UserError
 from components.pubmed.article_sets import NoArticleError, cut_articles
 from components.pubmed.figures import list_graphics
+from components.pubmed.inflate import Damaged
 from components.records import Reject
 
 LINE = re.compile(r"(?:PMC)?(\d{1,12})(?:\.(\d{1,9}))?", re.IGNORECASE | re.ASCII)
@@ -86,7 +87,7 @@ def read_graphics(text: Path, origin: str) -> tuple[tuple[str, ...], list[Reject
             if cut.element is None:
                 return tuple(names), [Reject(f"{origin}/figures", "too-large", text.name)]
             names |= dict.fromkeys(list_graphics(cut.element))
-    except (etree.XMLSyntaxError, NoArticleError) as error:
+    except (etree.XMLSyntaxError, NoArticleError, Damaged) as error:
         return tuple(names), [Reject(f"{origin}/figures", "broken-xml", str(error))]
     return tuple(names), []
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from lxml import etree
 
+from components.pubmed.inflate import Damaged, read_chunks
 from components.pubmed.markup import Element, local_name
+from components.pubmed.weight import MAX_WEIGHT, weigh
 
 CHUNK_BYTES = 1 << 16
-MAX_ARTICLE_BYTES = 16 << 20  # of XML, give or take a chunk; its tree takes some ten times as much
 
 
 class NoArticleError(Exception):
-    """So many bytes hold no article that the file is none of articles."""
+    """So much stands without an article that the file is none of articles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,16 @@ def cut_articles(path: Path) -> Iterator[Cut]:
     """The articles of a file, outermost ones, without the namespace that some sources give them.
 
     An element is empty when the next one is asked for. Raises etree.XMLSyntaxError where the XML
-    breaks off, and NoArticleError, both after the articles before it.
+    breaks off, Damaged where gzip does, and NoArticleError, all after the articles before it.
     """
     cutter = _Cutter()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield from cutter.feed(chunk)
+    try:
+        for piece in read_chunks(path):
+            for at in range(0, len(piece), CHUNK_BYTES):
+                yield from cutter.feed(piece[at : at + CHUNK_BYTES])
+    except Damaged:
+        yield from cutter.give_up()
+        raise
     yield from cutter.finish()
 
 
@@ -57,7 +62,7 @@ class _Cutter:
             load_dtd=False,
             huge_tree=False,
         )
-        self.depth, self.number, self.num_bytes = 0, 0, 0
+        self.depth, self.number, self.weight = 0, 0, 0
         self.begun: Element | None = None  # the article that is being read
         self.waiting: Cut | None = None
 
@@ -68,16 +73,16 @@ class _Cutter:
             self.parser.feed(chunk)
         except etree.XMLSyntaxError as error:
             fault = error
-        self.num_bytes += len(chunk)
+        self.weight += weigh(chunk)
         yield from self._read_events()
         if fault is not None:
-            yield from self._give_up()
+            yield from self.give_up()
             raise fault
-        if self.num_bytes <= MAX_ARTICLE_BYTES:
+        if self.weight <= MAX_WEIGHT:
             return
         if self.begun is None:
-            yield from self._give_up()
-            raise NoArticleError(f"{self.num_bytes} bytes without an article")
+            yield from self.give_up()
+            raise NoArticleError(f"what takes {self.weight >> 20} MiB is no article")
         _prune(self.begun)
 
     def finish(self) -> Iterator[Cut]:
@@ -86,7 +91,7 @@ class _Cutter:
             self.parser.close()
         except etree.XMLSyntaxError:
             yield from self._read_events()
-            yield from self._give_up()
+            yield from self.give_up()
             raise
         yield from self._read_events()
         yield from self._give(is_alone=self.number == 1)
@@ -100,11 +105,11 @@ class _Cutter:
     def _note(self, event: str, article: Element) -> Iterator[Cut]:
         if event == "start" and self.depth == 1:
             yield from self._give(is_alone=False)
-            self.number, self.num_bytes, self.begun = self.number + 1, 0, article
+            self.number, self.weight, self.begun = self.number + 1, 0, article
         elif event == "end" and self.depth == 0:
-            is_large = self.num_bytes > MAX_ARTICLE_BYTES
+            is_large = self.weight > MAX_WEIGHT
             self.waiting = Cut(self.number, None if is_large else article)
-            self.num_bytes, self.begun = 0, None
+            self.weight, self.begun = 0, None
 
     def _give(self, *, is_alone: bool) -> Iterator[Cut]:
         cut, self.waiting = self.waiting, None
@@ -116,7 +121,7 @@ class _Cutter:
         if cut.element is not None:
             _forget(cut.element)
 
-    def _give_up(self) -> Iterator[Cut]:
+    def give_up(self) -> Iterator[Cut]:
         """Of a set what was whole; a file that is one article is broken as a whole."""
         element = self.waiting.element if self.waiting else None
         if element is None or element.getparent() is not None:

@@ -21,6 +21,8 @@ RECORD = re.compile(
     rb"<(PubmedArticle|PubmedBookArticle|MedlineCitation|DeleteCitation)(?:\s[^<>]*?)?(/?)>"
     rb"|<!--.*?-->", re.DOTALL
 )  # fmt: skip
+NEXT = re.compile(rb"<(PubmedArticle|PubmedBookArticle|MedlineCitation|DeleteCitation)(?=[\s/>])")
+INNER = b"MedlineCitation"  # a record of 2016, and since then the first part of one
 BETWEEN = re.compile(
     rb"\s*(?:</?(?:Pubmed|Medline|Delete)|<!--|<\?|\Z)"
 )  # what follows a record, as a rule
@@ -34,8 +36,9 @@ AFTER_REFERENCES = b"</PubmedData></PubmedArticle>"
 MAX_PROLOG_BYTES = 1 << 16
 MAX_RECORD_BYTES = 3 << 20  # five thousand authors with their affiliations take two
 HEAD_BYTES = 1 << 12  # of a record: its PMID is there
+LONGEST_TAG = len(b"</PubmedBookArticle>")
 BUFFER_BYTES = 2 << 20  # cut at a time: what is read is gone before much of it is there
-PART_BYTES = 8 << 20  # enough records at once that each costs little, few enough for the memory
+PART_BYTES = 3 << 20  # enough records at once that each costs little, few enough for the memory
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -74,6 +77,7 @@ def cut_records(chunks: Iterable[bytes]) -> Iterator[Part]:
             part = Part()
         if damage is not None:
             raise damage
+    cutter.cut((), part, is_last=True)
     yield part
     if b"</" + root not in cutter.rest:
         raise Damaged("truncated", f"the file ends without </{root.decode()}>")
@@ -104,33 +108,39 @@ class _Cutter:
     """
 
     def __init__(self, rest: bytes) -> None:
-        self.rest, self.passing = rest, b""
+        self.rest, self.passing = rest, b""  # the name of the record that is passed by
 
-    def cut(self, more: Iterable[bytes], part: Part) -> None:
-        """Add the whole records of what is left and of what follows to a part."""
+    def cut(self, more: Iterable[bytes], part: Part, *, is_last: bool = False) -> None:
+        """Add the whole records of what is left and of what follows to a part.
+
+        One without an end is as long as it may be, or ends with the file: then it goes up to the
+        next one.
+        """
         buffer = b"".join((self.rest, *more))
         at = self._pass_by(buffer) if self.passing else 0
         while not self.passing and (start := RECORD.search(buffer, at)):
             begin, name, at = start.start(), start.group(1), start.end()
             if name is None:  # a comment, whatever it holds
                 continue
-            close = b"</%b>" % name
-            end = at if start.group(2) else _find_end(buffer, begin, close)
+            end = at if start.group(2) else _find_end(buffer, begin, name)
+            if (is_last and not end) or (end or len(buffer)) - begin > MAX_RECORD_BYTES:
+                end = _find_next(buffer, at, end or len(buffer), name) or end
             if (end or len(buffer)) - begin > MAX_RECORD_BYTES:
                 part.too_large.append(buffer[begin : begin + HEAD_BYTES])
-                self.passing = b"" if end else close
+                self.passing = b"" if end else name
             elif end:
                 _add(part, name, buffer, begin, end)
             at = end or begin
             if not end:
                 break
-        self.rest = buffer[at:] if not self.passing else buffer[-len(self.passing) :]
+        self.rest = buffer[at:] if not self.passing else buffer[-LONGEST_TAG:]
         if len(self.rest) > MAX_RECORD_BYTES:  # no record, however long it goes on
             self.rest = self.rest[-HEAD_BYTES:]
 
     def _pass_by(self, buffer: bytes) -> int:
-        """Where the record that is too large ends, if it ends here."""
+        """Where the record that is too large ends, or the next one begins, if that is here."""
         end = _find_end(buffer, 0, self.passing)
+        end = _find_next(buffer, 0, end or len(buffer), self.passing) or end
         if end:
             self.passing = b""
         return end
@@ -139,18 +149,28 @@ class _Cutter:
 def _add(part: Part, name: bytes, buffer: bytes, begin: int, end: int) -> None:
     if name == b"PubmedArticle":
         part.articles.append(_without_unread(buffer, begin, end))
-    elif name == b"MedlineCitation":
+    elif name == INNER:
         part.articles.append(b"<PubmedArticle>%b</PubmedArticle>" % buffer[begin:end])
     else:
         part.others.append(buffer[begin:end])
 
 
-def _find_end(buffer: bytes, begin: int, close: bytes) -> int:
+def _find_end(buffer: bytes, begin: int, name: bytes) -> int:
     """Where a record ends; 0 where its end is not there."""
+    close = b"</%b>" % name
     end = buffer.find(close, begin)
     while end >= 0 and not BETWEEN.match(buffer, end + len(close)) and _is_data(buffer, begin, end):
         end = buffer.find(close, end + 1)
     return end + len(close) if end >= 0 else 0
+
+
+def _find_next(buffer: bytes, begin: int, end: int, name: bytes) -> int:
+    """Where another record begins within one of this name, which then has no end; 0 for nowhere."""
+    for found in NEXT.finditer(buffer, begin, end):
+        is_within = found.group(1) == INNER and name != INNER
+        if not is_within and not _is_data(buffer, begin, found.start()):
+            return found.start()
+    return 0
 
 
 def _is_data(buffer: bytes, begin: int, at: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,7 @@ BY_PERMISSION = re.compile(
     re.IGNORECASE,
 )
 LONGEST_NAME = 200
+CACHED = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}\Z")  # as DVC names what it keeps, by its md5
 
 
 def read_figures(article: Element, record: Article, mentions: MentionIndex) -> list[Figure]:
@@ -34,7 +36,7 @@ def read_figures(article: Element, record: Article, mentions: MentionIndex) -> l
     """
     key = record.origin.partition("#")[2]
     found: list[Figure] = []
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     for number, node in enumerate(_own_figures(article), start=1):
         stated = node.get("id") or f"figure-{number}"
         caption, licence = _caption(node), _licence(node, record.licence)
@@ -65,13 +67,14 @@ def list_graphics(article: Element) -> list[str]:
     return [name for node in _own_figures(article) for name in _graphics(node)]
 
 
-def _free(stated: str, taken: set[str]) -> str:
+def _free(stated: str, taken: dict[str, int]) -> str:
     """An id that no figure before it has: the stated one, or with a number."""
-    name, number = stated, 1
+    name, number = stated, taken.get(stated, 1)
     while name in taken:
         number += 1
         name = f"{stated}-{number}"
-    taken.add(name)
+    taken[stated] = number  # where to go on: a figure may have thousands of images
+    taken.setdefault(name, 1)
     return name
 
 
@@ -160,16 +163,17 @@ def _suffix(name: str) -> str:
 
 
 def read_image(
-    figure: Figure, path: Path | None, root: Path, max_pixels: int
+    figure: Figure, path: Path | None, folder: Path, root: Path, max_pixels: int
 ) -> ImageRecord | Reject:
-    """The image of a figure, which ``find_image`` found at ``path``.
+    """The image of a figure, which ``find_image`` found at ``path`` for an article in ``folder``.
 
-    A Reject where there is none or it is broken, and for a name that leads out of ``root``: file
-    names in articles are untrusted.
+    A Reject where there is none or it is broken, and where it lies elsewhere. Names in articles are
+    untrusted: one may not lead out of the folder, to the image of another article. Nor may a link
+    lead out of ``root``, but to an object of DVC's cache, which may have linked every file to it.
     """
     if path is None:
         return Reject(figure.origin, "no-image", figure.graphic[:200])
-    if not path.resolve().is_relative_to(root.resolve()):
+    if not _is_own(path, folder, root):
         return Reject(figure.origin, "path-outside", figure.graphic[:200])
     content = path.read_bytes()
     try:
@@ -185,6 +189,14 @@ def read_image(
         modality=figure.modality,
         origin=figure.origin,
     )
+
+
+def _is_own(path: Path, folder: Path, root: Path) -> bool:
+    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(folder)):
+        return False
+    target = path.resolve()
+    is_cached = CACHED.search(target.as_posix()) is not None
+    return target.is_relative_to(root.resolve()) or is_cached
 
 
 def find_image(name: str, folder: Path) -> Path | None:

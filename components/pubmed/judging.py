@@ -14,7 +14,7 @@ import polars as pl
 from components.config import IngestPubmedParams
 from components.pubmed.licences import may_be_used
 from components.pubmed.near_duplicates import BANDS, find_near_duplicates
-from components.pubmed.retractions import Signals, gather_signals, is_named
+from components.pubmed.retractions import Signals, gather_signals, is_named, is_notice
 from components.pubmed.rows import AT, BY, Readings
 from components.pubmed.units import is_dated
 
@@ -22,8 +22,8 @@ from components.pubmed.units import is_dated
 # quarantined records does not count them.
 RULES = frozenset({
     "book", "deleted", "duplicate", "language", "licence", "near-duplicate", "no-abstract",
-    "no-caption", "no-image", "retracted", "retraction-notice", "superseded", "too-short",
-    "unused-article",
+    "no-caption", "no-image", "not-read", "retracted", "retraction-notice", "superseded",
+    "too-short", "unused-article",
 })  # fmt: skip
 REASON = pl.Enum(["", *sorted(RULES)])
 FLAGS = ["retracted", "concern"]
@@ -159,7 +159,7 @@ def _apply_rules(
     """unit, row, reason (of the first rule that a row meets), FLAGS, digest, num_chars."""
     languages = pl.col("language").str.split(",").list.set_intersection(pl.lit(params.languages))
     rules = {
-        "retraction-notice": pl.col("is_notice"),
+        "retraction-notice": is_notice(signals),
         "retracted": pl.col("retracted") & (not params.keep_retracted),
         "no-abstract": pl.col("num_chars") == 0,
         "language": languages.list.len() == 0,

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, groupby, pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import polars as pl
@@ -24,7 +24,9 @@ from components.pubmed.cutting import MAX_RECORD_BYTES, Part, cut_records
 from components.pubmed.inflate import Damaged, read_chunks
 from components.pubmed.licences import CITATION_LICENCE
 from components.pubmed.markup import Element
+from components.pubmed.raw_files import explain_unread
 from components.pubmed.shards import complete
+from components.pubmed.weight import MAX_WEIGHT, weigh
 from components.records import Reject
 
 MD5 = re.compile(r"\b[0-9a-fA-F]{32}\b")
@@ -68,36 +70,41 @@ def read_citations(path: Path, name: str = "", sha256: str = "") -> Iterator[Bat
     again.
     """
     name = name or path.name
+    if not path.is_file():
+        raise _unreadable(path, explain_unread(path))
     _check_md5(path)
     sha256, num_found = sha256 or hash_file(path), 0
     try:
         for part in cut_records(read_chunks(path)):
-            batch = _read_part(part, name, sha256)
+            for batch in _read_part(part, name, sha256):
+                num_found += len(batch) + len(batch.deletions)
+                yield batch
             del part  # or it would be there beside the next
-            num_found += len(batch) + len(batch.deletions)
-            yield batch
     except Damaged as damage:
         if not num_found:
             raise _unreadable(path, damage.detail) from None
         yield Batch(rejects=[Reject(name, damage.reason, damage.detail)])
 
 
-def _read_part(part: Part, name: str, sha256: str) -> Batch:
+def _read_part(part: Part, name: str, sha256: str) -> Iterator[Batch]:
+    for records in _by_length(part.articles):
+        batch = Batch()
+        for found in _parse(records, name):
+            if isinstance(found, Reject):
+                batch.rejects.append(found)
+                continue
+            is_whole = pl.col("pmid").is_not_null() & pl.col("has_article").is_not_null()
+            for pmid, stated in found.filter(~is_whole).select("pmid", "stated").iter_rows():
+                batch.rejects.append(_reject_part(name, pmid, stated))
+            batch.citations.append(_as_readings(found.filter(is_whole), name, sha256))
+        yield batch
     batch = Batch()
-    for found in chain.from_iterable(_parse(one, name) for one in _by_length(part.articles)):
-        if isinstance(found, Reject):
-            batch.rejects.append(found)
-            continue
-        is_whole = pl.col("pmid").is_not_null() & pl.col("has_article").is_not_null()
-        for pmid, stated in found.filter(~is_whole).select("pmid", "stated").iter_rows():
-            batch.rejects.append(_reject_part(name, pmid, stated))
-        batch.citations.append(_as_readings(found.filter(is_whole), name, sha256))
     for record in part.others:
         _read_other(record, name, batch)
     for beginning in part.too_large:
         detail = f"a record of more than {MAX_RECORD_BYTES >> 20} MiB"
         batch.rejects.append(Reject(_origin(beginning, name), "too-large", detail))
-    return batch
+    yield batch
 
 
 def _by_length(records: Sequence[bytes]) -> Iterator[list[bytes]]:
@@ -122,7 +129,9 @@ def _reject_part(name: str, pmid: str | None, stated: str | None) -> Reject:
 
 def _parse(records: Sequence[bytes], name: str) -> Iterator[pl.DataFrame | Reject]:
     """Columns of the records; one that is broken is found by halves, and gives a Reject."""
-    if not records:
+    if len(records) == 1 and len(records[0]) > LONG_BYTES and weigh(records[0]) > MAX_WEIGHT:
+        detail = f"a record that takes more than {MAX_WEIGHT >> 20} MiB of memory, about"
+        yield Reject(_origin(records[0], name), "too-large", detail)
         return
     try:
         yield parse_citations(records)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from components.lineage import MANIFEST
 from components.records import Reject
+
+MAX_CHARS = 4 << 20  # of a document's text, of which there are some ten copies on its way
 
 
 class Broken(Exception):  # noqa: N818
@@ -42,18 +42,6 @@ class Passage:
         return self.infons.get("type", "").lower()
 
 
-def find_collections(root: Path) -> list[Path]:
-    """BioC files under a folder, sorted: every ``.json`` that is no article's metadata."""
-    return sorted(
-        path
-        for path in root.rglob("*.json")
-        if path.is_file()
-        and path.name != MANIFEST
-        and path.parent.name != "metadata"
-        and not any(path.with_suffix(suffix).exists() for suffix in (".xml", ".nxml"))
-    )
-
-
 def parse_json(content: bytes, name: str) -> Iterator[tuple[str, Any]]:
     """(place, value) of a JSON file, or of each line where every line is a value of its own."""
     try:
@@ -65,7 +53,7 @@ def parse_json(content: bytes, name: str) -> Iterator[tuple[str, Any]]:
         return
     except ValueError as error:
         first = error
-    lines = [] if isinstance(first, UnicodeDecodeError) else text.splitlines()
+    lines = [] if isinstance(first, UnicodeDecodeError) else text.split("\n")
     if sum(line.lstrip().startswith("{") and line.rstrip().endswith("}") for line in lines) < 2:
         start = content[:80].decode("utf-8", "replace")
         yield name, Reject(name, "broken-json", f"{str(first)[:120]}; it begins {start!r}")
@@ -93,10 +81,14 @@ def find_documents(value: Any) -> Iterator[Any]:
 
 
 def check_passages(document: Any) -> list[Passage]:
-    """The passages of a document; Broken where one lacks a field or begins within the last."""
+    """The passages of a document.
+
+    Broken where one lacks a field or begins within the last, and where all are too long together.
+    """
     if not isinstance(document, dict) or not isinstance(document.get("passages"), list):
         raise Broken("broken-document", "no list of passages")
     passages: list[Passage] = []
+    num_chars = 0
     for number, item in enumerate(document["passages"], start=1):
         infons, offset = (
             (item.get("infons"), item.get("offset")) if isinstance(item, dict) else (0, 0)
@@ -110,6 +102,9 @@ def check_passages(document: Any) -> list[Passage]:
         if offset < end:
             raise Broken("broken-offset", f"passage {number} begins at {offset}, before {end}")
         passages.append(passage)
+        num_chars += len(passage.text)
+        if num_chars > MAX_CHARS:
+            raise Broken("too-large", f"more than {MAX_CHARS >> 20} million characters")
     return passages
 
 

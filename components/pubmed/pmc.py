@@ -2,7 +2,7 @@
 
 Two layouts are read alike: an ``.nxml`` with its figures in one folder, and the bucket's prefix
 per article version (``PMC123.2/PMC123.2.xml`` with a metadata ``.json`` beside it or under
-``metadata/``). A file is one article, or a set of them (an answer of efetch).
+``metadata/``). A file, packed or not, is one article or a set of them (an answer of efetch).
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from lxml import etree
 
 from components.lineage import hash_file
 from components.pubmed.article_sets import (
-    MAX_ARTICLE_BYTES,
     Cut,
     NoArticleError,
     cut_articles,
 )
 from components.pubmed.citation import RETRACTED_TITLE
 from components.pubmed.figures import XLINK, read_figures
+from components.pubmed.inflate import Damaged
 from components.pubmed.licences import find_licence
 from components.pubmed.markup import Element, plain_text
 from components.pubmed.metadata import read_flag, read_metadata
 from components.pubmed.prose import Block, MentionIndex, clean_text, read_blocks, read_captions
+from components.pubmed.raw_files import stem
+from components.pubmed.weight import MAX_WEIGHT
 from components.records import Article, Figure, Reject
 
 VERSIONED = re.compile(r"PMC(\d+)\.(\d{1,9})")
@@ -114,7 +116,7 @@ def read_article(path: Path, root: Path) -> FullText | Reject:
 def read_articles(path: Path, root: Path) -> Iterator[FullText | Reject]:
     """Every article in a file, as ``read_article`` describes it; one Reject at least.
 
-    Each is read as it is met: memory follows an article. One of more than MAX_ARTICLE_BYTES is a
+    Each is read as it is met: memory follows an article. One of more than MAX_WEIGHT is a
     Reject, and what follows a break of a set is one.
     """
     name = path.relative_to(root).as_posix()
@@ -125,6 +127,8 @@ def read_articles(path: Path, root: Path) -> Iterator[FullText | Reject]:
             yield _read_cut(cut, path, root, digest)
     except etree.XMLSyntaxError as error:
         yield Reject(name, "broken-xml", f"after {number} articles: {error}"[:200])
+    except Damaged as damage:
+        yield Reject(name, damage.reason, f"after {number} articles: {damage.detail}")
     except NoArticleError as error:
         yield Reject(name, "not-an-article", f"after {number} articles: {error}")
     else:
@@ -136,7 +140,7 @@ def _read_cut(cut: Cut, path: Path, root: Path, digest: str) -> FullText | Rejec
     name = path.relative_to(root).as_posix()
     place = name if cut.is_alone else f"{name}#{cut.number}"
     if cut.element is None:
-        detail = f"an article of more than {MAX_ARTICLE_BYTES >> 20} MiB"
+        detail = f"an article that takes more than {MAX_WEIGHT >> 20} MiB of memory, about"
         return Reject(place, "too-large", detail)
     front = cut.element.find("front/article-meta")
     try:
@@ -145,7 +149,7 @@ def _read_cut(cut: Cut, path: Path, root: Path, digest: str) -> FullText | Rejec
         return Reject(name, "broken-metadata", str(error)[:200])
     if front is None:
         return Reject(place, "not-an-article", "no article-meta")
-    named = (path.stem, path.parent.name) if cut.is_alone else ()
+    named = (stem(path), path.parent.name) if cut.is_alone else ()
     source = _Source(name, path.parent, digest, cut.number, named, metadata)
     return _read_parts(source, cut.element, front)
 
@@ -230,7 +234,8 @@ def _identify(source: _Source, front: Element) -> tuple[str, int]:
 
 def metadata_files(path: Path, root: Path) -> tuple[Path, Path]:
     """Where the metadata of an article may lie; the first that is there counts."""
-    return path.with_suffix(".json"), root / "metadata" / f"{path.stem}.json"
+    name = f"{stem(path)}.json"
+    return path.with_name(name), root / "metadata" / name
 
 
 def _read_id(front: Element, kind: str) -> str:

@@ -48,6 +48,7 @@ NO_END = re.compile(
     re.IGNORECASE,
 )
 LONGEST_NO_END = 100  # characters, the id of a figure among them
+MAX_MENTIONS = 200  # of one figure: thousands, each in every record of that figure, fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ def split_sentences(text: str) -> list[str]:
 
 
 class MentionIndex:
-    """The sentences of running text that speak of figures, by id and by name."""
+    """The sentences of running text that speak of each figure, by id and name: MAX_MENTIONS."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
         self.sentences: list[str] = []
@@ -199,6 +200,8 @@ class MentionIndex:
         keys = {key for mark in MARK.findall(sentence) for key in mark.split()}
         keys |= named_figures(text)
         for key in keys:
-            self.places.setdefault(key, []).append(len(self.sentences))
+            places = self.places.setdefault(key, [])
+            if len(places) < MAX_MENTIONS:
+                places.append(len(self.sentences))
         if keys:
             self.sentences.append(text)

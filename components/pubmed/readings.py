@@ -29,6 +29,7 @@ from components.pubmed.figures import find_image, read_image
 from components.pubmed.medline import read_citations
 from components.pubmed.near_duplicates import BANDS, fingerprint
 from components.pubmed.pmc import FullText, metadata_files, read_articles
+from components.pubmed.raw_files import explain_unread
 from components.pubmed.shards import (
     ARTICLES,
     FIGURES,
@@ -43,6 +44,7 @@ from components.records import Figure, Reject
 
 REPORT = "unit.json"
 BATCH_CHARS = 1 << 20  # of articles that become rows together
+MAX_CHARS = 8 << 20  # of one article and its figures, each of which repeats what mentions it
 # The modules of this room that do not decide what a file's reading is.
 AFTER_READING = frozenset({
     "corpus", "judging", "near_duplicates", "outcome", "retractions", "rows", "units", "__init__",
@@ -117,7 +119,8 @@ def _read(unit: Unit, own: Path, reader: str, max_image_pixels: int) -> Report:
     with ExitStack() as stack:
         writer = _Writer(unit, max_image_pixels, stack, own)
         try:
-            (_write_citations if unit.kind == "citations" else _write_articles)(writer)
+            write = {"citations": _write_citations, "unread": _write_unread}
+            write.get(unit.kind, _write_articles)(writer)
         except UserError as unreadable:
             error = f"{unreadable.what}: {unreadable.why}"
             writer.add_rejects([Reject(unit.files[0], "unreadable", error)])
@@ -182,7 +185,7 @@ def _is_current(unit: Unit, held: Report) -> bool:
 
 def _hash(path: Path) -> str:
     if path.is_dir():
-        names = sorted(child.name for child in path.iterdir())
+        names = sorted(child.name for child in path.iterdir() if child.exists())
         return hash_bytes("\0".join(names).encode("utf-8", "surrogateescape"))
     return hash_file(path) if path.is_file() else ""
 
@@ -201,11 +204,10 @@ def _write_citations(writer: _Writer) -> None:
 
 def _write_articles(writer: _Writer) -> None:
     root = writer.unit.root
-    read = read_collection if writer.unit.kind == "bioc" else read_articles
     for name in writer.unit.files:
         for path in (root / name, *metadata_files(root / name, root)):
             writer.note(path)
-    found = chain.from_iterable(read(root / name, root) for name in writer.unit.files)
+    found = chain.from_iterable(_read_file(writer.unit, name) for name in writer.unit.files)
     for batch in _batches(found):
         writer.add_rejects(one for one in batch if isinstance(one, Reject))
         fulltexts = [one for one in batch if isinstance(one, FullText)]
@@ -217,6 +219,27 @@ def _write_articles(writer: _Writer) -> None:
             for figure in fulltext.figures
         ]
         writer.figures.add(pl.DataFrame(figures, schema=pl.Schema(FIGURES)))
+
+
+def _read_file(unit: Unit, name: str) -> Iterator[FullText | Reject]:
+    path = unit.root / name
+    if not path.is_file():
+        yield Reject(name, "unreadable", explain_unread(path))
+        return
+    for one in (read_collection if unit.kind == "bioc" else read_articles)(path, unit.root):
+        if isinstance(one, FullText) and _num_chars(one) > MAX_CHARS:
+            detail = f"with its figures more than {MAX_CHARS >> 20} million characters"
+            yield Reject(one.article.origin, "too-large", detail)
+        else:
+            yield one
+
+
+def _write_unread(writer: _Writer) -> None:
+    for name in writer.unit.files:
+        path = writer.unit.root / name
+        if path.is_symlink():  # where it leads may be there one day
+            writer.note(path)
+        writer.add_rejects([Reject(name, "not-read", explain_unread(path))])
 
 
 def _batches(found: Iterable[FullText | Reject]) -> Iterator[list[FullText | Reject]]:
@@ -255,7 +278,7 @@ def _find_image(figure: Figure, folder: Path, writer: _Writer) -> dict[str, Any]
     if not figure.caption:
         return {**nothing, "reason": "no-caption", "detail": figure.label}
     root, path = writer.unit.root, find_image(figure.graphic, folder)
-    image = read_image(figure, path, root, writer.max_image_pixels)
+    image = read_image(figure, path, folder, root, writer.max_image_pixels)
     places = [folder, (folder / figure.graphic).parent]  # where a better file may come to lie
     for noted in places if path is None else [*places, path]:
         writer.note(noted)

@@ -25,13 +25,18 @@ MAX_STEPS = 10
 
 @dataclass
 class Signals:
-    """PMIDs, PMCIDs and DOIs, in small letters, that some record calls retracted, or doubts."""
+    """PMIDs, PMCIDs and DOIs, in small letters, that some record calls retracted, or doubts.
+
+    ``notices`` are PMIDs and PMCIDs of records that are retraction notices: some publishers give a
+    notice the DOI of what it retracts.
+    """
 
     retracted: set[str] = field(default_factory=set)
     doubted: set[str] = field(default_factory=set)
+    notices: set[str] = field(default_factory=set)
 
     def __sub__(self, other: Signals) -> Signals:
-        """Those that the other has not."""
+        """What is retracted or doubted and was not by the other."""
         return Signals(self.retracted - other.retracted, self.doubted - other.doubted)
 
     def add(self, names: set[str], *, retracted: bool, doubted: bool) -> None:
@@ -46,6 +51,11 @@ def is_named(names: set[str]) -> pl.Expr:
     return pl.any_horizontal(pl.col(name).str.to_lowercase().is_in(listed) for name in NAMES)
 
 
+def is_notice(signals: Signals) -> pl.Expr:
+    """Whether a row is a retraction notice, by its own word or that of another form of it."""
+    return pl.col("is_notice") | is_named(signals.notices)
+
+
 def gather_signals(readings: Readings, outdated: pl.DataFrame) -> Signals:
     """Who is named by the rows that hold, or by the ``outdated`` that are not silent."""
     signals = _hear(readings, outdated)
@@ -53,7 +63,7 @@ def gather_signals(readings: Readings, outdated: pl.DataFrame) -> Signals:
     for _ in range(MAX_STEPS):
         if not fresh.retracted and not fresh.doubted:
             break
-        fresh = _find_other_names(readings, fresh) - signals
+        fresh = _find_other_names(readings, fresh, signals) - signals
         signals.add(fresh.retracted, retracted=True, doubted=False)
         signals.add(fresh.doubted, retracted=False, doubted=True)
     return signals
@@ -61,11 +71,12 @@ def gather_signals(readings: Readings, outdated: pl.DataFrame) -> Signals:
 
 def _hear(readings: Readings, outdated: pl.DataFrame) -> Signals:
     """Names as the records and the notices state them."""
-    tells = pl.col("retracted", "concern"), pl.col("retracts", "doubts").list.len() > 0
+    flags = ["retracted", "concern", "is_notice"]
+    tells = pl.col(flags), pl.col("retracts", "doubts").list.len() > 0
     told = pl.concat(
         readings.scan(number)
         .filter(pl.any_horizontal(*tells))
-        .select(*AT, *NAMES, "retracted", "concern", "retracts", "doubts")
+        .select(*AT, *NAMES, *flags, "retracts", "doubts")
         .collect()
         for number in range(len(readings.units))
     )
@@ -73,16 +84,20 @@ def _hear(readings: Readings, outdated: pl.DataFrame) -> Signals:
     for row in told.join(_find_silent(told, outdated), on=AT, how="anti").iter_rows(named=True):
         signals.retracted.update(map(str.lower, row["retracts"]))
         signals.doubted.update(map(str.lower, row["doubts"]))
-        signals.add(_identifiers(row), retracted=row["retracted"], doubted=row["concern"])
+        names = _identifiers(row)
+        signals.add(names, retracted=row["retracted"], doubted=row["concern"])
+        # BioC tells a notice by its title alone: enough for itself, not for others
+        if row["is_notice"] and readings.units[row["unit"]].kind != "bioc":
+            signals.notices |= names - {row["doi"].lower()}
     return signals
 
 
-def _find_other_names(readings: Readings, known: Signals) -> Signals:
+def _find_other_names(readings: Readings, known: Signals, all_known: Signals) -> Signals:
     """All identifiers of the rows that have a known one; a notice is not what it speaks of."""
     found = Signals()
     flags = {"retracted": is_named(known.retracted), "doubted": is_named(known.doubted)}
     for number in range(len(readings.units)):
-        articles = readings.scan(number).filter(~pl.col("is_notice"))
+        articles = readings.scan(number).filter(~is_notice(all_known))
         named = articles.select(*NAMES, **flags).filter(pl.any_horizontal(*flags)).collect()
         for row in named.iter_rows(named=True):
             found.add(_identifiers(row), retracted=row["retracted"], doubted=row["doubted"])

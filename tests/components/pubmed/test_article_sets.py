@@ -76,7 +76,7 @@ def test_an_article_that_is_too_large_is_told_and_the_next_one_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(article_sets, "CHUNK_BYTES", 1 << 10)
-    monkeypatch.setattr(article_sets, "MAX_ARTICLE_BYTES", 1 << 13)
+    monkeypatch.setattr(article_sets, "MAX_WEIGHT", 1 << 18)
     large = article("2", "<sec><p>A paragraph of text.</p></sec>" * 1000)
     first, second, third = read(tmp_path, [article("1"), large, article("3")])
     assert isinstance(first, FullText) and isinstance(third, FullText)
@@ -87,14 +87,29 @@ def test_an_article_that_is_too_large_is_told_and_the_next_one_is_read(
     assert isinstance(only, Reject) and (only.origin, only.reason) == ("set.xml", "too-large")
 
 
+@pytest.mark.parametrize("form", ["{}", "<record>{}</record>"])
+def test_an_article_is_weighed_and_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Of equal length, one of many elements is too large, and one of long tags is not."""
+    monkeypatch.setattr(article_sets, "CHUNK_BYTES", 1 << 10)
+    monkeypatch.setattr(article_sets, "MAX_WEIGHT", 1 << 18)
+    light = article("1", f"<p id='{'x' * 90}'>A</p>" * 200)
+    heavy = article("2", "<p>A</p>" * 2500)
+    assert len(light) == pytest.approx(len(heavy), rel=0.1)
+    first, second = read(tmp_path, [form.format(text) for text in (light, heavy)])
+    assert isinstance(first, FullText) and isinstance(second, Reject)
+    assert (second.origin, second.reason) == ("set.xml#2", "too-large")
+
+
 def test_a_large_file_without_articles_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(article_sets, "MAX_ARTICLE_BYTES", 1 << 13)
+    monkeypatch.setattr(article_sets, "MAX_WEIGHT", 1 << 18)
     found = read(tmp_path, [article("1"), article("2"), "<record>Text.</record>" * 10_000])
     assert [one.article.pmcid for one in whole(found[:2])] == ["PMC1", "PMC2"]
     assert isinstance(found[2], Reject) and found[2].reason == "not-an-article"
-    assert "bytes without an article" in found[2].detail
+    assert "is no article" in found[2].detail
 
 
 def test_each_cut_holds_its_article_alone(tmp_path: Path) -> None:

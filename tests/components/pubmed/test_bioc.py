@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from components.dataset.windows import mark_sections
 from components.pubmed.bioc import read_collection
-from components.pubmed.passages import find_collections, parse_json
+from components.pubmed.passages import parse_json
 from components.pubmed.pmc import FullText
+from components.pubmed.raw_files import find_collections
 from components.records import Reject
 
 FRONT = {
@@ -252,6 +253,23 @@ def test_a_file_that_is_no_text_or_too_large(
     assert isinstance(found, Reject) and found.reason == "broken-json"
     monkeypatch.setattr("components.pubmed.json_files.MAX_BYTES", 10)
     assert reject(tmp_path, abstract()).reason == "too-large"
+
+
+@pytest.mark.parametrize("value", [[[]] * 600_000, [{}] * 600_000, ["ab"] * 1_500_000])
+def test_values_that_would_fill_the_memory_are_not_parsed(tmp_path: Path, value: Any) -> None:
+    found = reject(tmp_path, {"documents": value})
+    assert (found.origin, found.reason) == ("a.json", "too-large")
+
+
+def test_a_document_with_too_much_text_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.pubmed.passages.MAX_CHARS", 100)
+    long = abstract(id="7")
+    long["passages"][1]["text"] = "word " * 20
+    first, second = read(tmp_path, [long, abstract()])
+    assert isinstance(first, Reject) and isinstance(second, FullText)
+    assert (first.origin, first.reason) == ("a.json#7", "too-large")
 
 
 def test_a_large_file_is_read_where_it_has_a_document_a_line(

@@ -15,7 +15,8 @@ from PIL import Image
 
 from components.config import IngestPubmedParams
 from components.errors import UserError
-from components.pubmed.units import find_citation_files
+from components.pubmed.raw_files import find_citation_files
+from components.pubmed.units import sort_by_age
 from tests.components.pubmed.conftest import LONG, article_set, cite, jats, write
 from tests.components.pubmed.reading import Built
 from tests.components.pubmed.reading import build as build_all
@@ -58,7 +59,8 @@ def test_file_order_is_year_then_number_and_unnumbered_first(tmp_path: Path) -> 
     for name in names:
         write(tmp_path / name, "x")
     write(tmp_path / "b/pubmed26n0999.xml.gz.md5", "x")
-    found = [path.relative_to(tmp_path).as_posix() for path in find_citation_files(tmp_path)]
+    paths = sort_by_age(find_citation_files(tmp_path))
+    found = [path.relative_to(tmp_path).as_posix() for path in paths]
     assert found == [names[2], names[3], names[1], names[0]]
 
 

@@ -15,6 +15,7 @@ from components.errors import UserError
 from components.pubmed import cutting, inflate
 from components.pubmed.cutting import cut_records
 from components.pubmed.inflate import Damaged, read_chunks
+from components.pubmed.medline import Deletion
 from components.records import Reject
 from tests.components.pubmed.conftest import article_set, cite, write
 from tests.components.pubmed.reading import Citation, read_items
@@ -173,6 +174,37 @@ def test_a_record_that_is_too_large_costs_itself(
     assert [(r.origin, r.reason) for r in rejects] == [
         ("f#2", "too-large"), ("f#3", "too-large"), ("f#6", "too-large"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_bare", [False, True])
+@pytest.mark.parametrize(
+    ("num_words", "most", "reason"),
+    [
+        (1_000, 1 << 19, "broken-xml"),
+        (1_000, 6_000, "broken-xml"),  # enough for one, but not with what follows it
+        (150_000, 1 << 19, "too-large"),
+        (2_000_000, 1 << 19, "too-large"),  # more than is cut at a time
+    ],
+)
+def test_a_record_without_end_costs_no_neighbour_however_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_words: int, most: int, reason: str,
+    is_bare: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(cutting, "MAX_RECORD_BYTES", most)
+    long = f"<AbstractText>{'word ' * num_words}</AbstractText>"
+    citations = [cite(n, abstract=long if n % 2 == 0 else None) for n in range(1, 7)]
+    end = "</PubmedArticle>"
+    text = article_set(*citations, deleted=((9, 1),))
+    if is_bare:
+        root, end = "MedlineCitationSet", "</MedlineCitation>"
+        deletion = "<DeleteCitation><PMID>9</PMID></DeleteCitation>"
+        text = f"<{root}>{''.join(citations)}{deletion}</{root}>"
+    pieces = text.split(end)
+    path = write(tmp_path / "f.xml", "".join(map(str.__add__, pieces, [end, ""] * 3 + [""])))
+    found, rejects = read(path)
+    assert found == ["1", "3", "5"]
+    assert [(r.origin, r.reason) for r in rejects] == [(f"f#{n}", reason) for n in (2, 4, 6)]
+    assert [i.pmid for i in read_items(path) if isinstance(i, Deletion)] == ["9"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1"])

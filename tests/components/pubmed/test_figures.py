@@ -151,7 +151,7 @@ def attach(root: Path, graphic: str, *files: str) -> str:
         (root / "p" / file).parent.mkdir(parents=True, exist_ok=True)
         (root / "p" / file).write_bytes(picture(number))
     (figure,) = figures(root / "p", fig("F1", graphic=graphic))
-    found = read_image(figure, find_image(figure.graphic, root / "p"), root, 1000)
+    found = read_image(figure, find_image(figure.graphic, root / "p"), root / "p", root, 1000)
     if isinstance(found, Reject):
         return found.reason
     return next(file for file in files if (root / "p" / file).read_bytes() == found.bytes)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from components.errors import UserError
-from components.pubmed import cutting
+from components.pubmed import cutting, medline
+from components.pubmed.citation import parse_citations
 from components.pubmed.medline import Deletion, read_citations
 from components.records import Reject
 from tests.components.pubmed.conftest import DOCTYPE, LONG, article_set, cite, write
@@ -378,3 +381,26 @@ def test_a_vernacular_title_of_nothing_but_markup_is_read(tmp_path: Path) -> Non
     (found,) = read_items(write(tmp_path / "f.xml", text))
     assert isinstance(found, Citation)
     assert (found.title, found.vernacular_title) == ("Titolo intero.", "Titolo intero.")
+
+
+def test_long_citations_are_read_alone_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one takes in memory is many times its length: twelve together would take too much."""
+    read: list[list[str]] = []
+
+    def watch(records: Sequence[bytes]) -> pl.DataFrame:
+        found = parse_citations(records)
+        read.append(found["pmid"].to_list())
+        return found
+
+    monkeypatch.setattr(medline, "parse_citations", watch)
+    monkeypatch.setattr(medline, "LONG_BYTES", 2_000)
+    long = f"<AbstractText>{'word ' * 400}</AbstractText>"
+    texts = {3: long, 4: long, 7: long}
+    path = write(
+        tmp_path / "f.xml", article_set(*(cite(n, abstract=texts.get(n)) for n in range(1, 9)))
+    )
+    found = [item.pmid for item in read_items(path) if isinstance(item, Citation)]
+    assert read == [["1", "2"], ["3"], ["4"], ["5", "6"], ["7"], ["8"]]
+    assert found == [str(n) for n in range(1, 9)]

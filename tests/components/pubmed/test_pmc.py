@@ -220,7 +220,8 @@ def test_figures_after_the_text_count_and_one_without_an_id_gets_a_number(tmp_pa
 def attach(root: Path, href: str) -> Any:
     found = read(root, jats("5", FIG.format(id="F1", href=href, more="")), "sub/a.nxml")
     (figure,) = found.figures
-    return read_image(figure, find_image(figure.graphic, found.folder), root, 1000)
+    path = find_image(figure.graphic, found.folder)
+    return read_image(figure, path, found.folder, root, 1000)
 
 
 @pytest.mark.parametrize(("href", "file"), [("one", "one.png"), ("one.png", "one.png"),
@@ -243,14 +244,26 @@ def test_images_that_must_not_be_used(tmp_path: Path) -> None:
     (tmp_path / "outside.png").write_bytes(picture())
     (root / "sub/broken.png").write_bytes(picture()[:30])
     (root / "sub/link.png").symlink_to(tmp_path / "outside.png")
+    (root / "PMC2.1").mkdir()
+    (root / "PMC2.1/other.png").write_bytes(picture())
     for href, reason in (
         ("../../outside.png", "path-outside"),
+        ("../PMC2.1/other.png", "path-outside"),
         (str(tmp_path / "outside.png"), "path-outside"),
         ("link", "path-outside"),
         ("broken", "unknown-image-format"),
     ):
         rejected = attach(root, href)
         assert isinstance(rejected, Reject) and rejected.reason == reason, href
+
+
+def test_an_image_that_dvc_has_linked_to_its_cache_is_taken(tmp_path: Path) -> None:
+    root, kept = tmp_path / "root", tmp_path / "cache/files/md5/0a" / ("1f" * 15)
+    for folder in (root / "sub", kept.parent):
+        folder.mkdir(parents=True)
+    kept.write_bytes(picture())
+    (root / "sub/one.png").symlink_to(kept)
+    assert attach(root, "one").bytes == picture()
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,19 @@ def test_what_says_nearly_the_same_is_left_out(tmp_path: Path, params: IngestPub
     assert told == {"duplicate": "same text as pubmed26n0001.xml#1.1"}
 
 
+def test_figures_that_all_repeat_one_text_are_told(
+    tmp_path: Path, params: IngestPubmedParams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "MAX_CHARS", 100_000)
+    figure = "<fig><label>Figure 1</label><caption><p>A caption.</p></caption></fig>"
+    text = f"<p>{LONG} {' '.join(f'In case {n} see Figure 1.' for n in range(300))}</p>"
+    for number, num_figures in ((1, 1), (2, 200)):
+        write(tmp_path / f"pmc/PMC{number}.xml", jats(str(number), text + figure * num_figures))
+    found = build(tmp_path / "pubmed", tmp_path / "pmc", tmp_path / "work", params)
+    assert [article.pmcid for article in found.articles] == ["PMC1"]
+    assert [(r.origin, r.reason) for r in found.faults] == [("PMC2.xml#PMC2.1", "too-large")]
+
+
 def test_only_what_may_be_sold(tmp_path: Path, params: IngestPubmedParams) -> None:
     lines = {1: "(c) Us.", 2: "Published under CC BY 4.0.", 3: "", 4: "This is CC BY-NC-ND."}
     element = "<CopyrightInformation>{}</CopyrightInformation>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,9 @@ def test_a_record_that_yields_to_another_source_still_speaks(
         write(tmp_path / f"pmc/PMC{number}0.1.xml", form)
     write(tmp_path / "pmc/PMC10.1.json", RETRACTED)
     corpus = build(tmp_path, params)
-    assert retracted(corpus) == {"1": True, "2": True, "3": False, "4": False}
-    assert {reject.reason for reject in corpus.rejects} == {"superseded"}
+    assert retracted(corpus) == {"1": True, "2": True, "4": False}
+    told = Counter(reject.reason for reject in corpus.rejects)
+    assert told == {"superseded": 3, "retraction-notice": 1}
 
 
 def test_a_copy_of_the_same_version_still_speaks(
@@ -156,4 +158,33 @@ def test_a_retraction_does_not_spread_by_what_identifies_nothing(
     )
     write(tmp_path / "pmc/PMC40.xml", jats("40"))
     found = retracted(build(tmp_path, params))
-    assert found == {"1": True, "2": True, "3": False, "PMC40": False}
+    assert found == {"1": True, "2": True, "3": False}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_notice_is_no_text_in_any_of_its_forms_and_not_retracted(
+    tmp_path: Path, params: IngestPubmedParams, keep: bool
+) -> None:
+    """PubMed's citation of a notice may not say what it is, and its text is no article's."""
+    for number, told in ((3, NOTICE), (5, RESEARCH)):
+        ids = identifier("pmid", str(number)) + identifier("doi", "10.1/of-the-article")
+        front = about("10.1/elsewhere") + ABSTRACT.replace("an", str(number))
+        form = jats(f"{number}0", "", front=front, attributes=told, ids=ids)
+        write(tmp_path / f"pmc/PMC{number}0.xml", form)
+    citations = (identified(n, doi="10.1/of-the-article") for n in (3, 4, 5))
+    by_number = identified(6, pmcid="PMC30")
+    write(tmp_path / "pubmed/pubmed26n0001.xml", article_set(*citations, by_number))
+    kept = params.model_copy(update={"keep_retracted": keep})
+    corpus = build_all(tmp_path / "pubmed", tmp_path / "pmc", tmp_path / "work", kept)
+    assert {a.pmid: a.retracted for a in corpus.articles} == {"4": False, "5": False}
+    notices = [r.origin for r in corpus.rejects if r.reason == "retraction-notice"]
+    assert notices == ["pubmed26n0001.xml#3.1", "pubmed26n0001.xml#6.1"]
+
+
+def test_a_title_in_bioc_makes_no_notice_of_a_citation(
+    tmp_path: Path, params: IngestPubmedParams
+) -> None:
+    title = "Retraction of the gingiva"
+    write(tmp_path / "pmc/1.json", bioc("1", "", title, LONG.format(1)))
+    write(tmp_path / "pubmed/pubmed26n0001.xml", article_set(cite(1, title=title)))
+    assert retracted(build(tmp_path, params)) == {"1": False}

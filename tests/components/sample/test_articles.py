@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.pubmed.medline import Deletion
-from components.pubmed.units import find_citation_files
+from components.pubmed.raw_files import find_citation_files
 from components.sample.facts import DISEASES
 from components.sample.papers import imagine_paper
 from tests.components.pubmed.reading import Built, Citation, plain_params, read_items
