@@ -51,7 +51,7 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
         say(f"{feed.num_crowded} images have more boxes than max_target_tokens holds")
     truncated = feed.num_cut + feed.num_crowded
     counts = {"dropped": left_out.count(plan.inputs), "truncated": truncated}
-    run_training(plan, start_model(plan, vocabulary), feed, identify(plan), counts)
+    run_training(plan, start_model(plan, vocabulary), feed, identify(plan), counts=counts)
 
 
 def read_material(

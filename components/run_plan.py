@@ -156,6 +156,8 @@ def loop_settings(plan: RunPlan) -> LoopSettings:
             sampled_patches=values.get("sampled_patches", 0),
         ),
         autocast=torch.bfloat16 if plan.precision == "bfloat16" else None,
+        validate_every=values.get("validate_every", 0),  # pretraining holds nothing out
+        keep_best=values.get("keep") == "best",
         freeze_embeddings=values["freeze_embeddings"],
         freeze_trunk=values["freeze_trunk"] or values["lora_rank"] > 0,
         shard=plan.parallel["strategy"] == "fsdp" and rank_and_world()[1] > 1,

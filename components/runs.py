@@ -41,9 +41,10 @@ from components.training.launch import Group, launch
 from components.training.loader import StepLoader
 from components.training.loop import BatchSource, LoopResult, LoopSettings, train
 from components.training.step import Parts
+from components.training.validation import HeldOut
 from components.watching import watch
 
-LOG = "log.jsonl"
+LOG, VALIDATION = "log.jsonl", "validation.json"
 
 
 class Feed(BatchSource, Protocol):
@@ -138,7 +139,9 @@ def run_training(
     model: UnifiedModel,
     source: Feed,
     identity: dict[str, Any],
+    *,
     counts: Mapping[str, int],
+    held_out: HeldOut | None = None,
 ) -> LoopResult:
     """Train, and write weights and log from rank 0. Weights are complete when this returns."""
     torch.set_num_threads(plan.threads)
@@ -170,6 +173,7 @@ def run_training(
             checkpoints=checkpoints,
             on_step=on_step,
             guard=Guard(source.image_shares),
+            held_out=held_out,
         )
     if rank_and_world()[0] == 0:
         out = Path(plan.out)
@@ -179,7 +183,24 @@ def run_training(
         lines = [json.dumps(entry, sort_keys=True) for entry in result.log]
         (out / LOG).write_text("\n".join(lines) + "\n")
         write_curves(result.log, out / CURVES)
+        if result.validations:
+            found = {"kept_step": result.kept_step, "validations": result.validations}
+            (out / VALIDATION).write_text(json.dumps(found, indent=1) + "\n")
+            say(f"the weights of step {result.kept_step} are kept: {tell_validations(found)}")
     return result
+
+
+def read_validation(out: Path) -> dict[str, Any]:
+    """What a run noted of its held-out examples, for the manifest; nothing where it had none."""
+    path = out / VALIDATION
+    return {"validation": json.loads(path.read_text())} if path.is_file() else {}
+
+
+def tell_validations(found: Mapping[str, Any]) -> str:
+    """Nats a token of the held-out examples: of the weights that are kept, and the last."""
+    nll = {look["step"]: look["nll"] for look in found["validations"]}
+    last = max(nll)
+    return f"{nll[found['kept_step']]:.4f} nats a held-out token, {nll[last]:.4f} after the last"
 
 
 def dispatch(
@@ -218,6 +239,7 @@ def dispatch(
         notes={
             "parameters": count_parameters(out),
             "left_out": LeftOut(Path(plan.left_out)).count(plan.inputs),
+            **read_validation(out),
             **(notes or {}),
         },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.schema import Section, validate
 
@@ -73,10 +73,27 @@ class PretrainParams(TrainingParams):
     mask_ratio: float = Field(gt=0, lt=1)
 
 
-class FinetuneParams(TrainingParams):
-    """Fine-tuning on one data set, starting from the pretrained model of the same size."""
+class TuningParams(TrainingParams):
+    """Tuning of a pretrained model, on examples of which some are held out.
+
+    ``keep: best`` leaves the weights with the lowest loss on them; it is looked at every
+    ``validate_every`` steps and after the last.
+    """
 
     max_lost_labels: float = Field(default=0.05, ge=0, le=1, description="share of target tokens")
+    validate_every: int = Field(default=0, ge=0, description="steps; 0: never")
+    keep: Literal["last", "best"] = "last"
+
+    @model_validator(mode="after")
+    def _check_validation(self) -> TuningParams:
+        if self.keep == "best" and not self.validate_every:
+            raise ValueError("keep: best needs validate_every, which is 0")
+        return self
+
+
+class FinetuneParams(TuningParams):
+    """Fine-tuning on one data set, starting from the pretrained model of the same size."""
+
     seeds: int = Field(default=1, ge=1, description="models, from seeds that follow each other")
     constrain_answers: bool = False  # nothing outside the answer set can be learnt
     target_noise: float = Field(
@@ -84,9 +101,8 @@ class FinetuneParams(TrainingParams):
     )
 
 
-class InstructParams(TrainingParams):
+class InstructParams(TuningParams):
     """Instruction tuning, starting from the pretrained model of the same size."""
 
     sampling: Literal["as_is", "balanced", "temperature"] = "as_is"  # over modalities
     temperature: float = Field(default=2.0, ge=1, description="1 is as_is, infinity balanced")
-    max_lost_labels: float = Field(default=0.05, ge=0, le=1, description="share of reply tokens")

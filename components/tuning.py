@@ -18,6 +18,7 @@ from components.records import Example, read_records
 from components.run_plan import RunPlan, identify, run_limits
 from components.runs import run_training, start_model
 from components.tokenization.vocabulary import Vocabulary
+from components.training.validation import HeldOut
 
 IMAGES = "images.parquet"
 
@@ -47,7 +48,16 @@ def _tune(plan: RunPlan) -> None:
     if feed.num_cut:
         say(f"{feed.num_cut} of {len(examples)} examples were cut to the token limits")
     counts = {"dropped": found - len(examples), "truncated": feed.num_cut}
-    run_training(plan, start_model(plan, vocabulary), feed, identify(plan), counts)
+    held_out = _held_out(plan, vocabulary, store) if plan.settings["validate_every"] else None
+    model = start_model(plan, vocabulary)
+    run_training(plan, model, feed, identify(plan), counts=counts, held_out=held_out)
+
+
+def _held_out(plan: RunPlan, vocabulary: Vocabulary, store: ImageStore | None) -> HeldOut:
+    """The validation split, as the loop looks at it; UserError where there is none."""
+    examples = load_examples(Path(plan.inputs[0]), "validation")
+    drawing = Drawing(answers=_drawing(plan, examples).answers)
+    return ExampleFeed(examples, vocabulary, store, run_limits(plan), drawing).batches
 
 
 def _drawing(plan: RunPlan, examples: list[Example]) -> Drawing:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from components.dataset.balance import Balance
-from components.dataset.collate import Batch, Item
+from components.dataset.collate import Batch, Item, collate
 from components.dataset.constraint import AnswerConstraint
 from components.dataset.feeds import Limits, cut, encode_item, share_with_image
 from components.dataset.images import ImageStore
@@ -81,6 +81,12 @@ class ExampleFeed:
         if drawing.target_noise:
             items = [self._disturb(item, step, place) for place, item in enumerate(items)]
         return [cut(items, self.store, limits, 0)]
+
+    def batches(self) -> Iterator[Batch]:
+        """Every example once, whatever the step, without noise: for what is held out."""
+        size = self.limits.micro_batch
+        for begin in range(0, len(self.items), size):
+            yield collate(self.items[begin : begin + size], self.store)
 
     def _disturb(self, item: Item, step: int, position: int) -> Item:
         """Some of the tokens that the decoder is given of the target become others of the text."""

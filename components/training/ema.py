@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -30,6 +33,16 @@ class Average:
             else:
                 self.values[name].copy_(value)
         torch._foreach_lerp_(kept, values, 1 - self.decay)  # leaves alone what does not change
+
+    @contextmanager
+    def shown(self, model: nn.Module) -> Iterator[None]:
+        """Let the model have the averaged state for a while."""
+        before = {name: value.clone() for name, value in _entries(model)}
+        self.copy_to(model)
+        yield
+        with torch.no_grad():
+            for name, value in _entries(model):
+                local(value).copy_(local(before[name]))
 
     @torch.no_grad()
     def copy_to(self, model: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from components.training.sharding import (
 )
 from components.training.state import Checkpoint
 from components.training.step import Parts, StepReport, train_step
+from components.training.validation import HeldOut, validation_nll
 
 
 class BatchSource(Protocol):
@@ -57,6 +59,13 @@ class LoopSettings:
     freeze_trunk: bool = False
     shard: bool = False
     recompute: bool = False
+    validate_every: int = 0
+    keep_best: bool = False
+
+    def validates(self, step: int) -> bool:
+        """Whether the held-out examples are looked at after a step: every so many, and the last."""
+        often = self.validate_every
+        return often > 0 and (step % often == 0 or step == self.steps)
 
     def logs(self, step: int) -> bool:
         """Whether a step gets an entry in the log: every so many, the first and the last."""
@@ -65,10 +74,15 @@ class LoopSettings:
 
 @dataclass
 class LoopResult:
-    """The log (one dict per logged step) and where the run began."""
+    """The log (one dict per logged step), where the run began, and whose weights it left.
+
+    ``validations``: step and ``nll`` of each look at the held-out examples.
+    """
 
     log: list[dict[str, Any]]
     resumed_from: int
+    validations: list[dict[str, Any]] = field(default_factory=list)
+    kept_step: int = 0
 
 
 class Run:
@@ -89,13 +103,18 @@ class Run:
         self.optimizer = Adam(model.named_parameters(), weight_decay=settings.weight_decay)
         self.average = Average(model, settings.ema_decay) if settings.ema_decay > 0 else None
         self.log: list[dict[str, Any]] = []
+        self.validations: list[dict[str, Any]] = []
 
     def checkpoint(self, step: int) -> Checkpoint:
         """Everything that the run needs to go on after ``step``, at rank 0.
 
         Every rank must call it, since parts are gathered; the others get no whole state.
         """
-        values = {"log": self.log, "optimizer_steps": self.optimizer.num_steps}
+        values = {
+            "log": self.log,
+            "validations": self.validations,
+            "optimizer_steps": self.optimizer.num_steps,
+        }
         return Checkpoint(step, gather_state(self._state()), values)
 
     def restore(self, found: Checkpoint | None) -> int:
@@ -110,7 +129,31 @@ class Run:
         spread_state(self._state(), None if found is None else found.tensors)
         self.optimizer.num_steps = head["values"]["optimizer_steps"]
         self.log = list(head["values"]["log"])
+        self.validations = list(head["values"]["validations"])
         return int(head["step"])
+
+    def validate(self, held_out: HeldOut, step: int) -> float:
+        """Nats a token of the held-out examples, with the weights that the run would leave now."""
+        average = self.average.shown(self.model) if self.average is not None else nullcontext()
+        with average:
+            nll = validation_nll(
+                self.model,
+                held_out(),
+                autocast=self.settings.autocast,
+                sharded=self.shards is not None,
+            )
+        self.validations.append({"step": step, "nll": nll})
+        return nll
+
+    def go_back(self, best: Checkpoint | None) -> int:
+        """Take the weights of rank 0's checkpoint, and nothing else of it; returns its step."""
+        device = next(self.model.parameters()).device
+        step = share(None if best is None else best.step, device)
+        if step is None:
+            return self.settings.steps
+        state = {name: of for name, of in self._state().items() if name != "optimizer"}
+        spread_state(state, None if best is None else best.tensors)
+        return int(step)
 
     def finish(self) -> None:
         """Leave the model whole, with averaged weights, and its layers as they were."""
@@ -135,12 +178,14 @@ def train(
     checkpoints: Checkpoints | None = None,
     on_step: Callable[[int, StepReport], None] | None = None,
     guard: Guard | None = None,
+    held_out: HeldOut | None = None,
 ) -> LoopResult:
     """Train ``model`` in place for ``settings.steps`` steps and leave it with averaged weights.
 
     With ``checkpoints`` the run resumes from the newest good one, and saves every ``save_every``
     steps; whoever opened them closes them. Raises UserError where ``guard`` finds that nothing can
-    be learnt.
+    be learnt. ``held_out`` examples are looked at as ``validate_every`` says, and the checkpoint of
+    such a step has their loss for its score: with ``keep_best`` the best one's weights are left.
     """
     guard = guard or Guard()
     run = Run(model, settings)
@@ -154,12 +199,19 @@ def train(
         report = _advance(run, source, step, guard)
         if on_step is not None:
             on_step(step, report)
-        if checkpoints and step % settings.save_every == 0 and step < settings.steps:
+        score = None
+        if held_out is not None and settings.validates(step):
+            score = run.validate(held_out, step)
+        is_due = step % settings.save_every == 0 and step < settings.steps
+        if checkpoints is not None and (is_due or score is not None):
             reached = run.checkpoint(step)
             if rank == 0:
-                checkpoints.save(reached)
+                checkpoints.save(reached, score)
+    kept = settings.steps
+    if checkpoints is not None and held_out is not None and settings.keep_best:
+        kept = run.go_back(checkpoints.load(best=True) if rank == 0 else None)
     run.finish()
-    return LoopResult(run.log, start)
+    return LoopResult(run.log, start, run.validations, kept)
 
 
 def _advance(run: Run, source: BatchSource, step: int, guard: Guard) -> StepReport:
