@@ -38,9 +38,10 @@ def run(params: Params, source: str) -> None:
     else:
         haul = bring(card, settings, folder)
     how = "made" if is_made else "fetched" if settings.mode == "download" else "copied"
+    told = f"in {folder} ({how})"
     if (folder / REFERENCE).is_file():
-        how = f"not copied, as access is {card.source.access}: they are read where they are"
-    print(f"{card.title}: {len(haul.files)} files in {folder} ({how})")
+        told = f"left where they are, as access is {card.source.access}: {folder} refers to them"
+    print(f"{card.title}: {len(haul.files)} files {told}")
     altered = [] if is_made else find_altered(card, haul.files)
     if altered:
         print(f"not the files whose checksum the holder publishes: {', '.join(altered)}")
