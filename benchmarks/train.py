@@ -260,10 +260,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     torch.set_num_threads(asked.threads)
     chosen = asked.only or [name for name in SECTIONS if name != "padding"]
+    command = ["python benchmarks/train.py", *(f"--only {name}" for name in asked.only or [])]
     lines = [
         "## The training engine",
         "",
-        f"`{' '.join(['python benchmarks/train.py', *(f'--only {n}' for n in asked.only or [])])}`, "
+        f"`{' '.join(command)}`, "
         f"{asked.threads} threads of {os.cpu_count()} cores ({platform.machine()}), torch "
         f"{torch.__version__}, medians of {asked.repeats}, {datetime.now().astimezone():%Y-%m-%d}.",
         "",

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import getitem
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from components.errors import UserError
 from components.lineage import MANIFEST, QUARANTINE
@@ -36,19 +36,25 @@ ACCESS_NOTES = {
 RESTRICTED = frozenset({"request", "agreement", "credentialed", "private"})
 
 
+def stay_inside(path: str) -> str:
+    """A path, or a pattern of paths, below the raw folder; ValueError for any other."""
+    parts = PurePosixPath(path).parts
+    if PurePosixPath(path).is_absolute() or ".." in parts:
+        raise ValueError(f"{path} leads out of the raw folder")
+    if not parts or any("**" in part and part != "**" for part in parts):
+        raise ValueError(f"{path!r} matches no path")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(stay_inside)]
+
+
 class Download(Section):
     """One plain file of a source: its address, its path in the raw folder, and its content."""
 
     url: str
-    path: str
+    path: Inside
     sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", description="empty: not known")
-
-    @field_validator("path")
-    @classmethod
-    def _stay_inside(cls, path: str) -> str:
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise ValueError(f"{path} leads out of the raw folder")
-        return path
 
 
 class Statement(Section):
@@ -93,7 +99,7 @@ class Release(Section):
 class Files(Section):
     """One role of a data set's files: patterns under its raw folder, the first that match count."""
 
-    patterns: list[str] = Field(min_length=1)
+    patterns: list[Inside] = Field(min_length=1)
     required: bool = True
 
 
@@ -120,7 +126,7 @@ class Card(Section):
     ]  # fmt: skip
     benchmark: bool = Field(description="one of this project's reconstruction of the 23")
     source: Source
-    folders: list[str] = Field(min_length=1, description="names it may have under acquire.root")
+    folders: list[Inside] = Field(min_length=1, description="names it may have under acquire.root")
     files: dict[str, Files]
     reader: str
     options: dict[str, str] = Field(description="what the reader is told")
@@ -147,6 +153,8 @@ class Card(Section):
             raise ValueError(
                 "candidates is fixed: answers must name them, raw label to answer text"
             )
+        if self.candidates == "options" and self.task != "answer":
+            raise ValueError(f"candidates is options: the task {self.task} has none of its own")
         return self
 
     @property

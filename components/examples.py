@@ -11,8 +11,10 @@ from pathlib import Path
 from components.cards import Card
 from components.config import PrepareParams
 from components.errors import UserError
+from components.image_spool import ImageSpool
 from components.lineage import QUARANTINE, check_share, hash_bytes
 from components.readers.images import BadImage, check_image
+from components.readers.values import is_whole_text
 from components.records import (
     OUTSIDE,
     SPLITS,
@@ -34,7 +36,7 @@ class Prepared:
     """What ``prepare`` writes: examples, their images, what was refused, and how it was split."""
 
     examples: list[Example] = field(default_factory=list)
-    images: dict[str, ImageRecord] = field(default_factory=dict)
+    images: ImageSpool = field(default_factory=ImageSpool)
     rejects: list[Reject] = field(default_factory=list)
     num_in: int = 0
     num_read: Counter[str] = field(default_factory=Counter)  # by the source's own split
@@ -87,7 +89,8 @@ class Prepared:
     def write(self, folder: Path) -> dict[str, int]:
         """Write examples and images; returns the counts for the manifest."""
         write_records(folder / "examples.parquet", Example, self.examples)
-        write_records(folder / "images.parquet", ImageRecord, self.images.values())
+        images = self.images
+        write_records(folder / "images.parquet", ImageRecord, images.values(), images.rows_at_once)
         return {
             "in": self.num_in,
             "out": len(self.examples),
@@ -115,26 +118,43 @@ def build_examples(
             prepared.rejects.append(row)
             continue
         prepared.num_read[row.split] += 1
+        if broken := _find_broken_text(row):
+            prepared.rejects.append(broken)
+            continue
         image = _store_image(row, prepared.images, known, params.max_image_pixels)
         if isinstance(image, Reject):
             prepared.rejects.append(image)
         elif task.needs_image and not image:
             prepared.rejects.append(Reject(row.origin, "no-image"))
-        elif stray := _find_stray_box(row, prepared.images.get(image)):
+        elif stray := _find_stray_box(row, prepared.images.look_at(image)):
             prepared.rejects.append(stray)
         else:
-            good.append((row, image))
+            good.append((replace(row, image=None), image))  # its bytes are no longer needed
     split_rows = _derive_splits([row for row, _ in good], params, seed, prepared)
     images = [image for _, image in good]
     for row, image in _within_limits(list(zip(split_rows, images, strict=True)), params, prepared):
-        prepared.examples.append(render_row(card, task, row, image, prepared.cut))
-    used = {example.image_id for example in prepared.examples}
-    prepared.images = {key: value for key, value in prepared.images.items() if key in used}
+        example = render_row(card, task, row, image, prepared.cut)
+        if example.references and not example.target.strip():
+            words = "nothing is left of it in the words of the task"
+            prepared.rejects.append(Reject(row.origin, "empty-target", words))
+        else:
+            prepared.examples.append(example)
+    prepared.images.keep({example.image_id for example in prepared.examples})
     return prepared
 
 
 def render_row(card: Card, task: Task, row: RawRow, image_id: str, cut: Counter[str]) -> Example:
-    """A row in its task's words; ``cut`` counts examples and words that a limit cost."""
+    """A row in its task's words; ``cut`` counts examples and words that a limit cost.
+
+    UserError where the card's reader does not give what its task needs.
+    """
+    lacking = [name for name in task.fields if name not in row.fields]
+    if lacking:
+        raise UserError(
+            f"data/cards/{card.name}.yaml: the reader {card.reader} gives no {', '.join(lacking)}",
+            why=f"the task {card.task} needs {', '.join(task.fields)}",
+            next_command="mend task or reader in the card",
+        )
     rendered = task.render(row.fields)
     if rendered.num_cut:
         cut.update(examples=1, words=rendered.num_cut)
@@ -159,7 +179,7 @@ def render_row(card: Card, task: Task, row: RawRow, image_id: str, cut: Counter[
 
 
 def _store_image(
-    row: RawRow, images: dict[str, ImageRecord], known: dict[Path, str | Reject], max_pixels: int
+    row: RawRow, images: ImageSpool, known: dict[Path, str | Reject], max_pixels: int
 ) -> str | Reject:
     """The id of the row's image, stored once; "" where it has none; a Reject where it is bad."""
     if row.image is None:
@@ -175,21 +195,32 @@ def _store_image(
         outcome = Reject(row.origin, bad.reason, bad.detail)
     else:
         outcome = hash_bytes(content)
-        images.setdefault(
-            outcome,
-            ImageRecord(
-                id=outcome,
-                bytes=content,
-                format=facts.format,
-                width=facts.width,
-                height=facts.height,
-                modality=row.modality,
-                origin=row.origin,
-            ),
+        image = ImageRecord(
+            id=outcome,
+            bytes=content,
+            format=facts.format,
+            width=facts.width,
+            height=facts.height,
+            modality=row.modality,
+            origin=row.origin,
         )
+        images.add(image, row.image if isinstance(row.image, Path) else None)
     if isinstance(row.image, Path):
         known[row.image] = outcome
     return outcome
+
+
+def _find_broken_text(row: RawRow) -> Reject | None:
+    """A Reject where a name cannot be written: half of a character, as JSON and file names allow.
+
+    Readers see to the fields themselves.
+    """
+    named = {"id": row.id, "group": row.group, "category": row.category, "origin": row.origin}
+    named |= {"documents": " ".join(row.documents)}
+    broken = [name for name, text in named.items() if not is_whole_text(text)]
+    if not broken:
+        return None
+    return Reject(row.origin, "broken-text", f"{' and '.join(broken)} hold half of a character")
 
 
 def _find_stray_box(row: RawRow, image: ImageRecord | None) -> Reject | None:

@@ -64,10 +64,9 @@ def read_material(
     found = (e for folder in sets for e in read_records(folder / "examples.parquet", Example))
     shown = [e for e in found if e.task != TEXTS]
     train = [e for e in shown if e.split == "train"]
-    pairs = [e for e in train if e.task in PAIRED_TASKS]
-    pairs += [_caption(f) for f in read_records(articles / "figures", Figure)]
-    pairs = left_out.keep_examples(pairs, "pretrain")
-    kept_out = {e.image_id for e in shown if e.split != "train"} | left_out.images
+    train += [_caption(f) for f in read_records(articles / "figures", Figure)]
+    pairs = left_out.keep_examples([e for e in train if e.task in PAIRED_TASKS], "pretrain")
+    kept_out = {e.image_id for e in shown if e.split != "train"} | left_out.hide_images(train)
     coded = [
         (c.image_id, array("i", c.codes))  # a list of so many numbers takes nine times the memory
         for c in read_records(codes / "codes", ImageCodes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -50,11 +51,16 @@ class RawRow:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that was not used: which one, and why. Counted, and kept in the quarantine file."""
+    """A record that was not used, and why; kept and counted. Half a character is told by escape."""
 
     origin: str
     reason: str
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("origin", "detail"):  # a file's name, or JSON, may hold what UTF-8 cannot
+            told = getattr(self, name).encode("utf-8", "backslashreplace").decode()
+            object.__setattr__(self, name, told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +240,8 @@ def write_records(path: Path, kind: type[T], records: Iterable[T], batch_rows: i
 
 def batches(records: Iterable[T], size: int) -> Iterator[list[T]]:
     """Items in lists of a size, the last with what is left."""
-    batch: list[T] = []
-    for record in records:
-        batch.append(record)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
+    items = iter(records)
+    while batch := list(islice(items, size)):
         yield batch
 
 

@@ -17,9 +17,9 @@ STAGES = (
     "prepare_pretraining",
     "prepare_biomed_vital",
     "build_vocabulary",
+    "audit",
     "fit_image_tokenizer",
     "tokenize_images",
-    "audit",
 )
 
 

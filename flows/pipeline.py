@@ -9,7 +9,7 @@ this flow runs those, each after what it builds on, ``compute.parallel_stages`` 
                     -> prepare_pretraining (into the same three)          |
                                                                               |-> finetune -> evaluate
                                                                               +-> instruct -> evaluate_zero_shot
-    prepared data -> audit -> pretrain, finetune, instruct (what audit.drop leaves out)
+    prepared data -> audit -> fit_image_tokenizer, pretrain, finetune, instruct (what audit.drop leaves out)
     everything -> report
 
 A new stage is a block in dvc.yaml and a word in one of the three lists.

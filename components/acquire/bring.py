@@ -15,10 +15,10 @@ from components.acquire.download import LOOPBACK, Web
 from components.acquire.medline import fetch_medline
 from components.acquire.pace import pace_of
 from components.acquire.parallel import Haul
-from components.acquire.place import is_open, place_download, place_local
+from components.acquire.place import is_open, place_download, place_local, refer_local
 from components.acquire.pmc_bucket import BUCKET, PmcBucket
 from components.acquire.transfer import Budget, Terms
-from components.cards import Card
+from components.cards import RESTRICTED, Card
 from components.config import AcquireParams
 from components.errors import UserError
 from components.records import Reject
@@ -37,6 +37,8 @@ def bring(
 ) -> Haul:
     """Copy or fetch the files of one source into ``folder``; what came, and what was lost.
 
+    Records that may not be handed on are not copied: ``folder`` says where they are.
+
     What is fetched arrives under ``downloads`` and stays there, so that no run fetches anew what
     another one had whole, and is linked to ``folder``. ``allow_loopback`` is for tests.
     UserError where nothing can be had, where disk or budget are spent, and for wrong settings.
@@ -47,7 +49,8 @@ def bring(
         haul = FETCHERS.get(card.name, _fetch_listed)(card, settings, store, allow_loopback)
         haul.files = link_files(haul.files, store, folder)
     else:
-        files = place_local(card, Path(settings.root), folder)
+        place = refer_local if card.source.access in RESTRICTED else place_local
+        files = place(card, Path(settings.root), folder)
         haul = Haul(len(files), files)
     if settings.images and IMAGE_URLS in card.files:
         bucket = open_bucket(settings, store, allow_loopback)

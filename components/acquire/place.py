@@ -14,6 +14,7 @@ from components.acquire.download import download
 from components.cards import ACCESS_NOTES, Card, Download
 from components.errors import UserError
 from components.lineage import hash_file
+from components.raw_files import refer_to
 
 if TYPE_CHECKING:
     from components.sample.settings import SampleSettings
@@ -44,11 +45,31 @@ def place_local(card: Card, user_root: Path, folder: Path) -> list[Path]:
     fits, where a link leads out of the user's root, and where the card knows a file's sha256 and
     it is another: what is copied must be what was meant.
     """
+    origin, found = _find_local(card, user_root, folder)
+    placed = []
+    for path in found:
+        copy = folder / path.relative_to(origin)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+        placed.append(copy)
+    return placed
+
+
+def refer_local(card: Card, user_root: Path, folder: Path) -> list[Path]:
+    """The same for files that may not be handed on: they stay, and ``folder`` says where they are.
+
+    Returns the user's own files, sorted.
+    """
+    origin, found = _find_local(card, user_root, folder)
+    refer_to(found, origin, folder)
+    return found
+
+
+def _find_local(card: Card, user_root: Path, folder: Path) -> tuple[Path, list[Path]]:
     _check_root(card, user_root, folder)
     origin, found = find_origin(card, user_root)
     allowed = (user_root.resolve(), origin.resolve())
-    placed = []
-    for path in sorted(found):
+    for path in found:
         target = path.resolve()
         if not any(target.is_relative_to(place) for place in allowed):
             raise UserError(
@@ -56,12 +77,8 @@ def place_local(card: Card, user_root: Path, folder: Path) -> list[Path]:
                 why="only files under acquire.root are taken",
                 next_command="put the file itself there, or point acquire.root at its real folder",
             )
-        copy = folder / path.relative_to(origin)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-        _check_content(card, path, copy, path.relative_to(origin).as_posix())
-        placed.append(copy)
-    return placed
+        _check_content(card, path, path.relative_to(origin).as_posix())
+    return origin, found
 
 
 def place_download(card: Card, folder: Path) -> list[Path]:
@@ -104,14 +121,13 @@ def _plain_file(url: str) -> list[Download]:
     return [Download(url=url, path=name)] if name.endswith(PLAIN_FILES) else []
 
 
-def _check_content(card: Card, path: Path, copy: Path, name: str) -> None:
-    """UserError, and no copy, where the card lists a file of this name with another sha256."""
+def _check_content(card: Card, path: Path, name: str) -> None:
+    """UserError where the card lists a file of this name with another sha256."""
     known = {file.path: file.sha256 for file in card.source.downloads}
     if not known.get(name):
         return
-    found = hash_file(copy)
+    found = hash_file(path)
     if found != known[name]:
-        copy.unlink()
         raise UserError(
             f"{path} is not the file that data/cards/{card.name}.yaml names",
             why=f"its sha256 is {found}, not {known[name]}",

@@ -18,8 +18,11 @@ from components.checking.tokens import (
 )
 from components.config import Params
 from components.errors import UserError
+from components.evaluation.metrics import find_metric
 from components.examples import Prepared, build_examples
 from components.lineage import MANIFEST
+from components.raw_files import find_raw_folder
+from components.readers.files import ALL
 from components.readers.registry import READERS, read_rows
 from components.records import SPLITS, Example, Reject
 from components.tasks.registry import TASKS
@@ -75,6 +78,8 @@ def check_dataset(card: Card, params: Params, own: str) -> Checked:
             why=f"data/cards/{card.name}.yaml is a source ({card.task}), which its own stage reads",
             next_command="biomedgpt datasets, which lists what can be checked and what is a source",
         )
+    for metric in card.metrics:
+        find_metric(metric)
     raw = find_raw(card, Path(params.acquire.root or own))
     prepared = build_examples(
         card, TASKS[card.task], read_rows(card, raw), params.prepare, params.seed
@@ -108,17 +113,23 @@ def find_raw(card: Card, root: Path) -> Path:
     except UserError:
         acquired = RAW / card.name
         if (acquired / MANIFEST).is_file():
-            return acquired
+            return find_raw_folder(card, acquired)
         raise
 
 
 def _examine_files(card: Card, raw: Path) -> list[Finding]:
-    files = {path for role in card.files for path in card.find(raw, role)}
-    altered = find_altered(card, files)
-    if not altered:
-        return []
-    words = f"not the files whose checksum the holder publishes: {', '.join(altered)}"
-    return [Finding("warning", words)]
+    files = {role: card.find(raw, role) for role in card.files}
+    found = []
+    altered = find_altered(card, {path for paths in files.values() for path in paths})
+    if altered:
+        words = f"not the files whose checksum the holder publishes: {', '.join(altered)}"
+        found.append(Finding("warning", words))
+    unread, splits = files.get(ALL), [split for split in SPLITS if files.get(split)]
+    if unread and splits:
+        names = ", ".join(path.name for path in unread)
+        words = f"not read, as files of splits lie beside it ({', '.join(splits)}): {names}"
+        found.append(Finding("warning", words))
+    return found
 
 
 def _examine_reading(card: Card, prepared: Prepared, params: Params) -> list[Finding]:

@@ -90,7 +90,11 @@ def write_template(name: str, task: str, folder: Path, cards: Path = CARDS) -> l
     card, rows, images = cards / f"{name}.yaml", folder / ROWS, folder / IMAGES
     for path in (card, folder):
         if path.exists():
-            raise UserError(f"{path} is already there", next_command=f"biomedgpt check {name}")
+            begun = f"biomedgpt check {name}"
+            free = f"give another name, or move {folder} away and its files into the new one"
+            raise UserError(
+                f"{path} is already there", next_command=begun if card.exists() else free
+            )
     folder.mkdir(parents=True)
     rows.write_text("".join(f"{json.dumps(row)}\n" for row in TEMPLATES[task]))
     written = [card, rows]

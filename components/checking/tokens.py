@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from components.checking.examples import Finding
 from components.model.specials import BOS, EOS, PAD
 from components.records import Example
-from components.tasks.encoding import EncodedExample, encode_example
+from components.tasks.encoding import EncodedExample, encode_example, measure_example
 from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import Vocabulary
 
-UNLIMITED = 1 << 20
 MAX_SHOWN = 48  # positions of a sample that are shown
 NOT_LEARNT = "_"
 SPECIALS = {BOS: "<s>", EOS: "</s>", PAD: "<pad>"}
@@ -63,15 +62,16 @@ def encode(example: Example, vocabulary: Vocabulary, limits: Limits) -> EncodedE
 
 def measure_lengths(examples: Sequence[Example], vocabulary: Vocabulary, limits: Limits) -> Lengths:
     """Lengths of every example, in their order, and what is cut."""
-    sources, targets, num_cut, lost = [], [], 0, 0
-    for example in examples:
-        whole = encode(example, vocabulary, Limits(UNLIMITED, UNLIMITED))
-        cut = encode(example, vocabulary, limits)
-        sources.append(len(whole.source))
-        targets.append(len(whole.target))
-        num_cut += cut.num_cut > 0
-        lost += len(whole.target) - len(cut.target)
-    return Lengths(sources, targets, num_cut, lost)
+    measured = [
+        measure_example(e, TASKS[e.task], vocabulary, limits.max_source, limits.max_target)
+        for e in examples
+    ]
+    return Lengths(
+        sources=[found.source for found in measured],
+        targets=[found.target for found in measured],
+        num_cut=sum(found.source_lost + found.target_lost > 0 for found in measured),
+        lost_labels=sum(found.target_lost for found in measured),
+    )
 
 
 def examine_lengths(lengths: Lengths, max_lost: float) -> list[Finding]:

@@ -156,15 +156,22 @@ def tell_card(row: Listed) -> Iterator[str]:
         ("version", source.version),
         ("licence", source.licence),
         ("access", f"{source.access}: {ACCESS_NOTES[source.access]}"),
+        ("files", "; ".join(_tell_files(card))),
         ("splits", ", ".join(card.official_splits) or "none official: drawn here by group"),
         ("answers", card.candidates),
         ("metrics", ", ".join(card.metrics) or "none"),
+        ("recipe", ", ".join(f"{k} {v}" for k, v in card.recipe.items()) or "the stage's own"),
         ("cite", source.citation),
         ("here", f"{row.state} ({row.where})" if row.where else row.state),
         ("to get it", source.how_to_get),
     ):
         yield f"{name:<10} {words}"
     yield from _tell_figures(card)
+
+
+def _tell_files(card: Card) -> Iterator[str]:
+    for role, files in card.files.items():
+        yield f"{role} {' or '.join(files.patterns)}" + ("" if files.required else " (if there)")
 
 
 def _tell_figures(card: Card) -> Iterator[str]:

@@ -43,6 +43,13 @@ class LeftOut:
             )
         return kept
 
+    def hide_images(self, examples: Iterable[Example]) -> set[str]:
+        """Ids of images that are left out: like a test image, or shown by no item that stays."""
+        shown: dict[bool, set[str]] = {False: set(), True: set()}
+        for example in examples:
+            shown[(example.dataset, example.id) in self.items].add(example.image_id)
+        return self.images | (shown[True] - shown[False])
+
     def keeps_article(self, article: Article) -> bool:
         """Whether an article's text stays."""
         return (name_material(article), name_article(article)) not in self.items

@@ -132,6 +132,11 @@ def _text(value: Any) -> str:
     return value.strip() if isinstance(value, str) and is_whole_text(value) else ""
 
 
+def _says(text: str) -> bool:
+    """Whether a turn holds a letter or a digit: signs alone would be learnt as silence."""
+    return any(map(str.isalnum, text))
+
+
 def _pairs(turns: list[Any]) -> Iterator[Pair | str]:
     """Each request with its reply, or the reason why there is none."""
     request: str | None = None
@@ -152,7 +157,7 @@ def _pairs(turns: list[Any]) -> Iterator[Pair | str]:
         elif request is None:
             yield "reply-without-request"
         else:
-            yield (request, text) if request and text else "empty-turn"
+            yield (request, text) if _says(request) and _says(text) else "empty-turn"
             request = None
     if request is not None:
         yield "unanswered-request"

@@ -15,7 +15,7 @@ from typing import Any
 from components.errors import UserError
 from components.records import Example
 from components.tasks.base import TURN
-from components.tasks.encoding import cut_target, encode_target
+from components.tasks.encoding import Measured, measure_example
 from components.tasks.instruct import EARLIER, TASK
 from components.tokenization.vocabulary import Vocabulary
 
@@ -44,7 +44,7 @@ class _Texts:
         }
 
 
-def measure_lengths(
+def measure_turns(
     examples: Iterable[Example],
     vocabulary: Vocabulary,
     max_source_tokens: int,
@@ -52,15 +52,17 @@ def measure_lengths(
 ) -> dict[str, Any]:
     """Counts of requests, histories, later requests and replies, in tokens; what is cut of each.
 
+    ``measure_example`` says what is cut of a source and a target, this of which turns it is.
     ``longest_target`` and ``first_cut`` tell what limit would hold all, and where to look.
     """
     kinds = {name: _Texts() for name in ("request", "history", "later request", "reply")}
     longest, first_cut = 0, ""
     for example in examples:
-        _measure_source(example.source, vocabulary, max_source_tokens - 2, kinds)
-        length, kept = _measure_target(example.target, vocabulary, max_target_tokens, kinds)
-        longest = max(longest, length + 1)
-        if kept < length:
+        found = measure_example(example, TASK, vocabulary, max_source_tokens, max_target_tokens)
+        _divide_source(example.source, vocabulary, found, kinds)
+        _divide_target(example.target, vocabulary, found, kinds)
+        longest = max(longest, found.target)
+        if found.target_lost:
             first_cut = first_cut or f"{example.id} ({example.origin})"
     return {
         "limits": {"source": max_source_tokens, "target": max_target_tokens},
@@ -70,26 +72,24 @@ def measure_lengths(
     }
 
 
-def _measure_source(
-    source: str, vocabulary: Vocabulary, room: int, kinds: dict[str, _Texts]
+def _divide_source(
+    source: str, vocabulary: Vocabulary, found: Measured, kinds: dict[str, _Texts]
 ) -> None:
     """The request stands first, so that the history is cut before it."""
     request, mark, _ = source.partition(START_OF_HISTORY)
-    whole = len(vocabulary.encode(source))
+    whole = found.source - 2
     own = len(vocabulary.encode(request)) if mark else whole
-    lost = max(whole - room, 0)
-    lost_history = min(lost, whole - own)
-    kinds["request"].add(own, lost - lost_history)
+    lost_history = min(found.source_lost, whole - own)
+    kinds["request"].add(own, found.source_lost - lost_history)
     if mark:
         kinds["history"].add(whole - own, lost_history)
 
 
-def _measure_target(
-    target: str, vocabulary: Vocabulary, limit: int, kinds: dict[str, _Texts]
-) -> tuple[int, int]:
-    """Tokens of the whole target without its end, and how many of them are kept."""
-    ids, given = encode_target(target, TASK, vocabulary)
-    kept = len(cut_target(ids, given, limit))
+def _divide_target(
+    target: str, vocabulary: Vocabulary, found: Measured, kinds: dict[str, _Texts]
+) -> None:
+    """Replies and the requests between them, each with what lies beyond the kept tokens."""
+    kept = found.target - 1 - found.target_lost
     start = 0
     for number, turn in enumerate(target.split(TURN)):
         length = len(vocabulary.encode(turn))
@@ -97,7 +97,6 @@ def _measure_target(
         lost = length - min(max(kept - start, 0), length)
         kinds["later request" if number % 2 else "reply"].add(length, lost)
         start += length
-    return len(ids), kept
 
 
 def check_labels(lengths: dict[str, Any], limit: float, what: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.dataset.balance import AS_IS, choose_balance
-from components.instructions.lengths import measure_lengths
+from components.instructions.lengths import measure_turns
 from components.records import Example
 from components.tokenization.vocabulary import Vocabulary
 from components.training_config import InstructParams
@@ -31,7 +31,7 @@ def describe_material(
         "modalities": {
             name: {"examples": num, "drawn": drawn[name]} for name, num in at_hand.items()
         },
-        "lengths": measure_lengths(
+        "lengths": measure_turns(
             examples, vocabulary, settings.max_source_tokens, settings.max_target_tokens
         ),
     }

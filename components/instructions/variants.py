@@ -30,4 +30,5 @@ def name_variants(record: Mapping[str, Any]) -> list[str]:
     found.append(f"{IMAGE_MARK} in a turn" if marked else f"no {IMAGE_MARK} in any turn")
     if not record.get("fig_caption") and not record.get("in_text_mention"):
         found.append("neither caption nor mention")
-    return [*found, *(f"further key: {name}" for name in sorted(record.keys() - KNOWN_KEYS))]
+    further = sorted(record.keys() - KNOWN_KEYS)
+    return [*found, *(f"further key: {ascii(name)[1:-1]}" for name in further)]

@@ -23,13 +23,15 @@ def read_csv_records(path: Path, name: str, delimiter: str = "") -> Iterator[Fou
 
     Empty cells are None, blank rows are no records, a row with more or fewer cells than the header
     is a Reject. ``delimiter`` is a tab for ``.tsv``, else a comma, where it is not given. Raises
-    UserError for a file without a header, with a column twice, damaged, or not in UTF-8.
+    UserError for a file without a header, with a column twice, damaged, not in UTF-8, or with a
+    quote that is not closed where its cell ends.
     """
     number = 0
     try:
         with _open_text(path) as file:
             csv.field_size_limit(LONGEST_FIELD)
-            rows = csv.reader(file, delimiter=delimiter or _delimiter_of(path))
+            # strict: a quote that is not closed would make one cell of many records, told by no one
+            rows = csv.reader(file, delimiter=delimiter or _delimiter_of(path), strict=True)
             header = _read_header(path, rows)
             for cells in rows:
                 if any(cells):

@@ -85,8 +85,7 @@ def _read_arrays(
     absent = [member for member in members if member not in archive.namelist()]
     if absent:
         raise unreadable(path, f"it lacks {', '.join(absent)}")
-    with archive.open(members[1]) as file:
-        labels = np.lib.format.read_array(file, allow_pickle=False)
+    labels = _read_labels(path, archive, members[1])
     with archive.open(members[0]) as file:
         shape = _read_image_header(path, file, members[0])
         if labels.ndim == 0 or len(labels) != shape[0]:
@@ -100,12 +99,28 @@ def _read_arrays(
             yield index, pixels, np.asarray(labels[index]).reshape(-1)
 
 
-def _read_image_header(path: Path, file: Any, member: str) -> tuple[int, ...]:
+def _read_labels(path: Path, archive: zipfile.ZipFile, member: str) -> Pixels:
+    with archive.open(member) as file:
+        shape, _, kind = _read_header(file)
+    if not np.issubdtype(kind, np.integer):
+        raise unreadable(path, f"{member} holds {kind}, not whole numbers; nothing is unpickled")
+    # a header may claim more than there is, and memory would be set aside for it
+    if int(np.prod(shape, dtype=object)) * kind.itemsize > archive.getinfo(member).file_size:
+        raise unreadable(path, f"{member} is shorter than its shape {shape} says")
+    with archive.open(member) as file:
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+
+
+def _read_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0
     if version != (1, 0):
         read = np.lib.format.read_array_header_2_0
-    shape, fortran, kind = read(file)
+    return read(file)
+
+
+def _read_image_header(path: Path, file: Any, member: str) -> tuple[int, ...]:
+    shape, fortran, kind = _read_header(file)
     is_image = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
     if kind != np.uint8 or fortran or not is_image:
         raise unreadable(path, f"{member} holds {kind} {shape}, not 8-bit images (N, H, W[, 3])")

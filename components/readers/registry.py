@@ -83,6 +83,7 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
     "mimic_notes": (frozenset({"notes"}),),
 }
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
+TABLES, SELECTING = ("table", "roco"), ("keep", "test")
 TABLE = frozenset(
     {"image", "keep", "category", "group", "modality", "test", "answer_separator", "sheet"}
     | {"columns", "columns_train", "columns_validation", "columns_test", "delimiter"}
@@ -127,6 +128,21 @@ def check_reader(card: Card) -> None:
             f"{where}: the reader {card.reader} knows no options {unknown}",
             why=f"allowed: {', '.join(allowed) or 'none'}",
         )
+    _check_table(card, where)
+
+
+def _check_table(card: Card, where: str) -> None:
+    if card.reader in TABLES and card.task not in FIELDS:
+        raise UserError(
+            f"{where}: the reader {card.reader} reads no records of the task {card.task}",
+            why=f"it reads {', '.join(FIELDS)}",
+        )
+    for option in SELECTING:
+        if "=" not in card.options.get(option, "="):
+            raise UserError(
+                f"{where}: options.{option} is {card.options[option]!r}",
+                why="it is a column and the value that chooses a record, such as language=en",
+            )
 
 
 def _check_roles(card: Card, where: str) -> None:

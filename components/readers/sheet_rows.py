@@ -36,7 +36,7 @@ def read_sheet_records(path: Path, name: str, sheet: str = "") -> Iterator[Found
     """Yield (number, columns) for each row under the header of a sheet, else of the first one.
 
     Rows are counted from 1. Blank rows are not records, blank cells are None. Raises UserError for
-    a broken workbook, and for one without that sheet.
+    a broken workbook, for one without that sheet, and for a column that is named twice.
     """
     try:
         rows = _read_rows(path, sheet)
@@ -45,6 +45,9 @@ def read_sheet_records(path: Path, name: str, sheet: str = "") -> Iterator[Found
     if not rows:
         raise unreadable(path, f"its {f'sheet {sheet}' if sheet else 'first sheet'} is empty")
     header = [str(cell).strip() if cell is not None else "" for cell in rows[0]]
+    twice = sorted({cell for cell in header if cell and header.count(cell) > 1})
+    if twice:
+        raise unreadable(path, f"its header names {', '.join(twice)} twice")
     for number, row in enumerate(rows[1:], start=1):
         if any(cell is not None for cell in row):
             columns = dict(zip(header, row, strict=False))

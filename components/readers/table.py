@@ -4,11 +4,11 @@ Options of a card with ``reader: table``: a task field's name gives its column (
 field's own name). Beyond these: ``image`` (column) and the options of ``pictures.find_picture``,
 ``category``, ``modality``, ``group`` (columns), ``group: image-content`` (rows share an image
 when its bytes are equal), ``keep: column=value`` (the data set is defined as these records;
-others are not part of it), ``test: column=value|value`` (of a file without a split: these records
-are for testing, the others for training), ``answer_separator`` (between several answers that are
-all right), and ``sheet`` (of a workbook; by default its first). Files without a header: ``columns``
-or, for one split, ``columns_test`` (names with bars between them), and ``delimiter``, ``tab`` or
-``bar``.
+others are outside it, and counted), ``test: column=value|value`` (of a file without a split: these
+records are for testing, the others for training), ``answer_separator`` (between several answers
+that are all right), and ``sheet`` (of a workbook; by default its first). Files without a header:
+``columns`` or, for one split, ``columns_test`` (names with bars between them), and ``delimiter``,
+``tab`` or ``bar``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from components.readers.values import (
     as_text,
     pick,
 )
-from components.records import UNSPLIT, RawRow, Reject
+from components.records import OUTSIDE, UNSPLIT, RawRow, Reject
 
 FORMATS: dict[str, Callable[[Path, str], Iterator[Found]]] = {
     ".json": read_json_records,
@@ -104,6 +104,9 @@ def read_table_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
             expected.see(record)
             if _is_kept(columns, record):
                 yield _read_record(columns, file, number, record)
+            else:
+                detail = f"it is not of {columns.option('keep')}"
+                yield Reject(f"{file.name}#{number}", OUTSIDE, detail)
         expected.check(file.path, card.name)
 
 

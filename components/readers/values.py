@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,9 +42,14 @@ def pick(record: Mapping[str, Any], column: str) -> Any:
         value: Any = record
         for part in name.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
-        if value is not None:
+        if not is_nothing(value):
             return value
     return None
+
+
+def is_nothing(value: Any) -> bool:
+    """Whether a cell holds nothing: None, or the not-a-number that tables write there."""
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
 def is_whole_text(text: str) -> bool:
@@ -56,7 +62,7 @@ def as_text(value: Any, field: str) -> str:
 
     Raises BadValue where it is absent, empty, or neither text nor a number.
     """
-    if value is None:
+    if is_nothing(value):
         raise BadValue(f"missing-{field}")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise BadValue("wrong-type", f"{field} is a {type(value).__name__}")
@@ -113,4 +119,4 @@ def as_group(value: Any) -> str:
     text = "" if value is None else str(value).strip()
     if len(text) <= LONGEST_GROUP:
         return text
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

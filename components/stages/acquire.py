@@ -10,6 +10,7 @@ from components.acquire.place import can_make, find_altered, place_sample
 from components.cards import load_card
 from components.config import Params
 from components.lineage import QUARANTINE, check_share, write_manifest
+from components.raw_files import REFERENCE
 from components.sample.settings import SampleSettings
 from components.stages.door import enter
 
@@ -37,7 +38,10 @@ def run(params: Params, source: str) -> None:
     else:
         haul = bring(card, settings, folder)
     how = "made" if is_made else "fetched" if settings.mode == "download" else "copied"
-    print(f"{card.title}: {len(haul.files)} files in {folder} ({how})")
+    told = f"in {folder} ({how})"
+    if (folder / REFERENCE).is_file():
+        told = f"left where they are, as access is {card.source.access}: {folder} refers to them"
+    print(f"{card.title}: {len(haul.files)} files {told}")
     altered = [] if is_made else find_altered(card, haul.files)
     if altered:
         print(f"not the files whose checksum the holder publishes: {', '.join(altered)}")

@@ -19,6 +19,8 @@ from components.dataset.codes import (
     middle_batch,
     training_images,
 )
+from components.dataset.left_out import FILE as LEFT_OUT
+from components.dataset.left_out import LeftOut
 from components.devices import pick_device
 from components.errors import UserError
 from components.lineage import write_manifest
@@ -68,11 +70,16 @@ def show_pairs(images_B3HW: Tensor, restored_B3HW: Tensor, path: Path) -> None:
 
 @torch.no_grad()
 def run(params: Params) -> None:
-    """Write weights, and a summary and a picture of what is left of images held out of the fit."""
+    """Write weights, and a summary and a picture of what is left of images held out of the fit.
+
+    An image that audit.drop leaves out of training is neither fitted nor measured.
+    """
     limit_threads(params.compute.threads)
     settings, start = params.fit_image_tokenizer, params.fit_image_tokenizer.start_from
     seen = [*params.pretrained_on, *params.pretraining_sources]
-    fitted, held = hold_out(training_images(seen), settings.max_images, params.seed)
+    left_out = LeftOut(LEFT_OUT).images
+    places = [place for place in training_images(seen) if place.id not in left_out]
+    fitted, held = hold_out(places, settings.max_images, params.seed)
     if not held or not (fitted or start):
         raise UserError(
             "there are too few images to fit the image tokenizer on, and to measure it on others",
@@ -112,7 +119,7 @@ def run(params: Params) -> None:
         identity={},
         settings={**settings.model_dump(), "crop": params.tokenize_images.crop}
         | {"seed": params.seed},
-        inputs=[*image_files(seen), *([Path(start)] if start else [])],
+        inputs=[*image_files(seen), LEFT_OUT, *([Path(start)] if start else [])],
         counts={"in": len(fitted + held), "out": len(fitted + held)},
     )
 

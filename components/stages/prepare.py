@@ -9,6 +9,7 @@ from components.checking.examples import Finding, examine_examples, refuse_error
 from components.config import Params
 from components.examples import RULES, build_examples
 from components.lineage import write_manifest
+from components.raw_files import find_raw_folder
 from components.readers.registry import read_rows
 from components.records import SPLITS
 from components.stages.door import enter
@@ -31,7 +32,7 @@ def run(params: Params, dataset: str) -> None:
     """Read, render, check and write; fail when too many records are faulty."""
     card = load_card(dataset)
     raw, folder = Path("data/raw") / dataset, Path("data/examples") / dataset
-    rows = read_rows(card, raw)
+    rows = read_rows(card, find_raw_folder(card, raw))
     task, what = TASKS[card.task], f"prepare {dataset}"
     findings: list[Finding] = []
     if card.task == "infill_text":

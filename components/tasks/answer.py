@@ -19,8 +19,8 @@ def render(fields: Fields) -> Rendered:
     context = clean_caption(told, MAX_CONTEXT_WORDS)
     num_cut = num_words_cut(str(fields["question"])) + num_words_cut(told, MAX_CONTEXT_WORDS)
     raw = fields.get("options", [])
-    options = [clean_caption(option) for option in raw] if isinstance(raw, list) else []
-    answer = clean_caption(str(fields["answer"]))
+    options = [_as_said(option) for option in raw] if isinstance(raw, list) else []
+    answer = _as_said(str(fields["answer"]))
     source = f" {question}"
     if options:
         source += f" options: {', '.join(options)}"
@@ -28,6 +28,11 @@ def render(fields: Fields) -> Rendered:
         source += f" context: {context}"
     candidates = [f" {option}" for option in options]
     return Rendered(source, f" {answer}", [answer], candidates=candidates, num_cut=num_cut)
+
+
+def _as_said(option: str) -> str:
+    """An option in lower case and single spaces, its signs kept: 1/2 is not 1 2, nor -2.5 2.5."""
+    return " ".join(option.lower().split())
 
 
 TASK = Task(

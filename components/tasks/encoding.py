@@ -63,6 +63,35 @@ def encode_example(
     return EncodedExample(source, prefix, [*target, EOS], cut, given)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Tokens of a source and a target with their ends, before any limit; how many limits cut."""
+
+    source: int
+    target: int
+    source_lost: int
+    target_lost: int
+
+
+def measure_example(
+    example: Example,
+    task: Task,
+    vocabulary: Vocabulary,
+    max_source_tokens: int,
+    max_target_tokens: int,
+) -> Measured:
+    """The lengths of an example, and what ``encode_example`` cuts at these limits."""
+    source = len(vocabulary.encode(example.source)) + 2
+    whole, given = encode_target(example.target, task, vocabulary)
+    kept = cut_target(whole, given, max_target_tokens)
+    return Measured(
+        source=source,
+        target=len(whole) + ends_with_eos(task),
+        source_lost=max(source - max_source_tokens, 0),
+        target_lost=len(whole) - len(kept),
+    )
+
+
 def encode_target(
     text: str, task: Task, vocabulary: Vocabulary
 ) -> tuple[list[int], frozenset[int]]:

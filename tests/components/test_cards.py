@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components.cards import Release, load_card
+from components.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,30 @@ def test_a_release_is_known_by_its_numbers(
     repository: Path, counts: dict[str, int], release: str
 ) -> None:
     assert load_card("organcmnist", repository / "data/cards").name_release(counts) == release
+
+
+@pytest.mark.parametrize("pattern", ["", ".", "/etc/*.json", "../*.json", "a/../../b", "**.json"])
+@pytest.mark.parametrize("where", ["folders", "patterns"])
+def test_a_path_that_is_none_or_leads_outside_is_a_bad_setting(
+    tmp_path: Path, repository: Path, where: str, pattern: str
+) -> None:
+    values = yaml.safe_load((repository / "data/cards/mednli.yaml").read_text())
+    if where == "folders":
+        values["folders"] = [pattern]
+    else:
+        values["files"]["train"]["patterns"] = [pattern]
+    (tmp_path / "mednli.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(UserError, match=r"mednli\.yaml: 1 bad setting") as caught:
+        load_card("mednli", tmp_path)
+    assert where in caught.value.why
+
+
+def test_options_of_its_own_has_only_the_task_answer(tmp_path: Path, repository: Path) -> None:
+    values = yaml.safe_load((repository / "data/cards/vqa_rad.yaml").read_text())
+    (tmp_path / "vqa_rad.yaml").write_text(yaml.safe_dump({**values, "candidates": "options"}))
+    with pytest.raises(UserError, match="bad setting") as caught:
+        load_card("vqa_rad", tmp_path)
+    assert "the task vqa has none of its own" in caught.value.why
 
 
 def test_a_release_told_as_a_whole_is_compared_with_the_sum(repository: Path) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from components.cards import Card, Source
 from components.config import PrepareParams
+from components.errors import UserError
 from components.examples import OVER_LIMIT, build_examples
-from components.records import OUTSIDE, UNSPLIT, RawRow, Reject
+from components.records import OUTSIDE, UNSPLIT, RawRow, Reject, write_records
 from components.tasks.base import Rendered, Task
 
 TASK = Task(
@@ -130,6 +133,33 @@ def test_bad_images_are_refused_with_reason_and_not_as_over_limit(tmp_path: Path
     assert len(prepared.faults()) == 4
     faulty = {reject.origin for reject in prepared.faults()}
     assert faulty == {f"toy.json#{i}" for i in (0, 1, 2, 5)}
+
+
+def test_a_name_that_cannot_be_written_costs_its_row_alone(tmp_path: Path) -> None:
+    rows = [row(0, "train"), row(1, "train", group="\ud800"), row(2, "test")]
+    rows.append(replace(row(3, "train"), documents=["PMC1", "\udce9"]))
+    rows.append(replace(row(4, "train"), origin="f\udce9.json#4"))
+    prepared = build_examples(CARD, TASK, rows, params(), seed=1)
+    assert [(reject.reason, reject.detail) for reject in prepared.rejects] == [
+        ("broken-text", f"{name} hold half of a character")
+        for name in ("group", "documents", "origin")
+    ]
+    prepared.write(tmp_path)
+    write_records(tmp_path / "quarantine.parquet", Reject, prepared.rejects)
+    assert prepared.rejects[2].origin == "f\\udce9.json#4"
+
+
+def test_a_target_of_which_nothing_is_left_is_refused() -> None:
+    blank = replace(TASK, render=lambda fields: Rendered(" q", " ", [""]))
+    prepared = build_examples(CARD, blank, [row(0, "train")], params(), seed=1)
+    assert (prepared.examples, prepared.rejects[0].reason) == ([], "empty-target")
+    assert not prepared.images
+
+
+def test_a_reader_that_does_not_give_what_the_task_needs_is_an_error() -> None:
+    rows = [replace(row(0, "train"), fields={"label": "ct"})]
+    with pytest.raises(UserError, match=r"toy\.yaml: the reader none gives no question, answer"):
+        build_examples(CARD, TASK, rows, params(), seed=1)
 
 
 def test_what_the_set_is_defined_without_is_counted_and_no_fault(tmp_path: Path) -> None:

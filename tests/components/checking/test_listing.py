@@ -56,6 +56,8 @@ def test_all_of_one_card_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     for words in ("PhysioNet", "83.8 [F: BLOG]", "mli_train_v1.jsonl", "[F: BLUE]", "EMNLP 2018"):
         assert words in told
+    assert run_command(build_parser(), ["datasets", "iu_xray"]) == 0
+    assert "projections indiana_projections.csv (if there)" in capsys.readouterr().out
 
 
 def test_an_unknown_name_is_told(capsys: pytest.CaptureFixture[str]) -> None:

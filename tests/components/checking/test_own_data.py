@@ -17,7 +17,9 @@ from components.checking.words import tell_check
 from components.cli import run_command
 from components.config import PARAMS_FILE, Params, load_params
 from components.errors import UserError
+from components.lineage import MANIFEST, QUARANTINE
 from components.profiles.overlay import write_params
+from components.raw_files import REFERENCE
 from components.readers.registry import check_reader
 from components.sample.settings import SampleSettings
 from components.sample.world import make_source
@@ -187,6 +189,48 @@ def test_lost_labels_are_an_error(project: Path) -> None:
     checked = check_dataset(load_card("mine"), load_params(), "my_data")
     (error,) = [f.words for f in checked.findings if f.level == "error"]
     assert "beyond max_target_tokens" in error and "would hold all" in error
+
+
+def test_a_folder_that_is_there_already_does_not_lead_in_circles(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "my_data/mine").mkdir(parents=True)
+    assert give("new-dataset mine --task vqa") == 2
+    told = capsys.readouterr().err
+    assert "my_data/mine is already there" in told and "move my_data/mine away" in told
+    assert not (project / "data/cards/mine.yaml").exists()
+
+
+def test_check_knows_the_metrics(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    give("new-dataset mine --task summarize")
+    fill(project / "my_data/mine", "summarize")
+    card = project / "data/cards/mine.yaml"
+    card.write_text(card.read_text().replace("rouge_2", "rouge_x"))
+    assert give("check mine") == 2
+    assert "rouge_x" in capsys.readouterr().err
+
+
+def test_rows_beside_files_of_splits_are_told_to_be_unread(project: Path) -> None:
+    give("new-dataset mine --task summarize")
+    folder = project / "my_data/mine"
+    fill(folder, "summarize")
+    shutil.copy(folder / ROWS, folder / "train.jsonl")
+    checked = check_dataset(load_card("mine"), load_params(), "my_data")
+    assert f"not read, as files of splits lie beside it (train): {ROWS}" in [
+        finding.words for finding in checked.findings
+    ]
+
+
+def test_your_own_records_are_not_copied(project: Path) -> None:
+    give("new-dataset mine --task summarize")
+    fill(project / "my_data/mine", "summarize")
+    acquire.run(point_to("my_data"), "mine")
+    raw = project / "data/raw/mine"
+    assert {path.name for path in raw.iterdir()} == {REFERENCE, MANIFEST, QUARANTINE}
+    assert all(b"row 1" not in path.read_bytes() for path in raw.iterdir())
+    (project / "my_data/mine" / ROWS).write_text("")
+    with pytest.raises(UserError, match="are not those that acquire found"):
+        prepare.run(load_params(), "mine")
 
 
 @pytest.mark.parametrize("name", ["pubmed", "biomed_vital", "bpe"])

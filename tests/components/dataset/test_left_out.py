@@ -32,6 +32,16 @@ def test_images_go_where_images_are_what_is_shared(tmp_path: Path) -> None:
     assert left_out.images == {"image"}
 
 
+def test_images_go_with_the_last_item_that_shows_them(tmp_path: Path) -> None:
+    """Of a patient or an article that is left out, what stays shows no picture either."""
+    shown = [replace(e, image_id=f"image {n}") for n, e in enumerate(EXAMPLES)]
+    again = replace(shown[0], id="set/3")
+    left_out = make(tmp_path, replace(ROW, kind="same_group", image_id=""))
+    assert left_out.images == set()
+    assert left_out.hide_images(shown) == {"image 0"}
+    assert left_out.hide_images([*shown, again]) == set()
+
+
 def test_items_are_counted_once_and_for_what_is_trained_on(tmp_path: Path) -> None:
     rows = [ROW, replace(ROW, kind="same_pair"), replace(ROW, train="pubmed", train_id="PMID 1")]
     left_out = make(tmp_path, *rows)

@@ -94,6 +94,10 @@ NOT_A_TURN: Any = "words"
 BROKEN = {
     "an odd number": (turns("h1", "g1", "h2"), ["g1", "unanswered-request"]),
     "two requests": (turns("h1", "h2", "g2"), ["unanswered-request", "g2"]),
+    "signs for a reply": (
+        [*turns("h1"), {"from": "gpt", "value": "..."}, *turns("h2", "g2")],
+        ["empty-turn", "g2"],
+    ),
     "a reply first": (turns("g0", "h1", "g1"), ["reply-without-request", "g1"]),
     "two replies": (turns("h1", "g1", "g2"), ["g1", "reply-without-request"]),
     "another speaker": (
@@ -299,7 +303,7 @@ def test_in_is_out_and_rejects(card: Card, tmp_path: Path) -> None:
         "unanswered-request": 2,
         "reply-without-request": 2,
         "broken-turn": 3,
-        "empty-turn": 2,
+        "empty-turn": 3,
         "no-conversation": 1,
         "path-outside": 1,
         "unknown-image-format": 2,

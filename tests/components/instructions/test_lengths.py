@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.errors import UserError
 from components.instructions.conversion import lay_out
-from components.instructions.lengths import check_labels, measure_lengths
+from components.instructions.lengths import check_labels, measure_turns
 from components.instructions.material import describe_material, tell_material
 from components.records import Example
 from components.tasks.encoding import encode_example
@@ -38,7 +38,7 @@ def test_history_is_cut_before_the_request(vocabulary: Vocabulary) -> None:
     request = count(vocabulary, " is there a rib?")
     whole = count(vocabulary, example.source)
     for limit in range(3, whole + 3):
-        kinds = measure_lengths([example], vocabulary, limit, 50)["kinds"]
+        kinds = measure_turns([example], vocabulary, limit, 50)["kinds"]
         lost = max(whole + 2 - limit, 0)
         assert kinds["history"]["tokens_lost"] == min(lost, whole - request)
         assert kinds["request"]["tokens_lost"] == max(lost - (whole - request), 0)
@@ -61,7 +61,7 @@ def test_what_is_lost_is_what_encoding_loses(
         example = make(talk[0][0], [talk[0][1], *(t for pair in talk[1:] for t in pair)])
     else:
         example = make(*talk[-1], lay_out(talk[:-1]))
-    kinds = measure_lengths([example], vocabulary, source, target)["kinds"]
+    kinds = measure_turns([example], vocabulary, source, target)["kinds"]
     encoded = encode_example(example, INSTRUCT, vocabulary, source, target)
     roomy = encode_example(example, INSTRUCT, vocabulary, 1000, 1000)
     kept = [token for token in encoded.labels if token > 2]
@@ -74,7 +74,7 @@ def test_what_is_lost_is_what_encoding_loses(
 
 def test_a_run_that_would_lose_its_labels_is_refused(vocabulary: Vocabulary) -> None:
     examples = [make("is it?", "rib " * 20), make("is it?", "rib")]
-    short = measure_lengths(examples, vocabulary, 50, 8)
+    short = measure_turns(examples, vocabulary, 50, 8)
     lost = short["kinds"]["reply"]["tokens_lost"] / short["kinds"]["reply"]["tokens"]
     check_labels(short, lost, "instruct debug")
     with pytest.raises(UserError, match=r"instruct debug: \d\d\.\d% of the reply tokens") as caught:
@@ -83,8 +83,8 @@ def test_a_run_that_would_lose_its_labels_is_refused(vocabulary: Vocabulary) -> 
     assert "1 (f#1)" in caught.value.why
     needed = short["longest_target"]
     assert f"({needed} cuts nothing)" in caught.value.next_command
-    assert measure_lengths(examples, vocabulary, 50, needed)["kinds"]["reply"]["tokens_lost"] == 0
-    assert measure_lengths(examples, vocabulary, 50, needed - 1)["kinds"]["reply"]["tokens_lost"]
+    assert measure_turns(examples, vocabulary, 50, needed)["kinds"]["reply"]["tokens_lost"] == 0
+    assert measure_turns(examples, vocabulary, 50, needed - 1)["kinds"]["reply"]["tokens_lost"]
 
 
 def test_the_material_is_told(vocabulary: Vocabulary, params: Any) -> None:

@@ -27,6 +27,27 @@ def test_quotes_line_ends_blank_rows_and_a_mark_at_the_start(tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [
+        ('id,text\n1,a\n2,"b\n3,c\n4,d\n', 1),  # up to the end of the file
+        ('id,text\n1,a\n2,"b\n3,"c\n4,d\n', 1),  # up to the next quote
+        ('id,"text\n1,a\n', 0),
+    ],
+)
+def test_an_open_quote_swallows_no_record(tmp_path: Path, content: str, number: int) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(UserError, match=r"a\.csv") as caught:
+        list(read_csv_records(tmp_path / "a.csv", "a.csv"))
+    assert f"not whole CSV after record {number}: " in caught.value.why
+
+
+def test_a_quote_within_a_cell_is_a_letter(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('id\ttext\n1\ta 5" tube\n')
+    (found,) = read_csv_records(tmp_path / "a.tsv", "a")
+    assert found == (1, {"id": "1", "text": 'a 5" tube'})
+
+
 def test_gzip_tabs_and_long_fields(tmp_path: Path) -> None:
     long = "word " * 40_000
     (tmp_path / "a.tsv.gz").write_bytes(gzip.compress(f"id\ttext\n1\t{long}\n".encode()))

@@ -72,6 +72,7 @@ def changed(key: str, value: Any) -> dict[str, Any]:
         changed("test_images", np.zeros((3, 28, 28, 2), np.uint8)),
         changed("test_images", np.asfortranarray(np.ones((3, 28, 28), np.uint8))),
         changed("train_labels", np.array([[{}], [{}], [{}]], object)),
+        changed("val_labels", np.zeros((3, 1), np.float32)),
         {key: value for key, value in make_arrays(28, 28).items() if key != "val_images"},
     ],
 )
@@ -81,6 +82,31 @@ def test_archives_of_something_else_are_errors(
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
     with pytest.raises(UserError, match=r"pneumoniamnist\.npz"):
         read("pneumoniamnist", tmp_path)
+
+
+def test_pickled_objects_are_refused_by_the_name_of_their_member(
+    tmp_path: Path, read: Read
+) -> None:
+    arrays = changed("train_labels", np.array([[{}], [{}], [{}]], object))
+    np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
+    with pytest.raises(UserError, match=r"pneumoniamnist\.npz") as caught:
+        read("pneumoniamnist", tmp_path)
+    assert "train_labels.npy holds object" in caught.value.why
+
+
+def test_a_header_that_claims_a_terabyte_takes_no_memory(tmp_path: Path, read: Read) -> None:
+    header = io.BytesIO()
+    claim = {"descr": "<i8", "fortran_order": False, "shape": (1 << 37, 1)}
+    np.lib.format.write_array_header_1_0(header, claim)
+    with zipfile.ZipFile(tmp_path / "pneumoniamnist.npz", "w") as archive:
+        for key, value in make_arrays(28, 28).items():
+            content = io.BytesIO()
+            np.save(content, value)
+            is_false = key == "train_labels"
+            archive.writestr(f"{key}.npy", header.getvalue() if is_false else content.getvalue())
+    with pytest.raises(UserError, match=r"pneumoniamnist\.npz") as caught:
+        read("pneumoniamnist", tmp_path)
+    assert "train_labels.npy is shorter than its shape" in caught.value.why
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])

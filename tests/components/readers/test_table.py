@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from openpyxl import Workbook
 
-from components.cards import Card
+from components.cards import Card, load_card
 from components.errors import UserError
-from components.readers.registry import read_rows
-from components.records import RawRow
+from components.readers.registry import check_reader, read_rows
+from components.records import OUTSIDE, RawRow
 from tests.components.readers.conftest import Split
 
 Read = Callable[[str, Path], Split]
@@ -123,7 +124,9 @@ def test_slake_keeps_english_only(tmp_path: Path, read: Read) -> None:
     assert [(row.split, row.modality) for row in rows] == [
         ("train", "xray"), ("validation", "mr"), ("test", "ct"),
     ]  # fmt: skip
-    assert [(r.origin, r.reason) for r in rejects] == [("train.json#3", "missing-q_lang")]
+    assert [(r.origin, r.reason) for r in rejects] == [
+        ("train.json#2", OUTSIDE), ("train.json#3", "missing-q_lang"),
+    ]  # fmt: skip
 
 
 def test_pathvqa_json_groups_by_content(tmp_path: Path, read: Read) -> None:
@@ -229,6 +232,34 @@ def test_a_workbook_without_the_sheet_names_those_that_it_has(tmp_path: Path, re
     with pytest.raises(UserError, match=r"MeQSum\.xlsx") as caught:
         read("meqsum", tmp_path)
     assert "no sheet QS; its sheets are Sheet, Notes" in caught.value.why
+
+
+def test_a_workbook_that_names_a_column_twice_is_an_error(tmp_path: Path, read: Read) -> None:
+    book = Workbook()
+    assert book.active is not None
+    book.active.title = "QS"
+    for row in (["CHQ", "Summary", "CHQ"], ["long", "short", "another"]):
+        book.active.append(row)
+    book.save(tmp_path / "MeQSum.xlsx")
+    with pytest.raises(UserError, match=r"MeQSum\.xlsx") as caught:
+        read("meqsum", tmp_path)
+    assert "names CHQ twice" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"task": "answer"}, "the reader table reads no records of the task answer"),
+        ({"options": {"keep": "q_lang"}}, "options.keep is 'q_lang'"),
+        ({"options": {"test": "phrase_type"}}, "options.test is 'phrase_type'"),
+    ],
+)
+def test_a_card_that_does_not_fit_its_reader_is_an_error(
+    repository: Path, changes: dict[str, Any], what: str
+) -> None:
+    card = load_card("vqa_rad", repository / "data/cards").model_copy(update=changes)
+    with pytest.raises(UserError, match=re.escape(what)):
+        check_reader(card)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 500])

@@ -27,12 +27,22 @@ def test_text_and_numbers_are_text(value: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [(None, "missing-answer"), ("", "empty-answer"), (" \t", "empty-answer"),
+     (float("nan"), "missing-answer"), (float("inf"), "missing-answer"),
      (True, "wrong-type"), ([], "wrong-type"), ({"a": 1}, "wrong-type")],
 )  # fmt: skip
 def test_what_is_not_text_says_why(value: Any, reason: str) -> None:
     with pytest.raises(BadValue) as raised:
         as_text(value, "answer")
     assert raised.value.reason == reason
+
+
+def test_what_a_table_leaves_empty_is_nothing() -> None:
+    assert pick({"a": float("nan"), "b": 0}, "a") is None
+    assert pick({"a": float("nan"), "b": 0}, "a|b") == 0
+
+
+def test_half_a_character_does_not_break_a_group() -> None:
+    assert len(as_group("\ud800" * 70)) == 16
 
 
 def test_labels_are_answers_of_the_card() -> None:

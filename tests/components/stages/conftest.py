@@ -14,7 +14,7 @@ from PIL import Image
 from components.config import Params
 from components.lineage import hash_bytes
 from components.profiles.overlay import merge, read_profile
-from components.records import Article, Example, ImageRecord, write_records
+from components.records import Article, Example, ImageRecord, Overlap, write_records
 from components.schema import validate
 
 SMALL: dict[str, Any] = {
@@ -66,6 +66,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path)
     for folder in ("data/examples/vqa_rad", "data/instructions"):
         write_records(Path(folder, "examples.parquet"), Example, examples)
         write_records(Path(folder, "images.parquet"), ImageRecord, pictures)
+    write_records(Path("data/audit/left_out.parquet"), Overlap, [])
     write_records(Path("data/articles/images/a.parquet"), ImageRecord, [])
     write_records(Path("data/articles/articles/a.parquet"), Article, [])
     return tmp_path

@@ -15,7 +15,14 @@ import torch
 from components.dataset.codes import load_images, training_images
 from components.errors import UserError
 from components.lineage import MANIFEST, QUARANTINE, hash_bytes, read_manifest
-from components.records import ImageCodes, ImageRecord, Reject, read_records, write_records
+from components.records import (
+    ImageCodes,
+    ImageRecord,
+    Overlap,
+    Reject,
+    read_records,
+    write_records,
+)
 from components.stages import fit_image_tokenizer, tokenize_images
 from components.tokenization.image import load_tokenizer, save_tokenizer
 from components.tokenization.vqgan import Vqgan, VqganConfig
@@ -57,6 +64,22 @@ def test_a_fit_is_measured_on_images_that_it_has_not_seen(configure: Configure) 
     assert manifest["settings"]["crop"] == "centre"
     assert manifest["settings"]["start_from"] == ""
     assert set(manifest["files"]) >= {"model.safetensors", "config.json", "reconstructions.png"}
+
+
+def test_an_image_that_the_audit_leaves_out_is_neither_fitted_nor_measured(
+    configure: Configure,
+) -> None:
+    alike = [record.id for record in read_training_images()[:5]]
+    rows = [
+        Overlap("similar_image", "held", "held/1", "vqa_rad", str(n), name, "correlation 0.99")
+        for n, name in enumerate(alike)
+    ]
+    rows.append(Overlap("same_pair", "held", "held/1", "vqa_rad", "9", "not an image kind", ""))
+    write_records(Path("data/audit/left_out.parquet"), Overlap, rows)
+    fit_image_tokenizer.run(configure())
+    manifest = read_manifest(MODEL)
+    assert manifest["counts"]["in"] == NUM_IMAGES - 5
+    assert "data/audit/left_out.parquet" in manifest["inputs"]
 
 
 def test_a_given_tokenizer_is_copied_and_only_measured(

@@ -69,10 +69,20 @@ PROMPTS: list[tuple[str, Fields, Rendered]] = [
         "answer",
         {"question": "Which vitamin?", "options": ["Vitamin A", "B-12"], "answer": "B-12"},
         Rendered(
-            " which vitamin? options: vitamin a, b 12",
-            " b 12",
-            ["b 12"],
-            candidates=[" vitamin a", " b 12"],
+            " which vitamin? options: vitamin a, b-12",
+            " b-12",
+            ["b-12"],
+            candidates=[" vitamin a", " b-12"],
+        ),
+    ),
+    (
+        "answer",
+        {"question": "T-score?", "options": ["-2.5  SD", "2.5 SD", "1/2 SD"], "answer": "-2.5 SD"},
+        Rendered(
+            " t score? options: -2.5 sd, 2.5 sd, 1/2 sd",
+            " -2.5 sd",
+            ["-2.5 sd"],
+            candidates=[" -2.5 sd", " 2.5 sd", " 1/2 sd"],
         ),
     ),
     (

@@ -65,6 +65,7 @@ def die(checkpoints: str) -> None:
 @contextmanager
 def two_nodes() -> Iterator[str]:
     """A cluster of two nodes of one worker each, named by RAY_ADDRESS; the second's id."""
+    import ray
     from ray.cluster_utils import Cluster
 
     memory = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
@@ -74,6 +75,7 @@ def two_nodes() -> Iterator[str]:
     try:
         yield second.node_id
     finally:
+        ray.shutdown()  # a cluster does not end while this process is connected to it
         cluster.shutdown()
 
 
