@@ -226,7 +226,7 @@ def dispatch(
         asdict(plan),
         group=Group(workers, parallel["min_workers"], parallel["max_failures"]),
         device=plan.device,
-        storage="data/checkpoints/ray",
+        storage=f"{plan.checkpoints.rpartition('/')[0]}/ray",
         name=out.as_posix().replace("/", "-"),
     )
     write_manifest(

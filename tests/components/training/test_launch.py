@@ -32,6 +32,9 @@ from components.tokenization.vocabulary import Vocabulary, train_vocabulary
 from components.training.launch import Group, launch
 from components.tuning import finetune_worker
 from tests.components.training.ray_run import ATTEMPTS
+from tests.components.training.s3_line import BUCKET, Line, line, s3_address
+
+__all__ = ["line", "s3_address"]
 
 EXAMPLES = Path("data/examples/toy")
 
@@ -174,6 +177,24 @@ def test_two_workers_learn_what_one_process_learns(
         if "running" not in name and "num_batches" not in name:  # averaged, not run through
             torch.testing.assert_close(value, theirs[name], atol=1e-3, rtol=1e-3, msg=name)
     assert read_manifest(Path(two.out))["settings"] == read_manifest(Path(plan.out))["settings"]
+
+
+@pytest.mark.slow
+@pytest.mark.services
+@pytest.mark.timeout(900)
+def test_workers_keep_checkpoints_and_ray_its_state_in_a_bucket(
+    plan: RunPlan, repository: Path, tmp_path: Path, line: Line
+) -> None:
+    longer = {**plan.settings, "steps": 6, "save_every": 2}
+    two = replace(plan, checkpoints=f"s3://{BUCKET}/project/two", settings=longer)
+    done = dispatch_on_two(two, repository, tmp_path / "home")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [entry["step"] for entry in read_log(two)] == [1, 2, 3, 4, 5, 6]
+    put = [asked.split("?")[0] for asked in line.asked if asked.startswith("PUT")]
+    saved = {key.split("/")[-2] for key in put if key.endswith("manifest.json")}
+    assert {"step-00000002", "step-00000004"} <= saved
+    assert not any("/two/" in f"/{key}" for key in line.held())  # a finished run needs none
+    assert any(key.startswith("project/ray/") for key in line.held())
 
 
 @pytest.mark.slow

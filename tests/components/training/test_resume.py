@@ -61,6 +61,7 @@ CASES = [
     Case("epoch edge", save_every=3, dies_after=5, resumes_from=3),
     Case("during a save", 4, dies_after=9, resumes_from=4, halve="step-00000008"),
     Case("mid-epoch, two loader workers", 4, dies_after=6, resumes_from=4, loader_workers=2),
+    Case("after validation", 99, dies_after=5, resumes_from=4, changes={"validate_every": 4}),
     Case("pretraining", save_every=4, dies_after=6, resumes_from=4, stage="pretrain"),
 ]
 
@@ -87,7 +88,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         replace(row, id=f"b{row.id}", task="detect", references=["rib"], boxes=[[1.0, 2, 20, 30]])
         for row in rows[:3]
     ]
-    write_records(data / "examples/toy/examples.parquet", Example, rows)
+    held_out = [replace(row, id=f"v{row.id}", split="validation") for row in rows[:4]]
+    write_records(data / "examples/toy/examples.parquet", Example, [*rows, *held_out])
     write_records(data / "examples/all/examples.parquet", Example, [*rows, *boxed])
     for name in ("examples/toy/images", "examples/all/images", "articles/images/a"):
         write_records(data / f"{name}.parquet", ImageRecord, images)
