@@ -80,6 +80,9 @@ class FinetuneParams(TrainingParams):
     target_noise: float = Field(
         default=0.0, ge=0, lt=1, description="share of wrong tokens before those to be said"
     )
+    sampling: Literal["as_is", "balanced", "temperature"] = "as_is"  # over answers
+    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, infinity balanced")
+    jitter: bool = False  # images are mirrored, enlarged and cropped at random
 
 
 class InstructParams(TrainingParams):

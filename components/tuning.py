@@ -42,24 +42,30 @@ def _tune(plan: RunPlan) -> None:
     store = None
     if any(example.image_id for example in examples):
         store = ImageStore([folder / IMAGES], plan.settings["image_px"])
-    feed = ExampleFeed(examples, vocabulary, store, run_limits(plan), _drawing(plan, examples))
+    feed = ExampleFeed(
+        examples, vocabulary, store, run_limits(plan), choose_drawing(plan, examples)
+    )
     if feed.num_cut:
         say(f"{feed.num_cut} of {len(examples)} examples were cut to the token limits")
     run_training(plan, start_model(plan, vocabulary), feed, identify(plan))
 
 
-def _drawing(plan: RunPlan, examples: list[Example]) -> Drawing:
-    """How the examples are drawn and shown; some settings are of one of the two stages alone."""
+def choose_drawing(plan: RunPlan, examples: list[Example]) -> Drawing:
+    """How the examples are drawn and shown; some settings are of one of the two stages alone.
+
+    ``sampling`` weighs the answers of a data set, and the modalities of conversations.
+    """
     values = plan.settings
     kinds = [example.modality or "unknown" for example in examples] if not plan.dataset else []
-    modalities = [example.modality for example in examples]
+    balanced = [e.target if plan.dataset else e.modality for e in examples]
     sampling = (values.get("sampling", AS_IS), values.get("temperature", 1.0))
     return Drawing(
-        balance=choose_balance(modalities, *sampling),
+        balance=choose_balance(balanced, *sampling),
         kinds=kinds,
         target_noise=values.get("target_noise", 0.0),
         answers=_answer_sets(plan, examples) if values.get("constrain_answers") else (),
         group_by_length=values["group_by_length"],
+        jitter=values.get("jitter", False),
     )
 
 
