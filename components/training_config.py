@@ -42,9 +42,9 @@ class TrainingParams(Section):
     lora_rank: int = Field(default=0, ge=0, description="0 trains the weights themselves")
     lora_alpha: float = Field(default=16.0, gt=0)
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
-    overrides: dict[str, dict[str, float | int | bool]] = Field(default_factory=dict)
+    overrides: dict[str, dict[str, float | int | bool | str]] = Field(default_factory=dict)
 
-    def for_run(self, size: str, recipe: dict[str, float | int | bool] | None = None) -> Any:
+    def for_run(self, size: str, recipe: dict[str, float | int | bool | str] | None = None) -> Any:
         """These settings for one size and one card's recipe: stage, then card, then size."""
         changes = {**(recipe or {}), **self.overrides.get(size, {})}
         values = {**self.model_dump(), **changes, "overrides": {}}

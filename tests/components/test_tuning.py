@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from components.cards import Card, load_card
 from components.config import Params
 from components.dataset.order import batch_indices
 from components.profiles.overlay import merge, read_profile
@@ -22,7 +23,7 @@ EXAMPLE = Example("0", "films", "classify", "train", " what does the image descr
 EXAMPLES = [replace(EXAMPLE, id=str(i), target=COMMON if i % 8 else RARE) for i in range(80)]
 
 
-def plan(**finetune: Any) -> RunPlan:
+def plan(recipe: dict[str, Any] | None = None, **finetune: Any) -> RunPlan:
     """A fine-tuning run with these settings; nothing of it is run."""
     values = merge(read_profile("demo"), {"finetune": finetune}, "test")
     params = validate(Params, values, "test")
@@ -30,7 +31,7 @@ def plan(**finetune: Any) -> RunPlan:
         params,
         "finetune",
         "debug",
-        params.finetune.for_run("debug"),
+        params.finetune.for_run("debug", recipe),
         start_from=None,
         inputs=[Path("data/examples/films")],
         out=Path("out"),
@@ -52,3 +53,10 @@ def test_sampling_weighs_the_answers(settings: dict[str, Any], rare: int) -> Non
     epoch = batch_indices(len(EXAMPLES), len(EXAMPLES), 7, 1, balance=balance)
     drawn = Counter(EXAMPLES[index].target for index in epoch)
     assert drawn == {RARE: rare, COMMON: len(EXAMPLES) - rare}
+
+
+def test_a_card_may_balance_its_own_answers() -> None:
+    told = {**load_card("pneumoniamnist").model_dump(), "recipe": {"sampling": "balanced"}}
+    recipe = validate(Card, told, "card").recipe
+    assert choose_drawing(plan(recipe), EXAMPLES).balance is not None
+    assert choose_drawing(plan(), EXAMPLES).balance is None
