@@ -50,7 +50,7 @@ from components.stages import acquire, prepare
 from components.tokenization.vocabulary import train_vocabulary
 from components.tuning import finetune_worker
 
-SIZE, NUM_FITTED = "debug", 200
+SIZE, NUM_FITTED, WHOLE_SET = "debug", 200, 4000  # training items that are asked, and taken
 ROOT, VOCABULARY = Path(__file__).resolve().parents[1], Path("data/vocabulary")
 Guess = Callable[[Example], str]
 
@@ -209,8 +209,7 @@ def learn(params: Params, dataset: str, case: Case, seed: int, *, test: bool) ->
 
 def compare(dataset: str, raw: Path, work: Path, case: Case, num_seeds: int) -> str:
     """Train with every seed, ask the test split, draw the curve: the tables of RESULTS.md."""
-    whole = read_profile("real")["prepare"]["max_train"]
-    params = set_up(dataset, raw, work / dataset, case, whole)
+    params = set_up(dataset, raw, work / dataset, case, WHOLE_SET)
     exam, seeds = ask(dataset, "test"), [params.seed + n for n in range(num_seeds)]
     plain, _ = guess_plainly(exam, case.subset)
     runs = [learn(params, dataset, case, seed, test=True) for seed in seeds]
@@ -253,8 +252,7 @@ def describe(params: Params, case: Case, runs: Sequence[Learnt]) -> str:
 
 def explore(dataset: str, raw: Path, work: Path, case: Case) -> str:
     """One model with other settings, on validation alone."""
-    whole = read_profile("real")["prepare"]["max_train"]
-    params = set_up(dataset, raw, work / f"{dataset}-try", case, whole)
+    params = set_up(dataset, raw, work / dataset, case, WHOLE_SET)
     run = learn(params, dataset, case, params.seed, test=False)
     told = [f"{dataset}, {run.seconds:.0f} s of processor time, validation beside plain guess:"]
     for name, subsets in run.validation.items():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from components.evaluation.summary import WHOLE
 
