@@ -1,10 +1,10 @@
 # make demo    install, then run the whole pipeline on made-up data; the second time it has nothing to do
 # make real RAW=FOLDER    the same on your own raw files
-# make test, make check    the tests; style, types and architecture
+# make test, make test-slow, make check    the tests; the long ones; style and types
 # Needed: git, make, Python 3.11 or 3.12. Everything else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo real test check lock clean
+.PHONY: help install demo real test test-slow check lock clean
 MAKEFLAGS += --no-print-directory
 
 UV_VERSION := 0.13.9
@@ -64,7 +64,11 @@ real:
 	@$(BIN)/biomedgpt run
 
 test: install
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not gpu'
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not gpu and not slow'
+
+# Whole pipelines, runs on Ray that lose workers and nodes, ranks that are killed, memory.
+test-slow: install
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'slow and not gpu'
 
 check: install
 	@$(BIN)/ruff check .

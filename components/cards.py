@@ -137,7 +137,7 @@ class Card(Section):
     candidates: Literal["fixed", "train", "paper", "options", "none"]
     modality: str
     metrics: list[str]
-    recipe: dict[str, float | int | bool]
+    recipe: dict[str, float | int | bool | str]
     releases: list[Release] = Field(default_factory=list, description="newest first")
     published: list[Published] = Field(default_factory=list)
     overlaps: dict[str, str] = Field(

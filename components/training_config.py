@@ -43,9 +43,9 @@ class TrainingParams(Section):
     lora_rank: int = Field(default=0, ge=0, description="0 trains the weights themselves")
     lora_alpha: float = Field(default=16.0, gt=0)
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
-    overrides: dict[str, dict[str, float | int | bool]] = Field(default_factory=dict)
+    overrides: dict[str, dict[str, float | int | bool | str]] = Field(default_factory=dict)
 
-    def for_run(self, size: str, recipe: dict[str, float | int | bool] | None = None) -> Any:
+    def for_run(self, size: str, recipe: dict[str, float | int | bool | str] | None = None) -> Any:
         """These settings for one size and one card's recipe: stage, then card, then size."""
         changes = {**(recipe or {}), **self.overrides.get(size, {})}
         values = {**self.model_dump(), **changes, "overrides": {}}
@@ -99,6 +99,9 @@ class FinetuneParams(TuningParams):
     target_noise: float = Field(
         default=0.0, ge=0, lt=1, description="share of wrong tokens before those to be said"
     )
+    sampling: Literal["as_is", "balanced", "temperature"] = "as_is"  # over answers
+    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, infinity balanced")
+    jitter: bool = False  # images are mirrored, enlarged and cropped at random
 
 
 class InstructParams(TuningParams):

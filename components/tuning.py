@@ -44,7 +44,9 @@ def _tune(plan: RunPlan) -> None:
     store = None
     if any(example.image_id for example in examples):
         store = ImageStore([folder / IMAGES], plan.settings["image_px"])
-    feed = ExampleFeed(examples, vocabulary, store, run_limits(plan), _drawing(plan, examples))
+    feed = ExampleFeed(
+        examples, vocabulary, store, run_limits(plan), choose_drawing(plan, examples)
+    )
     if feed.num_cut:
         say(f"{feed.num_cut} of {len(examples)} examples were cut to the token limits")
     counts = {"dropped": found - len(examples), "truncated": feed.num_cut}
@@ -56,22 +58,27 @@ def _tune(plan: RunPlan) -> None:
 def _held_out(plan: RunPlan, vocabulary: Vocabulary, store: ImageStore | None) -> HeldOut:
     """The validation split, as the loop looks at it; UserError where there is none."""
     examples = load_examples(Path(plan.inputs[0]), "validation")
-    drawing = Drawing(answers=_drawing(plan, examples).answers)
+    drawing = Drawing(answers=choose_drawing(plan, examples).answers)
     return ExampleFeed(examples, vocabulary, store, run_limits(plan), drawing).batches
 
 
-def _drawing(plan: RunPlan, examples: list[Example]) -> Drawing:
-    """How the examples are drawn and shown; some settings are of one of the two stages alone."""
+def choose_drawing(plan: RunPlan, examples: list[Example]) -> Drawing:
+    """How the examples are drawn and shown; some settings are of one of the two stages alone.
+
+    ``sampling`` weighs the answers of a data set, and the modalities of conversations.
+    """
     values = plan.settings
-    kinds = [e.modality or "unknown" for e in examples] if plan.stage == "instruct" else []
-    modalities = [example.modality for example in examples]
+    converses = plan.stage == "instruct"
+    kinds = [e.modality or "unknown" for e in examples] if converses else []
+    balanced = [e.modality if converses else e.target for e in examples]
     sampling = (values.get("sampling", AS_IS), values.get("temperature", 1.0))
     return Drawing(
-        balance=choose_balance(modalities, *sampling),
+        balance=choose_balance(balanced, *sampling),
         kinds=kinds,
         target_noise=values.get("target_noise", 0.0),
         answers=_answer_sets(plan, examples) if values.get("constrain_answers") else (),
         group_by_length=values["group_by_length"],
+        jitter=values.get("jitter", False),
     )
 
 

@@ -12,13 +12,15 @@ from components.dataset.collate import Batch, Item, collate
 from components.dataset.constraint import AnswerConstraint
 from components.dataset.feeds import Limits, cut, encode_item, share_with_image
 from components.dataset.images import ImageStore
+from components.dataset.jitter import flip_and_jitter
 from components.dataset.order import batch_indices, example_rng
 from components.errors import UserError
 from components.model.specials import NUM_SPECIALS
 from components.records import Example
 from components.tokenization.vocabulary import Vocabulary
 
-NOISE_STREAM = 3  # its random numbers are of their own, as those of the streams of pretraining
+# Their random numbers are of their own, as those of the streams of pretraining.
+NOISE_STREAM, JITTER_STREAM = 3, 5
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Drawing:
     ``kinds`` names the kind of each, whose loss is told apart. ``target_noise`` is the share of the
     tokens given to the decoder that are others than what it ought to have said (OFA's noise ratio
     of summarization). ``answers`` lists, for each example, what its answer is chosen from.
+    ``jitter`` shows a view of each image, mirrored, enlarged and cropped at random.
     """
 
     balance: Balance | None = None
@@ -35,6 +38,7 @@ class Drawing:
     target_noise: float = 0.0
     answers: Sequence[Sequence[str]] = ()
     group_by_length: bool = False
+    jitter: bool = False
 
 
 PLAIN = Drawing()
@@ -80,6 +84,8 @@ class ExampleFeed:
         items = [self.items[index] for index in chosen]
         if drawing.target_noise:
             items = [self._disturb(item, step, place) for place, item in enumerate(items)]
+        if drawing.jitter and self.store is not None:
+            items = [self._move(item, self.store, step, i) for i, item in enumerate(items)]
         return [cut(items, self.store, limits, 0)]
 
     def batches(self) -> Iterator[Batch]:
@@ -97,6 +103,14 @@ class ExampleFeed:
         is_other[:first] = False
         others = rng.integers(NUM_SPECIALS, NUM_SPECIALS + self.num_text, len(prev))
         return replace(item, prev=np.where(is_other, others, prev).tolist())
+
+    def _move(self, item: Item, store: ImageStore, step: int, position: int) -> Item:
+        """The item with another view of its image, which seed, step and position decide."""
+        if not item.image_id:
+            return item
+        rng = example_rng(self.limits.seed + JITTER_STREAM, step, position)
+        view = flip_and_jitter(store.whole(item.image_id), [], store.image_px, rng)
+        return replace(item, pixels=view.pixels)
 
 
 def constrain_items(

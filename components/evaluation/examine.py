@@ -52,15 +52,19 @@ class Exam:
         return describe_answer_set(self.card, self.test, self.candidates)
 
 
-def read_exam(card: Card, folder: Path) -> Exam:
-    """The exam of a fine-tuned model; UserError where there is nothing to test on."""
+def read_exam(card: Card, folder: Path, split: str = "test") -> Exam:
+    """The exam of a fine-tuned model; UserError where there is nothing to test on.
+
+    Asked of ``train`` it says how well what was learnt fits, of ``validation`` which settings to
+    choose; the answers to choose among are those of the test.
+    """
     path = folder / "examples.parquet"
     examples = list(read_records(path, Example))
-    test = [example for example in examples if example.split == "test"]
+    test = [example for example in examples if example.split == split]
     if not test:
         raise UserError(
-            f"{path} has no test examples",
-            why="a data set without a test split cannot be scored",
+            f"{path} has no {split} examples",
+            why=f"a data set without a {split} split cannot be scored",
             next_command="raise prepare.derived_test in params.yaml, or look at quarantine.parquet",
         )
     train = [example for example in examples if example.split == "train"]

@@ -150,3 +150,32 @@ def test_a_rank_sees_the_images_of_its_own_batches(
             if batch.images_B3HW is not None:
                 assert full.images_B3HW is not None
                 assert torch.equal(batch.images_B3HW, full.images_B3HW)
+
+
+def test_jitter_shows_views_that_seed_and_step_decide(
+    examples: list[Example], vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    plain = one_batch(ExampleFeed(examples, vocabulary, store, LIMITS))
+    feed = ExampleFeed(examples, vocabulary, store, LIMITS, Drawing(jitter=True))
+    again = ExampleFeed(examples, vocabulary, store, LIMITS, Drawing(jitter=True))
+    first, same, later = one_batch(feed), one_batch(again), one_batch(feed, step=12)
+    assert first.images_B3HW is not None
+    assert plain.images_B3HW is not None
+    assert later.images_B3HW is not None
+    assert torch.equal(first.images_B3HW, same.images_B3HW)  # type: ignore[arg-type]
+    assert first.images_B3HW.shape == plain.images_B3HW.shape
+    for view, image in zip(first.images_B3HW, plain.images_B3HW, strict=True):
+        assert not torch.equal(view, image)
+    assert torch.equal(first.labels_BT, plain.labels_BT)
+    assert not torch.equal(later.images_B3HW[0], first.images_B3HW[0])
+
+
+def test_jitter_leaves_examples_without_an_image_alone(
+    examples: list[Example], vocabulary: Vocabulary, store: ImageStore
+) -> None:
+    mixed = [replace(e, image_id="") if i % 2 else e for i, e in enumerate(examples)]
+    batch = one_batch(ExampleFeed(mixed, vocabulary, store, LIMITS, Drawing(jitter=True)))
+    assert batch.images_B3HW is not None
+    assert batch.image_mask_B is not None
+    assert not batch.image_mask_B.all()
+    assert not batch.images_B3HW[~batch.image_mask_B].any()  # grey is zero
