@@ -88,6 +88,7 @@ def open_workers(num_workers: int, gpus_each: int = 0) -> Iterator[Workers]:
         return
     is_local = "RAY_ADDRESS" not in os.environ
     ray.init(
+        address="local" if is_local else None,  # never a cluster that merely runs on this machine
         num_cpus=num_workers if is_local else None,
         include_dashboard=False if is_local else None,
         log_to_driver=False,

@@ -204,8 +204,7 @@ def test_a_stage_declares_every_setting_that_it_reads(stage: str) -> None:
     read = set().union(*(read_params(source) for source in reached_files(MODULES[stage])))
     missing = {
         key
-        for key in read - WHERE_CHECKPOINTS_LIE
-        for key in read - WATCHING
+        for key in read - WHERE_CHECKPOINTS_LIE - WATCHING
         if not any(key == known or key.startswith(f"{known}.") for known in declared)
     }
     assert not missing, f"dvc.yaml, {stage}: add to params {sorted(missing)}"

