@@ -11,13 +11,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from components.model.specials import PAD
 from components.training.distributed import rank_and_world
+from components.training.loop import BatchSource
 from components.training.step import Parts, StepReport
 
 # Dense bfloat16 matrix products, FLOP/s, from NVIDIA's data sheets (half of what they give "with
@@ -103,17 +103,6 @@ class Reading:
         }
 
 
-class Source(Protocol):
-    """What is metered: the loop's source of batches."""
-
-    part_names: list[str]
-    stream_names: list[str]
-
-    def parts(self, step: int) -> Parts:
-        """The parts of the effective batch of a step."""
-        ...
-
-
 @dataclass(frozen=True)
 class _Lap:
     """One step: seconds in all and for its data, and what it held."""
@@ -134,7 +123,7 @@ class Meter:
 
     def __init__(
         self,
-        source: Source,
+        source: BatchSource,
         *,
         device: str,
         window: int,
