@@ -189,7 +189,7 @@ def make_log(seed: str, steps: int, parts: list[str]) -> list[dict[str, Any]]:
         }
         entries.append(
             {"step": step, "loss": sum(losses.values()), "learning_rate": 1e-3,
-             "gradient_norm": 1.0, "parts": losses}
+             "gradient_norm": 1.0, "parts": losses, "streams": losses}
         )  # fmt: skip
     return entries
 
