@@ -37,7 +37,12 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
         vocabulary,
         store,
         run_limits(plan),
-        Mixing(plan.settings["mixture"], plan.settings["mask_ratio"], plan.code_px),
+        Mixing(
+            plan.settings["mixture"],
+            plan.settings["mask_ratio"],
+            plan.code_px,
+            plan.settings["augment"],
+        ),
     )
     say(
         f"pretraining on {len(material.pairs)} image-text pairs, {len(material.texts)} texts in "

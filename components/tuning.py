@@ -79,6 +79,7 @@ def choose_drawing(plan: RunPlan, examples: list[Example]) -> Drawing:
         answers=_answer_sets(plan, examples) if values.get("constrain_answers") else (),
         group_by_length=values["group_by_length"],
         jitter=values.get("jitter", False),
+        augment=values["augment"],
     )
 
 
