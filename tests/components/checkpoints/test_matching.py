@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.checkpoints.faults import TOLERANCES, judge
+from components.checkpoints.faults import TOLERANCES, Fault, judge
 from components.checkpoints.matching import detect_kind, match_model, match_tokenizer, rename
 from components.checkpoints.names import POSITION_IDS, TOKENS
 from components.errors import UserError
@@ -110,6 +110,13 @@ def test_a_fault_is_found_and_accepted_by_its_name(
     assert f"--accept {accept or name}" in caught.value.next_command
     judge([fault], [accept or name], "a.pt")
     judge([fault], [name], "a.pt")
+
+
+def test_a_name_that_accepts_nothing_is_told() -> None:
+    fault = Fault("missing", "decoder.x", "missing")
+    with pytest.raises(UserError, match=r"decoder\.y accepts nothing"):
+        judge([fault], ["decoder.x", "decoder.y"], "a.pt")
+    judge([fault], ["decoder.x", "tied_copies"], "a.pt")  # a group, for files that may have it
 
 
 def test_every_group_that_may_be_accepted_is_explained() -> None:
