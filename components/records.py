@@ -149,7 +149,7 @@ class ImageCodes:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One answered test item, under one condition (``full``, ``blank``)."""
+    """One answered test item, under one condition; ``options`` are the best of a closed set."""
 
     id: str
     dataset: str
@@ -164,6 +164,9 @@ class Prediction:
     group: str
     image_id: str
     source: str
+    modality: str = ""
+    options: list[str] = field(default_factory=list)
+    option_log_probabilities: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,8 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
 
-_TEXT, _TEXTS, _BOXES = pa.string(), pa.list_(pa.string()), pa.list_(pa.list_(pa.float64()))
+_TEXT, _TEXTS, _NUMBERS = pa.string(), pa.list_(pa.string()), pa.list_(pa.float64())
+_BOXES = pa.list_(_NUMBERS)
 SCHEMAS: dict[type, pa.Schema] = {
     Example: _schema(
         id=_TEXT, dataset=_TEXT, task=_TEXT, split=_TEXT, source=_TEXT, target=_TEXT,
@@ -209,7 +213,8 @@ SCHEMAS: dict[type, pa.Schema] = {
     Prediction: _schema(
         id=_TEXT, dataset=_TEXT, size=_TEXT, condition=_TEXT, prediction=_TEXT, target=_TEXT,
         references=_TEXTS, log_probability=pa.float64(), baseline=_TEXT, category=_TEXT,
-        group=_TEXT, image_id=_TEXT, source=_TEXT,
+        group=_TEXT, image_id=_TEXT, source=_TEXT, modality=_TEXT, options=_TEXTS,
+        option_log_probabilities=_NUMBERS,
     ),
     Overlap: _schema(**{column.name: _TEXT for column in fields(Overlap)}),
     Reject: _schema(origin=_TEXT, reason=_TEXT, detail=_TEXT),
