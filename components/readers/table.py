@@ -144,8 +144,10 @@ def _read_record(
         signal = as_signal(columns.value(record, "signal")) if columns.option("signal") else []
     except BadValue as bad:
         return Reject(origin, bad.reason, bad.detail)
-    if isinstance(image, Reject) or isinstance(frames, Reject):
-        return image if isinstance(image, Reject) else frames
+    if isinstance(image, Reject):
+        return image
+    if isinstance(frames, Reject):
+        return frames
     kind, answer = columns.value(record, "category"), fields.get("answer", "")
     first = answer if isinstance(answer, str) else answer[0]
     return RawRow(
