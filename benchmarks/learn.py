@@ -38,9 +38,10 @@ from components.cards import CARDS, load_card
 from components.config import Params
 from components.dataset.left_out import FILE
 from components.evaluation.baselines import rouge_l_f
+from components.evaluation.conditions import FULL
 from components.evaluation.examine import Exam, read_exam, sit_exam
 from components.evaluation.predict import load_answerer
-from components.evaluation.summary import FULL, WHOLE, summarize
+from components.evaluation.summary import WHOLE, summarize
 from components.lineage import hash_bytes
 from components.profiles.overlay import merge, read_profile
 from components.records import Example, Overlap, Prediction, write_records

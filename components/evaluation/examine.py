@@ -15,8 +15,8 @@ from components.dataset.images import ImageStore
 from components.errors import UserError
 from components.evaluation.answer_sets import describe_answer_set
 from components.evaluation.baselines import fit_baseline
+from components.evaluation.conditions import FULL
 from components.evaluation.predict import Answer, Answerer, answer_all
-from components.evaluation.summary import FULL
 from components.progress import Advance, show_progress
 from components.records import Example, Prediction, read_records
 from components.tasks.base import Task
@@ -138,4 +138,7 @@ def _record(
         group=example.group,
         image_id=example.image_id,
         source=example.source.strip(),
+        modality=example.modality,
+        options=answer.options,
+        option_log_probabilities=answer.option_log_probabilities,
     )

@@ -3,19 +3,27 @@
 Questions about one image, or rows of one patient, stand or fall together; resampling rows as if
 they were independent gives intervals that are too narrow. Here whole groups are drawn (Efron and
 Tibshirani 1993, section 8; Field and Welsh 2007 for clusters), and percentiles are read off.
+
+A resample is told by how often it holds each group, and an estimate is any function of that: a
+mean, a mean over classes, or what only a whole data set has, as an F1 or an area under a curve
+(components/evaluation/pooling.py). Shape letters: B resamples, G groups, S samples, C classes.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-CHUNK = 256  # resamples held in memory at a time
+CHUNK_ROWS = 1 << 21  # groups drawn at a time, over the resamples held in memory
+
+Floats = NDArray[np.float64]
+Estimate = Callable[[Floats], Floats]  # how often each group is drawn (B, G) to values (B,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,50 +47,119 @@ class Interval:
         return self.high is not None and self.high < 0
 
 
-def bootstrap_mean(
-    values: ArrayLike,
-    groups: Sequence[str],
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Which group each sample is in, ``index_S``, and how many groups there are."""
+
+    index_S: NDArray[np.intp]
+    num: int
+
+    @property
+    def every(self) -> Floats:
+        """Each group once: what the value itself is estimated from, (1, G)."""
+        return np.ones((1, self.num))
+
+    def only(self, places: NDArray[np.intp]) -> Groups:
+        """The groups of some of the samples."""
+        found, index_S = np.unique(self.index_S[places], return_inverse=True)
+        return Groups(index_S, len(found))
+
+
+def find_groups(names: Sequence[str]) -> Groups:
+    """The groups of samples by name. ValueError where there is no sample."""
+    if not len(names):
+        raise ValueError("0 samples form no groups")
+    found, index_S = np.unique(np.asarray(names), return_inverse=True)
+    return Groups(index_S, len(found))
+
+
+def bootstrap(
+    estimate: Estimate,
+    groups: Groups,
     *,
-    classes: Sequence[str] | None = None,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Mean of the values with its bootstrap interval, clustered by group.
+    """The estimate with its percentile interval.
 
-    With ``classes`` the mean is over classes of each class's mean; a class that a resample lost
-    is left out of that resample's mean. Raises ValueError for no values or unequal lengths.
+    A resample on which it is not defined (no sample of a class that it needs) is left out of the
+    percentiles; without any that it is defined on there are no bounds.
     """
-    sums_GC, counts_GC = _sum_by_group(np.asarray(values, np.float64), groups, classes)
-    num_groups = len(sums_GC)
-    value = float(np.mean(sums_GC.sum(0) / counts_GC.sum(0)))
-    if num_groups < 2:
-        return Interval(value, None, None, len(groups), num_groups)
-    generator = np.random.default_rng(seed)
-    means = np.concatenate([
-        _resample_means(sums_GC, counts_GC, min(CHUNK, resamples - start), generator)
-        for start in range(0, resamples, CHUNK)
-    ])  # fmt: skip
+    num_samples = len(groups.index_S)
+    value = float(estimate(groups.every)[0])
+    if groups.num < 2:
+        return Interval(value, None, None, num_samples, groups.num)
+    values_B = np.concatenate([estimate(w_BG) for w_BG in _draw(groups.num, resamples, seed)])
+    values_B = values_B[np.isfinite(values_B)]
+    if not len(values_B):
+        return Interval(value, None, None, num_samples, groups.num)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(value, float(low), float(high), len(groups), num_groups)
+    low, high = np.quantile(values_B, [tail, 1 - tail])
+    return Interval(value, float(low), float(high), num_samples, groups.num)
+
+
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """The first less the second over the same resamples: a paired difference."""
+    return lambda w_BG: first(w_BG) - second(w_BG)
+
+
+def estimate_mean(
+    values: ArrayLike, groups: Groups, classes: Sequence[str] | None = None
+) -> Estimate:
+    """The mean of values, or with ``classes`` the mean over classes of each class's mean.
+
+    A class that a resample lost is left out of that resample's mean. ValueError where the lengths
+    differ.
+    """
+    values_S = np.asarray(values, np.float64)
+    labels = classes if classes is not None else [""] * len(values_S)
+    if not len(values_S) == len(groups.index_S) == len(labels):
+        raise ValueError(f"{len(values_S)} values, {len(groups.index_S)} groups, {len(labels)}")
+    names, class_S = np.unique(np.asarray(labels), return_inverse=True)
+    cells_S = groups.index_S * len(names) + class_S
+    shape = (groups.num, len(names))
+    sums_GC = np.bincount(cells_S, values_S, groups.num * len(names)).reshape(shape)
+    counts_GC = np.bincount(cells_S, minlength=groups.num * len(names)).reshape(shape)
+    return lambda w_BG: _mean_over_classes(w_BG @ sums_GC, w_BG @ counts_GC)
+
+
+def _mean_over_classes(sums_BC: Floats, counts_BC: Floats) -> Floats:
+    present_BC = counts_BC > 0
+    means_BC = np.divide(sums_BC, counts_BC, out=np.zeros_like(sums_BC), where=present_BC)
+    means_B: Floats = means_BC.sum(1) / present_BC.sum(1)
+    return means_B
+
+
+def _draw(num_groups: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each group is drawn in resamples of as many groups, in chunks of (B, G)."""
+    generator = np.random.default_rng(seed)
+    chunk = max(CHUNK_ROWS // num_groups, 1)
+    for begin in range(0, resamples, chunk):
+        num = min(chunk, resamples - begin)
+        drawn_BG = generator.integers(0, num_groups, (num, num_groups), np.int32).astype(np.intp)
+        drawn_BG += np.arange(num)[:, None] * num_groups
+        counts = np.bincount(drawn_BG.ravel(), minlength=num * num_groups)
+        yield counts.reshape(num, num_groups).astype(np.float64)
+
+
+def bootstrap_mean(
+    values: ArrayLike, names: Sequence[str], *, classes: Sequence[str] | None = None, **how: Any
+) -> Interval:
+    """Mean of the values with its bootstrap interval, clustered by the groups' names.
+
+    ``how``: resamples, confidence and seed of ``bootstrap``. ValueError as ``estimate_mean``.
+    """
+    groups = find_groups(names)
+    return bootstrap(estimate_mean(values, groups, classes), groups, **how)
 
 
 def bootstrap_difference(
-    first: ArrayLike,
-    second: ArrayLike,
-    groups: Sequence[str],
-    *,
-    classes: Sequence[str] | None = None,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    first: ArrayLike, second: ArrayLike, names: Sequence[str], **how: Any
 ) -> Interval:
     """Mean of first - second over the same samples, with its paired bootstrap interval."""
     gaps = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    return bootstrap_mean(
-        gaps, groups, classes=classes, resamples=resamples, confidence=confidence, seed=seed
-    )
+    return bootstrap_mean(gaps, names, **how)
 
 
 def seed_mean(values: Sequence[float], confidence: float = 0.95) -> Interval:
@@ -102,34 +179,3 @@ def seed_mean(values: Sequence[float], confidence: float = 0.95) -> Interval:
     quantile = float(stdtrit(num - 1, (1 + confidence) / 2))
     half = quantile * statistics.stdev(values) / math.sqrt(num)
     return Interval(mean, mean - half, mean + half, num, num)
-
-
-def _sum_by_group(
-    values_S: NDArray[np.float64], groups: Sequence[str], classes: Sequence[str] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums and counts per group G and class C; the axis S is samples."""
-    labels = classes if classes is not None else [""] * len(groups)
-    if not len(values_S) or not len(values_S) == len(groups) == len(labels):
-        raise ValueError(f"{len(values_S)} values, {len(groups)} groups, {len(labels)} classes")
-    group_names, group_S = np.unique(np.asarray(groups), return_inverse=True)
-    class_names, class_S = np.unique(np.asarray(labels), return_inverse=True)
-    sums_GC = np.zeros((len(group_names), len(class_names)))
-    counts_GC = np.zeros_like(sums_GC)
-    np.add.at(sums_GC, (group_S, class_S), values_S)
-    np.add.at(counts_GC, (group_S, class_S), 1.0)
-    return sums_GC, counts_GC
-
-
-def _resample_means(
-    sums_GC: NDArray[np.float64],
-    counts_GC: NDArray[np.float64],
-    num: int,
-    generator: np.random.Generator,
-) -> NDArray[np.float64]:
-    num_groups = len(sums_GC)
-    drawn_BG = generator.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=num)
-    sums_BC, counts_BC = drawn_BG @ sums_GC, drawn_BG @ counts_GC
-    present_BC = counts_BC > 0
-    means_BC = np.divide(sums_BC, counts_BC, out=np.zeros_like(sums_BC), where=present_BC)
-    means_B: NDArray[np.float64] = means_BC.sum(1) / present_BC.sum(1)
-    return means_B

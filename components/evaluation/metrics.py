@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from components.errors import UserError
 from components.evaluation.cider import cider_scores
+from components.evaluation.intervals import Floats as Values
+from components.evaluation.pooling import Pool, pool_class_mean, pool_mean
 
-Values = NDArray[np.float64]
 References = Sequence[Sequence[str]]
 
 _WORD = re.compile(r"[^\W_]+")
@@ -30,8 +30,8 @@ class Metric:
     """How predictions are scored.
 
     ``score`` takes all predictions of a data set and their references and returns one value per
-    prediction; ``average`` says whether a data set's value is the mean over samples or the mean
-    over classes of the class's mean (a class is a first reference).
+    prediction; ``pool`` makes a data set's value of them, or of the answers themselves
+    (components/evaluation/pooling.py).
     """
 
     name: str
@@ -40,7 +40,7 @@ class Metric:
     unit: Literal["%", "x100"]
     definition: str
     score: Callable[[Sequence[str], References], Values]
-    average: Literal["samples", "classes"] = "samples"
+    pool: Pool = pool_mean
 
 
 def normalise_answer(text: str) -> str:
@@ -118,7 +118,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "balanced_accuracy", "Balanced accuracy", "1.0", "%",
             "Mean over the true classes of the share of that class answered rightly (as accuracy).",
-            score_exact_match, "classes",
+            score_exact_match, pool_class_mean,
         ),
         Metric(
             "vqa_accuracy", "Accuracy", "1.0", "%",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from components.config import Params
 from components.dataset.collate import pad
 from components.dataset.images import ImageStore, blank_images
 from components.devices import pick_device
-from components.evaluation.summary import BLANK
+from components.evaluation.conditions import BLANK
 from components.generation.beam import search
 from components.generation.candidates import score_candidates
 from components.generation.constraints import SearchSettings
@@ -31,14 +31,19 @@ from components.tasks.base import Task
 from components.tasks.encoding import EncodedExample, encode_example, ends_with_eos
 from components.tokenization.vocabulary import Vocabulary
 
+MAX_OPTIONS = 16  # kept of a closed set, for areas under curves and for a reader's eye
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What was said. The log-probability is among the candidates, or of the text searched for,
-    divided by its length as the search does."""
+    divided by its length as the search does. ``options`` are the MAX_OPTIONS most probable
+    candidates, the best first, with ``option_log_probabilities``; none where text was free."""
 
     text: str
     log_probability: float
+    options: list[str] = field(default_factory=list)
+    option_log_probabilities: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -175,11 +180,16 @@ def _choose(
         for own in sets
     ]
     scores_BC = score_candidates(answerer.model, states, prefixes, ids, end=ends_with_eos(task))
-    values, best = scores_BC.max(1)
+    ordered = scores_BC.sort(stable=True, dim=1, descending=True)  # of equals, the set's first
+    values_BK, best_BK = (part[:, :MAX_OPTIONS].tolist() for part in ordered)
     return [
-        Answer(own[index].strip(), value)
-        for own, index, value in zip(sets, best.tolist(), values.tolist(), strict=True)
+        _rank([own[index].strip() for index in best], values)
+        for own, best, values in zip(sets, best_BK, values_BK, strict=True)
     ]
+
+
+def _rank(options: list[str], values: list[float]) -> Answer:
+    return Answer(options[0], values[0], options, values)
 
 
 def _search(answerer: Answerer, states: Encoded, prefixes: Sequence[Sequence[int]]) -> list[Answer]:

@@ -1,10 +1,10 @@
-"""From predictions to a data set's scores: intervals, baseline, blank image, red flags."""
+"""From predictions to a data set's scores: intervals, baseline, conditions, red flags."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,39 +13,14 @@ from numpy.typing import NDArray
 from components.cards import Card
 from components.config import EvaluateParams
 from components.errors import UserError
-from components.evaluation.intervals import (
-    Interval,
-    bootstrap_difference,
-    bootstrap_mean,
-    seed_mean,
-)
+from components.evaluation.conditions import BLANK, FULL
+from components.evaluation.intervals import Estimate, Interval, bootstrap, difference, seed_mean
 from components.evaluation.metrics import Metric, find_metric
+from components.evaluation.scoring import BASELINE, Scored, score_all, split_conditions
 from components.records import Prediction
 
-FULL, BLANK = "full", "blank"
 WHOLE = "all"
 MAX_SUBSETS = 12  # categories beyond the most frequent ones are noise in a table
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """Values per sample of one metric, with what the intervals need. Axis: test items."""
-
-    model: NDArray[np.float64]
-    baseline: NDArray[np.float64]
-    blank: NDArray[np.float64] | None
-    groups: NDArray[np.str_]
-    classes: NDArray[np.str_] | None
-
-    def only(self, chosen: NDArray[np.bool_]) -> _Scored:
-        """The same for some of the items."""
-        return _Scored(
-            self.model[chosen],
-            self.baseline[chosen],
-            None if self.blank is None else self.blank[chosen],
-            self.groups[chosen],
-            None if self.classes is None else self.classes[chosen],
-        )
 
 
 def summarize(
@@ -59,27 +34,28 @@ def summarize(
 
     ``scores[metric][subset]`` holds ``value``, ``low``, ``high``, ``n``, ``groups`` (percent, or
     CIDEr x 100); ``baseline`` and ``baseline_gain`` (score - baseline, paired), each with bounds;
-    and, where the image was also blanked, ``blank`` and ``visual_gain`` (score - blank, paired).
+    and ``conditions``: for each the score under it, and ``gain`` (score - that, paired). Where the
+    image was also blanked, ``blank`` and ``visual_gain`` repeat that condition as the headline.
     ``beats_baseline`` and ``falls_when_blank`` say whether the whole interval of the gain is above
     0. Bounds are null with fewer than two groups. ``repeats`` are the predictions of models tuned
     from other seeds: ``seeds`` of all items then holds the mean over all of them, its bounds, and
     each ``values``. UserError when there is nothing to score.
     """
-    full, blank = _split_conditions(predictions, card.name)
+    by_condition = split_conditions(predictions, card.name)
     metrics = [find_metric(name) for name in card.metrics]
-    members = _subsets(full)
+    members = _subsets(by_condition[FULL])
     scores = {}
     for metric in metrics:
-        scored = _score(metric, full, blank)
+        scored = score_all(metric, by_condition)
         scores[metric.name] = {
             name: _describe(scored.only(chosen), params, seed) for name, chosen in members.items()
         }
         if repeats:
-            others = [_score(metric, _split_conditions(r, card.name)[0], []) for r in repeats]
-            scores[metric.name][WHOLE]["seeds"] = _over_seeds([scored, *others], params)
+            runs = [score_all(metric, split_conditions(rows, card.name)) for rows in repeats]
+            scores[metric.name][WHOLE]["seeds"] = _over_seeds([scored, *runs], params)
     return {
         "dataset": card.name,
-        "size": full[0].size,
+        "size": by_condition[FULL][0].size,
         "task": card.task,
         "candidates": card.candidates,
         "headline": metrics[0].name,
@@ -100,65 +76,16 @@ def compare_sizes(
 
     Raises UserError when the two did not answer the same items.
     """
-    first, _ = _split_conditions(larger, "the larger size")
-    second, _ = _split_conditions(smaller, "the smaller size")
+    first = split_conditions(larger, "the larger size")[FULL]
+    second = split_conditions(smaller, "the smaller size")[FULL]
     if [p.id for p in first] != [p.id for p in second]:
         raise UserError(
             f"{first[0].dataset}: sizes {second[0].size} and {first[0].size} answered other items",
             why="a paired difference needs the same test items",
             next_command="dvc repro evaluate",
         )
-    chosen = find_metric(metric)
-    ours, theirs = _score(chosen, first, []), _score(chosen, second, [])
-    return bootstrap_difference(
-        ours.model,
-        theirs.model,
-        list(ours.groups),
-        classes=None if ours.classes is None else list(ours.classes),
-        resamples=params.bootstrap,
-        confidence=params.confidence,
-        seed=seed,
-    )
-
-
-def score_predictions(predictions: Sequence[Prediction], metric: str) -> list[float]:
-    """A metric's value per prediction, all of one condition, in their order."""
-    references = [accepted_answers(p) for p in predictions]
-    values = find_metric(metric).score([p.prediction for p in predictions], references)
-    return [float(value) for value in values]
-
-
-def accepted_answers(prediction: Prediction) -> list[str]:
-    """What a prediction is scored against: its references, or its target alone."""
-    return prediction.references or [prediction.target]
-
-
-def _split_conditions(
-    predictions: Sequence[Prediction], name: str
-) -> tuple[list[Prediction], list[Prediction]]:
-    full = sorted((p for p in predictions if p.condition == FULL), key=lambda p: p.id)
-    blank = sorted((p for p in predictions if p.condition == BLANK), key=lambda p: p.id)
-    if not full:
-        raise UserError(f"{name}: no prediction to score", next_command="dvc repro evaluate")
-    if blank and [p.id for p in blank] != [p.id for p in full]:
-        raise UserError(
-            f"{name}: {len(full)} items answered, {len(blank)} other items without image",
-            why="the gain from the image is a paired difference over the same items",
-            next_command="dvc repro evaluate",
-        )
-    return full, blank
-
-
-def _score(metric: Metric, full: list[Prediction], blank: list[Prediction]) -> _Scored:
-    references = [accepted_answers(p) for p in full]
-    by_class = metric.average == "classes"
-    return _Scored(
-        model=metric.score([p.prediction for p in full], references),
-        baseline=metric.score([p.baseline for p in full], references),
-        blank=metric.score([p.prediction for p in blank], references) if blank else None,
-        groups=np.array([p.group or p.image_id or p.id for p in full]),
-        classes=np.array([texts[0] for texts in references]) if by_class else None,
-    )
+    ours, theirs = (score_all(find_metric(metric), {FULL: rows}) for rows in (first, second))
+    return _bootstrap(difference(ours.estimate(), theirs.estimate()), ours, params, seed)
 
 
 def _subsets(full: list[Prediction]) -> dict[str, NDArray[np.bool_]]:
@@ -172,57 +99,58 @@ def _subsets(full: list[Prediction]) -> dict[str, NDArray[np.bool_]]:
     return members
 
 
-def _describe(scored: _Scored, params: EvaluateParams, seed: int) -> dict[str, Any]:
-    groups = list(scored.groups)
-    classes = None if scored.classes is None else list(scored.classes)
+def _describe(scored: Scored, params: EvaluateParams, seed: int) -> dict[str, Any]:
+    def interval(estimate: Estimate) -> Interval:
+        return _bootstrap(estimate, scored, params, seed)
 
-    def mean(values: NDArray[np.float64]) -> Interval:
-        return bootstrap_mean(
-            values,
-            groups,
-            classes=classes,
-            resamples=params.bootstrap,
-            confidence=params.confidence,
-            seed=seed,
-        )
-
-    whole = mean(scored.model)
-    baseline_gain = mean(scored.model - scored.baseline)
+    ours, baseline = scored.estimate(), scored.estimate(BASELINE)
+    whole, gain = interval(ours), interval(difference(ours, baseline))
     described: dict[str, Any] = {
         **_bounds("", whole),
         "n": whole.num_samples,
         "groups": whole.num_groups,
-        **_bounds("baseline", mean(scored.baseline)),
-        **_bounds("baseline_gain", baseline_gain),
-        "beats_baseline": baseline_gain.above_zero,
+        **_bounds("baseline", interval(baseline)),
+        **_bounds("baseline_gain", gain),
+        "beats_baseline": gain.above_zero,
     }
-    if scored.blank is not None:
-        visual_gain = mean(scored.model - scored.blank)
-        described |= _bounds("blank", mean(scored.blank)) | _bounds("visual_gain", visual_gain)
+    gains = {name: difference(ours, scored.estimate(name)) for name in scored.conditions}
+    if gains:
+        described["conditions"] = {
+            name: _bounds("", interval(scored.estimate(name))) | _bounds("gain", interval(lost))
+            for name, lost in gains.items()
+        }
+    if BLANK in gains:
+        blank, visual_gain = interval(scored.estimate(BLANK)), interval(gains[BLANK])
+        described |= _bounds("blank", blank) | _bounds("visual_gain", visual_gain)
         described["falls_when_blank"] = visual_gain.above_zero
     return described
 
 
-def _over_seeds(runs: Sequence[_Scored], params: EvaluateParams) -> dict[str, Any]:
-    values = [
-        bootstrap_mean(
-            run.model,
-            list(run.groups),
-            classes=None if run.classes is None else list(run.classes),
-            resamples=1,  # for its value alone
-        ).value
-        for run in runs
-    ]
+def _bootstrap(estimate: Estimate, scored: Scored, params: EvaluateParams, seed: int) -> Interval:
+    return bootstrap(
+        estimate,
+        scored.groups,
+        resamples=params.bootstrap,
+        confidence=params.confidence,
+        seed=seed,
+    )
+
+
+def _over_seeds(runs: Sequence[Scored], params: EvaluateParams) -> dict[str, Any]:
+    values = [float(run.estimate()(run.groups.every)[0]) for run in runs]
     described: dict[str, Any] = _bounds("", seed_mean(values, params.confidence))
     return described | {"n": len(values), "values": [round(value, 4) for value in values]}
 
 
 def _bounds(name: str, interval: Interval) -> dict[str, float | None]:
-    """An interval as ``name``, ``name_low``, ``name_high``; without a name ``value`` and so on."""
+    """An interval as ``name``, ``name_low``, ``name_high``; without a name ``value`` and so on.
+
+    A value that is not defined (an area under the curve of one class) is null.
+    """
     keys = (name, f"{name}_low", f"{name}_high") if name else ("value", "low", "high")
     numbers = (interval.value, interval.low, interval.high)
     return {
-        key: None if number is None else round(number, 4)
+        key: None if number is None or math.isnan(number) else round(number, 4)
         for key, number in zip(keys, numbers, strict=True)
     }
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from components.config import Params
+from components.evaluation.conditions import BLANK, FULL
 from components.evaluation.metrics import find_metric, score_exact_match
-from components.evaluation.summary import BLANK, FULL, score_predictions
+from components.evaluation.scoring import score_predictions
 from components.readers.images import decode_rgb
 from components.records import Prediction, read_records
 from components.report.inputs import Sample, Scores

@@ -11,6 +11,7 @@ from components.cards import Card
 from components.config import EvaluateParams, Params
 from components.errors import UserError
 from components.evaluation.baselines import fit_baseline
+from components.evaluation.conditions import BLANK, FULL
 from components.evaluation.examine import (
     INSTRUCTION,
     Exam,
@@ -19,7 +20,7 @@ from components.evaluation.examine import (
     sit_exam,
 )
 from components.evaluation.predict import Answerer
-from components.evaluation.summary import BLANK, FULL, summarize
+from components.evaluation.summary import summarize
 from components.profiles.overlay import read_profile
 from components.records import Example, ImageRecord, Prediction
 from components.schema import validate

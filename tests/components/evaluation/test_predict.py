@@ -15,13 +15,13 @@ from components.config import Params
 from components.dataset.collate import pad
 from components.dataset.images import ImageStore
 from components.errors import UserError
+from components.evaluation.conditions import BLANK, FULL
 from components.evaluation.predict import (
     Answer,
     Answerer,
     answer_all,
     load_answerer,
 )
-from components.evaluation.summary import BLANK, FULL
 from components.generation.candidates import score_candidates
 from components.lineage import write_manifest
 from components.model.weights import save_model

@@ -10,7 +10,8 @@ import pytest
 from components.cards import Card, Files, Source
 from components.config import EvaluateParams
 from components.errors import UserError
-from components.evaluation.summary import compare_sizes, score_predictions, summarize
+from components.evaluation.scoring import score_predictions
+from components.evaluation.summary import compare_sizes, summarize
 from components.records import Prediction
 
 PARAMS = EvaluateParams(
