@@ -69,6 +69,8 @@ DOORS = {
     "xml2arrow": ("components/pubmed/citation.py",),
     "isal": ("components/pubmed/inflate.py",),
     "rensa": ("components/pubmed/near_duplicates.py",),
+    "nltk": ("components/evaluation/meteor.py",),
+    "sacrebleu": ("components/evaluation/bleu.py",),
     "pydicom": ("components/readers/dicom.py",),
 }
 UNSAFE = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}

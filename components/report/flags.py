@@ -48,6 +48,7 @@ def find_flags(
         *_flag_scores(main, "", "scores"),
         *_flag_scores([row for row in zero_shot if row.is_main], "zero-shot", "zero-shot"),
         *_flag_coverage(inputs, main),
+        *_flag_empty(inputs),
         *_flag_audit(inputs),
         *_flag_quarantine(inputs),
         *_flag_tokenizer(inputs),
@@ -100,6 +101,18 @@ def _flag_coverage(inputs: ReportInputs, main: list[ScoreRow]) -> list[Flag]:
     if not missing:
         return []
     return [Flag("red", "Asked for, but not scored", "; ".join(missing), "scores")]
+
+
+def _flag_empty(inputs: ReportInputs) -> list[Flag]:
+    words = [
+        f"{inputs.title(name)} ({size}): {print_count(summary['empty_answers'])}"
+        for size, scores in inputs.metrics.items()
+        for name, summary in scores.items()
+        if summary.get("empty_answers")
+    ]
+    if not words:
+        return []
+    return [Flag("note", "Empty answers, which count as wrong", "; ".join(words), "scores")]
 
 
 def _flag_audit(inputs: ReportInputs) -> list[Flag]:

@@ -32,6 +32,7 @@ from components.report.numbers import (
 )
 from components.report.overlaps import list_evidence, list_overlaps
 from components.report.pipeline import draw_pipeline
+from components.report.published import list_comparisons
 from components.report.scores import (
     ANSWER_SETS,
     TASK_TITLES,
@@ -92,6 +93,7 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "zero_shot": zero_shot,
         "definitions": list_definitions(inputs),
         "answer_sets": list_answer_sets(inputs),
+        "comparisons": list_comparisons(inputs),
         "forests": [plot for plot in forests if plot],
         "slopes": plot_scaling(inputs, scores),
         "losses": plot_losses(inputs),
@@ -119,7 +121,6 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
         "cards": cards,
         "answers_from": ANSWER_SETS,
         "derived": derived_splits(inputs),
-        "published": [(card.title, figure) for card in cards for figure in card.published],
         "products": [_view_product(inputs, name) for name in inputs.manifests],
         "settings": yaml.safe_dump(inputs.params.model_dump(), sort_keys=False),
     }

@@ -9,6 +9,7 @@ from components.cards import load_card
 from components.config import Params
 from components.evaluation.examine import read_exam, sit_exam
 from components.evaluation.predict import load_answerer
+from components.evaluation.scoring import check_split
 from components.evaluation.summary import summarize
 from components.lineage import write_manifest
 from components.records import Prediction, write_records
@@ -30,6 +31,7 @@ def run(params: Params, size: str, dataset: str) -> None:
     for path in (model, *sorted(model.glob(f"{SEED_FOLDER}*"))):
         answerer = load_answerer(path, VOCABULARY, params)
         answers = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
+        check_split(answers, exam.test, dataset)
         name = "predictions" if path == model else path.name
         write_records(folder / f"{name}.parquet", Prediction, answers)
         repeats.append(answers)
