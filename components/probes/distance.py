@@ -32,7 +32,7 @@ RUN_WORDS = 3
 THIRDS = (1 / 3, 2 / 3)
 MIN_BIN = 10  # items; of fewer no verdict is given
 MARGIN = 10.0  # points of the score: a difference within it both ways is called none
-BATCH = 256
+BATCH, NUM_TEXTS = 256, 4096  # images, and training texts, that are looked at together
 Nearness = Mapping[str, float]
 
 
@@ -46,8 +46,9 @@ def measure_words(sources: Mapping[str, str], training: Iterable[str]) -> Nearne
     }
     keys = np.unique(np.concatenate([*runs.values(), np.zeros(0, np.uint64)]))
     found = np.zeros(len(keys), np.bool_)
-    for text in dict.fromkeys(training):
-        found |= np.isin(keys, hash_runs(split_words(text), RUN_WORDS))
+    for texts in batches(dict.fromkeys(training), NUM_TEXTS):
+        seen = [hash_runs(split_words(text), RUN_WORDS) for text in texts]
+        found |= np.isin(keys, np.concatenate(seen))
     return {
         name: float(found[np.searchsorted(keys, own)].mean())
         for name, own in runs.items()

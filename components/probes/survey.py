@@ -27,10 +27,11 @@ from components.probes.material import Answered, read_answered
 from components.probes.measure import Sampling
 from components.probes.safety import probe_safety
 from components.probes.subgroups import probe_subgroups
-from components.probes.windowed import probe_windows
+from components.probes.windowed import can_be_windowed, probe_windows
 from components.probes.wording import probe_wording
 from components.progress import say
 from components.records import Example, ImageRecord, Prediction, read_records
+from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import Vocabulary
 
 FILM = "xray"  # the modality of the film that requests are asked about
@@ -112,12 +113,13 @@ def _ask_in_windows(
     root: Path, params: Params, size: str, sampling: Sampling, survey: Survey
 ) -> None:
     survey.found["windows"] = []
-    for name in params.datasets:
-        exam = read_exam(load_card(name), root / "examples" / name)
-        if exam.task.needs_image:
+    cards = [load_card(name) for name in params.datasets]
+    for card in cards:
+        if not can_be_windowed(TASKS[card.task]):
             continue
+        exam = read_exam(card, root / "examples" / card.name)
         answerer = load_answerer(
-            root / "models/finetuned" / size / name, root / "vocabulary", params
+            root / "models/finetuned" / size / card.name, root / "vocabulary", params
         )
         found, said = probe_windows(exam, answerer, params.probe, size, sampling)
         survey.found["windows"] += [found] if found else []

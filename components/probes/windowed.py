@@ -34,6 +34,7 @@ from components.probes.lengths import count_tokens
 from components.probes.material import record_answers
 from components.probes.measure import Sampling
 from components.records import Prediction
+from components.tasks.base import Task
 
 CUT, WINDOWED = "cut", "windowed"
 NUM_ENDS = 2  # bos and eos
@@ -81,6 +82,11 @@ def cut_windows(tokens: Sequence[int], window: int) -> list[list[int]]:
     return [[BOS, *piece, EOS] for piece in pieces or [[]]]
 
 
+def can_be_windowed(task: Task) -> bool:
+    """Whether a task is about text alone, and its decoder is not given the whole source."""
+    return task.decoder_prompt != "source" and not task.needs_image
+
+
 def probe_windows(
     exam: Exam, answerer: Answerer, params: ProbeParams, size: str, sampling: Sampling
 ) -> tuple[dict[str, Any] | None, list[Prediction]]:
@@ -88,11 +94,8 @@ def probe_windows(
 
     At most ``max_items`` are drawn, and MAX_WINDOWS are read of each. With ``window_tokens`` the
     window is shorter than what the model reads, and so is the text that is left by cutting. Texts
-    before the answer (prompt type ``source``) cannot be cut into windows, nor what comes with an
-    image.
+    before the answer and what comes with an image cannot be read so (``can_be_windowed``).
     """
-    if exam.task.decoder_prompt == "source" or exam.task.needs_image:
-        return None, []
     window = min(params.window_tokens or answerer.max_source_tokens, answerer.max_source_tokens)
     lengths = [count_tokens(example.source, answerer.vocabulary) for example in exam.test]
     longer = [place for place, length in enumerate(lengths) if length > window]

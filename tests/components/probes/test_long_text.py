@@ -17,11 +17,18 @@ from components.model.model import UnifiedModel
 from components.model.specials import BOS, EOS
 from components.probes.lengths import probe_lengths
 from components.probes.measure import Sampling
-from components.probes.windowed import CUT, WINDOWED, WindowedModel, cut_windows, probe_windows
+from components.probes.windowed import (
+    CUT,
+    WINDOWED,
+    WindowedModel,
+    can_be_windowed,
+    cut_windows,
+    probe_windows,
+)
 from components.schema import validate
 from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import Vocabulary
-from tests.components.evaluation.conftest import choose, infer, make_example
+from tests.components.evaluation.conftest import choose, make_example
 from tests.components.probes.conftest import answer, predict
 
 PARAMS = ProbeParams(max_items=6, window_tokens=10)
@@ -109,8 +116,8 @@ def test_texts_that_fit_and_prompts_that_cannot_be_cut_are_left_alone(
     roomy = replace(answerer, max_source_tokens=200)
     whole = ProbeParams(max_items=6, window_tokens=0)
     assert probe_windows(exam_of(card, "summarize", 1), roomy, whole, "debug", sampling)[0] is None
-    told = replace(exam_of(card, "summarize", 1), task=TASKS["understand"], test=infer())
-    assert probe_windows(told, answerer, PARAMS, "debug", sampling) == (None, [])
+    readable = {name for name, task in TASKS.items() if can_be_windowed(task)}
+    assert {"summarize", "answer"} <= readable and not {"understand", "vqa"} & readable
 
 
 def test_options_are_chosen_from_all_windows(
