@@ -41,6 +41,7 @@ COMMAND_LINES = {
     "evaluate": ["size", "dataset"],
     "instruct": ["size"],
     "evaluate_zero_shot": ["size"],
+    "probe": ["size"],
     "report": [],
 }
 # Stages that share the parameters of another.

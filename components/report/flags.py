@@ -12,6 +12,7 @@ from components.report.inputs import ReportInputs
 from components.report.numbers import print_count, print_share
 from components.report.overlaps import find_official
 from components.report.pipeline import count_by_rule
+from components.report.probes import list_worries
 from components.report.scores import ScoreRow
 
 FEW_GROUPS = 30
@@ -58,6 +59,7 @@ def find_flags(
         *_flag_scale(inputs),
         *_flag_altered(inputs),
         *_flag_restricted(inputs),
+        *(Flag(*worry) for worry in list_worries(inputs)),
     ]
     return sorted(found, key=lambda flag: flag.level != "red")
 

@@ -32,6 +32,7 @@ from components.report.numbers import (
 )
 from components.report.overlaps import list_evidence, list_overlaps
 from components.report.pipeline import draw_pipeline
+from components.report.probes import view_probes
 from components.report.published import list_comparisons
 from components.report.scores import (
     ANSWER_SETS,
@@ -52,6 +53,11 @@ SECTIONS = [
     ("losses", "Training"),
     ("tokenizer", "Image tokenizer"),
     ("samples", "Some answers"),
+    ("long-text", "Long text"),
+    ("distance", "Generalise or memorise"),
+    ("hallucination", "Hallucination"),
+    ("subgroups", "Subgroup gaps"),
+    ("safety", "Safety and wording"),
     ("corpus", "Corpus"),
     ("quarantine", "Records set aside"),
     ("instructions", "Instruction data"),
@@ -96,6 +102,7 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "comparisons": list_comparisons(inputs),
         "forests": [plot for plot in forests if plot],
         "slopes": plot_scaling(inputs, scores),
+        "probes": view_probes(inputs),
         "losses": plot_losses(inputs),
         "confidence": f"{100 * inputs.params.evaluate.confidence:g}",
     }
