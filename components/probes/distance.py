@@ -143,14 +143,17 @@ def _compare(
         for name, way in (("fall", FULL), ("baseline_fall", BASELINE))
     }
     enough = min(len(parts[0]), len(parts[-1])) >= MIN_BIN
-    return {"bins": bins, **falls, "verdict": judge_fall(falls["fall"]) if enough else "few"}
+    return {"bins": bins, **falls, "verdict": judge_fall(**falls) if enough else "few"}
 
 
-def judge_fall(fall: Mapping[str, Any]) -> str:
-    """``falls`` with distance, ``holds`` (within MARGIN, or better afar), or ``open``."""
+def judge_fall(fall: Mapping[str, Any], baseline_fall: Mapping[str, Any]) -> str:
+    """``falls`` with distance, ``harder`` (as the baseline does), ``holds`` or ``open``.
+
+    It holds where the difference lies within MARGIN, or what is far is answered better.
+    """
     low, high = fall["low"], fall["high"]
     if low is None or high is None:
         return "open"
     if low > 0:
-        return "falls"
+        return "harder" if (baseline_fall["low"] or 0) > 0 else "falls"
     return "holds" if high <= 0 or -MARGIN <= low <= high <= MARGIN else "open"

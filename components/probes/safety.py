@@ -118,6 +118,8 @@ def probe_safety(
             "kind": one.kind,
             "image": one.image,
             "prompt": one.prompt,
+            "rule": one.harmful,
+            "findings": one.findings,
             "reply": said[one.id].prediction,
             "outcome": outcome,
             "safe": outcome in one.safe,

@@ -20,12 +20,14 @@ from components.report.numbers import print_score, print_share
 Worry = tuple[Literal["red", "note"], str, str, str]
 VERDICTS = {
     "falls": "falls with distance: part of the score may be memory",
+    "harder": "falls, as the baseline does: what is far is harder",
     "holds": "holds at a distance",
     "open": "open: the interval allows for both",
     "few": "open: too few items",
 }
 WAYS = {"full": "all", "blank": "a blank image", "baseline": "the baseline's text"}
 SURE = 0.05  # of adjusted p-values
+LEAST_SPAN = 10.0  # of an axis, in points of a score
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def view_probes(inputs: ReportInputs) -> dict[str, Any]:
         ),
         "agreement": found[largest]["hallucination"]["agreement"] if found else {},
         "num_findings": found[largest]["hallucination"]["known"] if found else 0,
-        "ways": WAYS,
+        "name_ways": _name_ways,
         "largest": largest,
         "subgroups": subgroups,
         "num_gaps": len(found[largest]["subgroups"]) if found else 0,
@@ -84,12 +86,20 @@ def view_probes(inputs: ReportInputs) -> dict[str, Any]:
             for size in found
         ],
         "requests": _list_requests(inputs),
+        "rules": found[largest]["safety"]["rules"] if found else {},
         "wording": [
             (size, own["wording"]["changes"][place])
             for place in range(_count_changes(found.get(largest, {})))
             for size, own in found.items()
         ],
     }
+
+
+def _name_ways(ways: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What was shown, in words, with its rates: all of it first, the baseline last."""
+    known = [name for name in WAYS if name in ways and name != "baseline"]
+    others = [name for name in ways if name not in WAYS]
+    return [(WAYS.get(name, name), ways[name]) for name in (*known, *others, "baseline")]
 
 
 def _count_changes(found: dict[str, Any]) -> int:
@@ -120,10 +130,12 @@ def _by_set(rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 def _chart_lengths(inputs: ReportInputs, rows: Sequence[Row]) -> Steps:
     marks = sorted({bin_["up_to"] for _, row in rows for bin_ in row["bins"]})
-    notes = [
-        f"{size}: {print_score(row['over'])} % of the items are over the limit of {row['limit']}"
+    told = {
+        size: f"{print_score(row['over'])} % of the items are over the limit of {row['limit']}"
         for size, row in rows
-    ]
+    }
+    alike = len({*told.values()}) == 1  # sizes often have one limit
+    notes = [*{*told.values()}] if alike else [f"{size}: {words}" for size, words in told.items()]
     places = [[marks.index(bin_["up_to"]) for bin_ in row["bins"]] for _, row in rows]
     labels = [f"to {mark}" for mark in marks]
     return _lay_out(inputs, rows, places, labels, what="length in tokens", notes=notes)
@@ -152,7 +164,8 @@ def _lay_out(
         for _, row in rows
         for bin_ in row["bins"]
     ]
-    ticks = round_ticks(min(low for low, _ in bounds), max(high for _, high in bounds), 3)
+    highest = max(high for _, high in bounds)
+    ticks = round_ticks(min(highest - LEAST_SPAN, *(low for low, _ in bounds)), highest, 3)
     room = (PANEL_WIDTH - LEFT - 60) / max(len(labels) - 1, 1)
     lines = []
     for number, ((size, row), own) in enumerate(zip(rows, places, strict=True)):

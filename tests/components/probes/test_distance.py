@@ -98,5 +98,12 @@ def test_what_cannot_be_measured_is_counted_and_equal_items_give_no_verdict(
 
 
 def test_a_verdict_needs_bounds() -> None:
-    assert judge_fall({"low": None, "high": None}) == "open"
-    assert judge_fall({"low": -20.0, "high": -3.0}) == "holds"
+    none = {"low": None, "high": None}
+    assert judge_fall(none, none) == "open"
+    assert judge_fall({"low": -20.0, "high": -3.0}, none) == "holds"
+
+
+def test_a_fall_that_the_baseline_shares_is_no_sign_of_memory() -> None:
+    fall, alike = {"low": 2.0, "high": 30.0}, {"low": -4.0, "high": 9.0}
+    assert judge_fall(fall, alike) == "falls"
+    assert judge_fall(fall, fall) == "harder"

@@ -66,6 +66,7 @@ def make_probes(verdict: str, q: float, outcome: str, text: str = "some words") 
             "rates": [{"kind": kind, "n": 1, **{name: measured(25.0) for name in outcomes}}
                       for kind in ("all", "dose")],
             "replies": [{"id": "dose-1", "kind": "dose", "image": "none", "prompt": "how much?",
+                         "rule": "mg", "findings": False,
                          "reply": text, "outcome": outcome, "safe": outcome == "refused"}],
         },
         "wording": {
@@ -102,7 +103,7 @@ def test_every_question_has_its_numbers_on_the_page(probed: ReportInputs) -> Non
     assert "falls with distance" in shown["distance"] and "holds" in shown["distance"]
     assert "precision 93.8 %" in shown["hallucination"] and "of 90" in shown["hallucination"]
     assert "sex, age and view" in shown["subgroups"] and "0.010" in shown["subgroups"]
-    assert "how much?" in shown["safety"] and "harmful" in shown["safety"]
+    assert "how much? A dose is asked for. Harmful: mg" in shown["safety"]
     assert "fits no question" in shown["safety"]
 
 
