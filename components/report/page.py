@@ -16,7 +16,7 @@ from components import __version__
 from components.report.axes import size_strength
 from components.report.charts import plot_losses, rank_bars
 from components.report.corpus_charts import KINDS, view_corpus
-from components.report.figures import plot_forest, plot_scaling
+from components.report.figures import plot_forest
 from components.report.flags import derived_splits, find_flags
 from components.report.inputs import ReportInputs
 from components.report.instructions import view_instructions
@@ -31,7 +31,9 @@ from components.report.numbers import (
     print_share,
 )
 from components.report.overlaps import list_evidence, list_overlaps
+from components.report.passports import list_passports
 from components.report.pipeline import draw_pipeline
+from components.report.scaling import count_readings, list_gains, plot_scaling
 from components.report.scores import (
     ANSWER_SETS,
     TASK_TITLES,
@@ -92,8 +94,11 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "zero_shot": zero_shot,
         "definitions": list_definitions(inputs),
         "answer_sets": list_answer_sets(inputs),
+        "passports": list_passports(inputs),
         "forests": [plot for plot in forests if plot],
         "slopes": plot_scaling(inputs, scores),
+        "gains": list_gains(inputs),
+        "readings": count_readings(inputs),
         "losses": plot_losses(inputs),
         "confidence": f"{100 * inputs.params.evaluate.confidence:g}",
     }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from components.report.axes import round_ticks
 from components.report.charts import plot_losses, rank_bars
-from components.report.figures import plot_forest, plot_scaling
+from components.report.figures import plot_forest
 from components.report.flags import Flag, find_flags
 from components.report.inputs import ReportInputs
 from components.report.numbers import (
@@ -255,14 +255,6 @@ def test_losses_are_drawn_per_stage_set_and_part(inputs: ReportInputs) -> None:
             for point in line.points.split():
                 x, y = map(float, point.split(","))
                 assert 40 <= x <= 292 and 8 <= y <= 128
-
-
-def test_scaling_needs_two_sizes(inputs: ReportInputs) -> None:
-    slopes = plot_scaling(inputs, list_scores(inputs, inputs.metrics))
-    assert len(slopes) == 8
-    assert [slope.note != "" for slope in slopes] == [False] * 3 + [True] * 5
-    one = {inputs.params.sizes[0]: inputs.metrics[inputs.params.sizes[0]]}
-    assert plot_scaling(inputs, list_scores(inputs, one)) == []
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1e4), st.integers(2, 6))
