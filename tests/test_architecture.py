@@ -70,6 +70,7 @@ DOORS = {
     "isal": ("components/pubmed/inflate.py",),
     "rensa": ("components/pubmed/near_duplicates.py",),
     "pydicom": ("components/readers/dicom.py",),
+    "lm_eval": ("components/interop/harness.py",),
 }
 UNSAFE = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 # Rooms that must run on a GPU machine with nothing else installed.
