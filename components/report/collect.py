@@ -54,6 +54,12 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
         instructions=read_json(root / "instructions/summary.json"),
         audit=read_json(root / "audit/audit.json"),
         overlap_pictures=_read_pictures(root / "audit/pictures.parquet"),
+        rating=read_json(root / "rating/results.json"),
+        balances={
+            size: found
+            for size in params.sizes
+            if (found := read_json(root / f"balance/{size}.json"))
+        },
     )
 
 

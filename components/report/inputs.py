@@ -156,6 +156,8 @@ class ReportInputs:
     instructions: dict[str, Any] = field(default_factory=dict)  # instructions/survey.py's summary
     audit: dict[str, Any] = field(default_factory=dict)
     overlap_pictures: dict[str, bytes] = field(default_factory=dict)  # JPEG by image id
+    rating: dict[str, Any] = field(default_factory=dict)  # rating/unblinding.py's results
+    balances: dict[str, dict[str, Any]] = field(default_factory=dict)  # size to balance.py's
 
     @property
     def synthetic(self) -> bool:

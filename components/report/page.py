@@ -15,6 +15,7 @@ from markupsafe import Markup
 from components import __version__
 from components.report.axes import size_strength
 from components.report.charts import plot_losses, rank_bars
+from components.report.clinicians import view_rated
 from components.report.corpus_charts import KINDS, view_corpus
 from components.report.figures import plot_forest
 from components.report.flags import derived_splits, find_flags
@@ -57,6 +58,8 @@ SECTIONS = [
     ("quarantine", "Records set aside"),
     ("instructions", "Instruction data"),
     ("zero-shot", "Zero-shot"),
+    ("balance", "Balanced modalities"),
+    ("clinicians", "Rated by clinicians"),
     ("audit", "Overlap audit"),
     ("data", "Data sets and licences"),
     ("versions", "Versions and hashes"),
@@ -95,6 +98,8 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "definitions": list_definitions(inputs),
         "answer_sets": list_answer_sets(inputs),
         "passports": list_passports(inputs),
+        "rated": view_rated(inputs),
+        "balances": inputs.balances,
         "forests": [plot for plot in forests if plot],
         "slopes": plot_scaling(inputs, scores),
         "gains": list_gains(inputs),
