@@ -30,6 +30,7 @@ from components.report.samples import read_pictures
 
 REFERENCE, BASELINE = "reference", "baseline"
 PAGE, KEY, STUDY = "page.html", "key.sealed.json", "study.json"
+IMAGE_PX = 1024  # a clinician looks closer than a reader of the report
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -160,7 +161,7 @@ def _show(root: Path, items: Sequence[Item]) -> list[dict[str, Any]]:
     pictures: dict[str, bytes] = {}
     for name in {item.dataset for item in items}:
         wanted = {item.image_id for item in items if item.dataset == name and item.image_id}
-        pictures |= read_pictures(root / f"examples/{name}/images.parquet", wanted)
+        pictures |= read_pictures(root / f"examples/{name}/images.parquet", wanted, IMAGE_PX)
     encoded = {name: base64.b64encode(content).decode() for name, content in pictures.items()}
     return [
         {
