@@ -40,13 +40,14 @@ def issue_passport(
     of them is missing.
     """
     trained = [read_manifest(folder)["settings"] for folder in models]
-    seeds = {"models": [own["seed"] for own in trained], "resamples": params.seed}
+    interval = {"resamples": params.evaluate.bootstrap, "seed": params.seed}
     data = hash_product(examples)
     return [
         describe_items(exam, examples),
         describe_fact("answer set", _describe_answers(exam), sha256=_hash_answers(exam)),
         describe_fact("decoding", describe_decoding(exam, params.evaluate, trained[0])),
-        describe_fact("seeds", seeds),
+        describe_fact("seeds", {"models": [own["seed"] for own in trained]}),
+        describe_fact("interval", interval | {"confidence": params.evaluate.confidence}),
         *(describe_fact("model", sha256=hash_product(path), path=path) for path in models),
         *(describe_fact("predictions", sha256=hash_file(path), path=path) for path in predictions),
         describe_fact("data", _describe_data(exam, examples), sha256=data, path=examples),

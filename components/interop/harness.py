@@ -41,6 +41,8 @@ class HarnessModel(LM):  # type: ignore[misc]
     source and writes a target does not have.
     """
 
+    MULTIMODAL = True  # what the harness asks before it sends images
+
     def __init__(self, answerer: Answerer, task: Task) -> None:
         super().__init__()
         self.answerer, self.task = answerer, task

@@ -56,7 +56,8 @@ def test_names_items_answers_decoding_model_data_and_code(
     assert found["answer set"]["value"]["from"] == "train"
     assert found["decoding"]["value"]["method"] == "every candidate scored"
     assert found["decoding"]["value"]["image_px"] == 64
-    assert found["seeds"]["value"] == {"models": [7], "resamples": PARAMS.seed}
+    assert found["seeds"]["value"] == {"models": [7]}
+    assert found["interval"]["value"] == {"resamples": 1000, "seed": 7, "confidence": 0.95}
     assert found["model"]["sha256"] == hash_file(tmp_path / "model/manifest.json")
     assert found["predictions"]["sha256"] == hash_file(tmp_path / "predictions.parquet")
     assert found["data"]["value"]["release"] == "a release"

@@ -38,7 +38,8 @@ def test_a_likelihood_is_that_of_the_tokens_one_by_one(answerer: Answerer) -> No
     for token in [*vocabulary.encode(text), EOS]:
         with torch.no_grad():
             features = answerer.model.decode(torch.tensor([tokens]), states)
-        total += float(answerer.model.project(features)[0, -1].log_softmax(-1)[token])
+            logits = answerer.model.project(features)[0, -1]
+        total += float(logits.log_softmax(-1)[token])
         tokens.append(token)
     assert found[0] == pytest.approx(total, abs=1e-4)
 
