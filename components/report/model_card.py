@@ -109,8 +109,10 @@ def _narrow(
     inputs: ReportInputs, size: str, tested: Sequence[str], data: list[tuple[Card, Manifest]]
 ) -> ReportInputs:
     """The run as far as it is this model's, so that no worry about another stands in its card."""
-    own = {"data/articles", "data/instructions"}
-    own |= {f"data/examples/{name}" for name in [*tested, *(card.name for card, _ in data)]}
+    own = {f"data/examples/{name}" for name in [*tested, *(card.name for card, _ in data)]}
+    own |= {"data/articles"}
+    if any(card.task == "instruct" for card, _ in data):
+        own |= {"data/instructions"}
     overlaps = [pair for pair in inputs.audit.get("overlaps", []) if pair["test"] in tested]
     return replace(
         inputs,
