@@ -73,6 +73,7 @@ DOORS = {
     "nltk": ("components/evaluation/meteor.py",),
     "sacrebleu": ("components/evaluation/bleu.py",),
     "pydicom": ("components/readers/dicom.py",),
+    "lm_eval": ("components/interop/harness.py",),
 }
 UNSAFE = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
 # Rooms that must run on a GPU machine with nothing else installed.

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from components.cards import Card
 from components.config import EvaluateParams
-from components.errors import UserError
 from components.evaluation.conditions import BLANK, FULL
 from components.evaluation.intervals import Estimate, Interval, bootstrap, difference, seed_mean
 from components.evaluation.metrics import Metric, find_metric, find_reference_metric
@@ -77,29 +76,6 @@ def summarize(
             *(_define(sibling) for sibling in siblings.values() if sibling),
         ],
     }
-
-
-def compare_sizes(
-    smaller: Sequence[Prediction],
-    larger: Sequence[Prediction],
-    metric: str,
-    params: EvaluateParams,
-    seed: int,
-) -> Interval:
-    """The larger size's score minus the smaller's over the same test items, paired.
-
-    Raises UserError when the two did not answer the same items.
-    """
-    first = split_conditions(larger, "the larger size")[FULL]
-    second = split_conditions(smaller, "the smaller size")[FULL]
-    if [p.id for p in first] != [p.id for p in second]:
-        raise UserError(
-            f"{first[0].dataset}: sizes {second[0].size} and {first[0].size} answered other items",
-            why="a paired difference needs the same test items",
-            next_command="dvc repro evaluate",
-        )
-    ours, theirs = (score_all(find_metric(metric), {FULL: rows}) for rows in (first, second))
-    return _bootstrap(difference(ours.estimate(), theirs.estimate()), ours, params, seed)
 
 
 def _subsets(full: list[Prediction]) -> dict[str, NDArray[np.bool_]]:

@@ -8,18 +8,17 @@ from typing import Any
 
 from components.cards import Card
 from components.config import Params
-from components.evaluation.summary import compare_sizes
 from components.lineage import MANIFEST, QUARANTINE, hash_file
-from components.records import ImageRecord, Prediction, Reject, read_records
+from components.records import ImageRecord, Reject, read_records
 from components.report.corpus import count_by_split, count_corpus
 from components.report.inputs import (
     Manifest,
     QuarantineGroup,
     ReportInputs,
-    ScaleGain,
     Scores,
 )
 from components.report.samples import draw_samples
+from components.report.scaling import compare_all
 
 EXAMPLES_PER_REASON = 3
 
@@ -31,7 +30,7 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
     time, and counts.
     """
     manifests = read_manifests(root, params)
-    metrics = {size: _read_metrics(root, size, params) for size in params.sizes}
+    metrics = {size: read_scores(root, size, params) for size in params.sizes}
     reconstructions = root / "models/image_tokenizer/reconstructions.png"
     return ReportInputs(
         params=params,
@@ -39,12 +38,12 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
         manifests=manifests,
         hashes={name: hash_file(_inside(root, name) / MANIFEST) for name in manifests},
         metrics={size: scores for size, scores in metrics.items() if scores},
-        zero_shot=_read_zero_shot(root, params),
+        zero_shot=read_zero_shot(root, params),
         probes=_read_probes(root, params),
-        scale_gains=_compare_all(root, params, metrics),
+        scale_gains=compare_all(root, params, metrics),
         samples=draw_samples(root, params, metrics),
         logs=_read_logs(root, params),
-        tokenizer=_read_json(root / "models/image_tokenizer/summary.json"),
+        tokenizer=read_json(root / "models/image_tokenizer/summary.json"),
         reconstructions_png=reconstructions.read_bytes() if reconstructions.is_file() else None,
         corpus=count_corpus(root / "articles", root / "vocabulary", params),
         quarantine=[
@@ -53,9 +52,15 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
             for group in _read_quarantine(_inside(root, name), name, manifest)
         ],
         instruction_modalities=_count_modalities(root / "instructions/examples.parquet"),
-        instructions=_read_json(root / "instructions/summary.json"),
-        audit=_read_json(root / "audit/audit.json"),
+        instructions=read_json(root / "instructions/summary.json"),
+        audit=read_json(root / "audit/audit.json"),
         overlap_pictures=_read_pictures(root / "audit/pictures.parquet"),
+        rating=read_json(root / "rating/results.json"),
+        balances={
+            size: found
+            for size in params.sizes
+            if (found := read_json(root / f"balance/{size}.json"))
+        },
     )
 
 
@@ -83,10 +88,10 @@ def read_manifests(root: Path, params: Params) -> dict[str, Manifest]:
         *(f"predictions/probes/{size}" for size in sizes),
     ]
     found = {f"data/{name}": root / name / MANIFEST for name in names}
-    return {name: _read_json(path) for name, path in found.items() if path.is_file()}
+    return {name: read_json(path) for name, path in found.items() if path.is_file()}
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; empty where the file is not there."""
     if not path.is_file():
         return {}
@@ -94,18 +99,20 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_metrics(root: Path, size: str, params: Params) -> Scores:
-    found = {name: _read_json(root / f"metrics/{size}/{name}.json") for name in params.datasets}
+def read_scores(root: Path, size: str, params: Params) -> Scores:
+    """The metrics JSON of each data set that a size was scored on."""
+    found = {name: read_json(root / f"metrics/{size}/{name}.json") for name in params.datasets}
     return {name: summary for name, summary in found.items() if summary}
 
 
-def _read_zero_shot(root: Path, params: Params) -> dict[str, Scores]:
-    found = {size: _read_json(root / f"metrics/zero_shot/{size}.json") for size in params.sizes}
+def read_zero_shot(root: Path, params: Params) -> dict[str, Scores]:
+    """The metrics JSON of each instructed size that was scored, by size and data set."""
+    found = {size: read_json(root / f"metrics/zero_shot/{size}.json") for size in params.sizes}
     return {size: scores for size, scores in found.items() if scores}
 
 
 def _read_probes(root: Path, params: Params) -> dict[str, dict[str, Any]]:
-    found = {size: _read_json(root / f"metrics/probes/{size}.json") for size in params.sizes}
+    found = {size: read_json(root / f"metrics/probes/{size}.json") for size in params.sizes}
     return {size: answers for size, answers in found.items() if answers}
 
 
@@ -121,25 +128,6 @@ def _read_logs(root: Path, params: Params) -> dict[str, list[dict[str, Any]]]:
         for name, path in paths.items()
         if path.is_file()
     }
-
-
-def _compare_all(root: Path, params: Params, metrics: dict[str, Scores]) -> list[ScaleGain]:
-    """The headline gain from each size to the next, where both answered the data set."""
-    gains = []
-    for smaller, larger in zip(params.sizes, params.sizes[1:], strict=False):
-        for name in params.datasets:
-            if name not in metrics[smaller] or name not in metrics[larger]:
-                continue
-            paths = [
-                root / f"predictions/{size}/{name}/predictions.parquet"
-                for size in (smaller, larger)
-            ]
-            if all(path.is_file() for path in paths):
-                first, second = (list(read_records(path, Prediction)) for path in paths)
-                headline = metrics[larger][name]["headline"]
-                gain = compare_sizes(first, second, headline, params.evaluate, params.seed)
-                gains.append(ScaleGain(name, smaller, larger, gain))
-    return gains
 
 
 def _read_quarantine(folder: Path, name: str, manifest: Manifest) -> list[QuarantineGroup]:

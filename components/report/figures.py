@@ -8,15 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.report.axes import (
-    LEFT,
-    PANEL_WIDTH,
-    print_tick,
-    round_ticks,
-    scale_down,
-    size_strength,
-)
-from components.report.inputs import ReportInputs, ScaleGain
+from components.report.axes import print_tick, round_ticks, size_strength
+from components.report.inputs import ReportInputs
 from components.report.scores import ScoreRow
 
 
@@ -41,20 +34,6 @@ class Forest:
     unit: str
     ticks: list[tuple[float, str]]
     rows: list[ForestRow]
-
-
-@dataclass(frozen=True, slots=True)
-class Slope:
-    """How a data set's score changes with size: points are (x, y, y of low, y of high)."""
-
-    title: str
-    metric: str
-    y_ticks: list[tuple[float, str]]
-    points: list[tuple[float, float, float, float]]
-    labels: list[tuple[float, str]]
-    path: str
-    note: str
-    gains: list[ScaleGain]
 
 
 def plot_forest(inputs: ReportInputs, rows: Sequence[ScoreRow], unit: str) -> Forest | None:
@@ -86,49 +65,3 @@ def plot_forest(inputs: ReportInputs, rows: Sequence[ScoreRow], unit: str) -> Fo
         for index, row in enumerate(chosen)
     ]
     return Forest(unit, [(100 * tick / top, print_tick(tick)) for tick in ticks], laid)
-
-
-def plot_scaling(inputs: ReportInputs, rows: Sequence[ScoreRow]) -> list[Slope]:
-    """One panel per data set that more than one size was scored on."""
-    main: dict[str, list[ScoreRow]] = {}
-    for row in rows:
-        if row.is_main:
-            main.setdefault(row.dataset, []).append(row)
-    return [_plot_slope(inputs, group) for group in main.values() if len(group) > 1]
-
-
-def _plot_slope(inputs: ReportInputs, group: list[ScoreRow]) -> Slope:
-    values = [
-        (row.of["value"], _or(row.of["low"], row.of["value"]), _or(row.of["high"], row.of["value"]))
-        for row in group
-    ]
-    ticks = round_ticks(min(low for _, low, _ in values), max(high for *_, high in values), 3)
-    room = PANEL_WIDTH - LEFT - 60
-    across = [LEFT + 30 + room * i / (len(group) - 1) for i in range(len(group))]
-    points = [
-        (x, scale_down(value, ticks), scale_down(low, ticks), scale_down(high, ticks))
-        for x, (value, low, high) in zip(across, values, strict=True)
-    ]
-    gains = [gain for gain in inputs.scale_gains if gain.dataset == group[0].dataset]
-    return Slope(
-        title=group[0].title,
-        metric=group[0].metric,
-        y_ticks=[(scale_down(tick, ticks), print_tick(tick)) for tick in ticks],
-        points=points,
-        labels=[(x, row.size) for x, row in zip(across, group, strict=True)],
-        path=" ".join(f"{x:.1f},{y}" for x, y, *_ in points),
-        note=_judge_gains(gains),
-        gains=gains,
-    )
-
-
-def _judge_gains(gains: Sequence[ScaleGain]) -> str:
-    if any(gain.gain.below_zero for gain in gains):
-        return "significantly worse with scale"
-    if any(not gain.gain.above_zero for gain in gains):
-        return "no significant gain from scale"
-    return ""
-
-
-def _or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value

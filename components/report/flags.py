@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from components.cards import RESTRICTED
-from components.report.inputs import ReportInputs
+from components.report.inputs import ReportInputs, ScaleGain
 from components.report.numbers import print_count, print_share
 from components.report.overlaps import find_official
 from components.report.pipeline import count_by_rule
@@ -232,11 +232,20 @@ def derived_splits(inputs: ReportInputs) -> dict[str, list[str]]:
 
 
 def _flag_scale(inputs: ReportInputs) -> list[Flag]:
-    flat = [gain for gain in inputs.scale_gains if not gain.gain.above_zero]
-    if not flat:
-        return []
-    detail = "; ".join(f"{inputs.title(g.dataset)} ({g.smaller} to {g.larger})" for g in flat)
-    return [Flag("note", "No significant gain from the larger size", detail, "scaling")]
+    def name(keep: Callable[[ScaleGain], bool]) -> str:
+        return "; ".join(
+            f"{inputs.title(g.dataset)} ({g.smaller} to {g.larger})"
+            for g in inputs.scale_steps
+            if keep(g)
+        )
+
+    flags = []
+    if names := name(lambda gain: gain.worse):
+        flags.append(Flag("red", "A larger size is significantly worse", names, "scaling"))
+    if names := name(lambda gain: not gain.better and not gain.worse):
+        title = "No significant gain from the larger size"
+        flags.append(Flag("note", title, names, "scaling"))
+    return flags
 
 
 def _flag_altered(inputs: ReportInputs) -> list[Flag]:

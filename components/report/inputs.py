@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from components.cards import Card
@@ -110,12 +111,28 @@ class QuarantineGroup:
 
 @dataclass(frozen=True, slots=True)
 class ScaleGain:
-    """A larger size's headline score minus a smaller one's, paired over the test items."""
+    """A larger size's headline score minus a smaller one's, paired over the test items.
+
+    ``adjusted`` is the p-value by Holm's correction over the data sets that both sizes answered.
+    """
 
     dataset: str
     smaller: str
     larger: str
     gain: Interval
+    p_value: float
+    adjusted: float
+    level: float  # significant is what is adjusted under it
+
+    @property
+    def better(self) -> bool:
+        """True where the larger size is significantly better."""
+        return self.adjusted < self.level and self.gain.value > 0
+
+    @property
+    def worse(self) -> bool:
+        """True where the larger size is significantly worse."""
+        return self.adjusted < self.level and self.gain.value < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +146,7 @@ class ReportInputs:
     metrics: dict[str, Scores] = field(default_factory=dict)  # size to data set to scores
     zero_shot: dict[str, Scores] = field(default_factory=dict)
     probes: dict[str, dict[str, Any]] = field(default_factory=dict)  # size to probes/survey.py's
-    scale_gains: list[ScaleGain] = field(default_factory=list)
+    scale_gains: list[ScaleGain] = field(default_factory=list)  # of all pairs of sizes
     samples: list[Sample] = field(default_factory=list)
     logs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # model folder to log
     tokenizer: dict[str, Any] = field(default_factory=dict)
@@ -140,11 +157,19 @@ class ReportInputs:
     instructions: dict[str, Any] = field(default_factory=dict)  # instructions/survey.py's summary
     audit: dict[str, Any] = field(default_factory=dict)
     overlap_pictures: dict[str, bytes] = field(default_factory=dict)  # JPEG by image id
+    rating: dict[str, Any] = field(default_factory=dict)  # rating/unblinding.py's results
+    balances: dict[str, dict[str, Any]] = field(default_factory=dict)  # size to balance.py's
 
     @property
     def synthetic(self) -> bool:
         """True where the raw data was made by the sample world."""
         return self.params.acquire.mode == "sample"
+
+    @property
+    def scale_steps(self) -> list[ScaleGain]:
+        """The gains from each size to the next."""
+        steps = set(pairwise(self.params.sizes))
+        return [gain for gain in self.scale_gains if (gain.smaller, gain.larger) in steps]
 
     def title(self, dataset: str) -> str:
         """A data set's printed name."""

@@ -15,8 +15,9 @@ from markupsafe import Markup
 from components import __version__
 from components.report.axes import size_strength
 from components.report.charts import plot_losses, rank_bars
+from components.report.clinicians import view_rated
 from components.report.corpus_charts import KINDS, view_corpus
-from components.report.figures import plot_forest, plot_scaling
+from components.report.figures import plot_forest
 from components.report.flags import derived_splits, find_flags
 from components.report.inputs import ReportInputs
 from components.report.instructions import view_instructions
@@ -31,9 +32,11 @@ from components.report.numbers import (
     print_share,
 )
 from components.report.overlaps import list_evidence, list_overlaps
+from components.report.passports import list_passports
 from components.report.pipeline import draw_pipeline
 from components.report.probes import view_probes
 from components.report.published import list_comparisons
+from components.report.scaling import count_readings, list_gains, plot_scaling
 from components.report.scores import (
     ANSWER_SETS,
     TASK_TITLES,
@@ -62,6 +65,8 @@ SECTIONS = [
     ("quarantine", "Records set aside"),
     ("instructions", "Instruction data"),
     ("zero-shot", "Zero-shot"),
+    ("balance", "Balanced modalities"),
+    ("clinicians", "Rated by clinicians"),
     ("audit", "Overlap audit"),
     ("data", "Data sets and licences"),
     ("versions", "Versions and hashes"),
@@ -100,9 +105,14 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "definitions": list_definitions(inputs),
         "answer_sets": list_answer_sets(inputs),
         "comparisons": list_comparisons(inputs),
+        "probes": view_probes(inputs),
+        "passports": list_passports(inputs),
+        "rated": view_rated(inputs),
+        "balances": inputs.balances,
         "forests": [plot for plot in forests if plot],
         "slopes": plot_scaling(inputs, scores),
-        "probes": view_probes(inputs),
+        "gains": list_gains(inputs),
+        "readings": count_readings(inputs),
         "losses": plot_losses(inputs),
         "confidence": f"{100 * inputs.params.evaluate.confidence:g}",
     }

@@ -73,17 +73,17 @@ def _clip(text: str) -> str:
     )
 
 
-def read_pictures(path: Path, ids: set[str]) -> dict[str, bytes]:
-    """Images by id as JPEG, at most PICTURE_PX on a side."""
+def read_pictures(path: Path, ids: set[str], max_px: int = PICTURE_PX) -> dict[str, bytes]:
+    """Images by id as JPEG, at most ``max_px`` on a side."""
     if not ids or not path.is_file():
         return {}
     rows = pl.scan_parquet(path).filter(pl.col("id").is_in(list(ids))).select("id", "bytes")
-    return {image_id: _shrink(content) for image_id, content in rows.collect().iter_rows()}
+    return {image_id: _shrink(content, max_px) for image_id, content in rows.collect().iter_rows()}
 
 
-def _shrink(content: bytes) -> bytes:
+def _shrink(content: bytes, max_px: int) -> bytes:
     small = decode_rgb(content)
-    small.thumbnail((PICTURE_PX, PICTURE_PX))
+    small.thumbnail((max_px, max_px))
     stream = io.BytesIO()
     small.save(stream, "JPEG", quality=82)
     return stream.getvalue()

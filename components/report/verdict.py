@@ -40,9 +40,9 @@ def write_verdict(
     word = "Size" if len(params.sizes) == 1 else "Sizes"
     detail = f"{word} {ran}, {made}. Each score stands with its interval, its baseline and"
     detail += " what is left of it when the image is blank."
-    gains = [gain for gain in inputs.scale_gains if gain.larger == largest]
+    gains = [gain for gain in inputs.scale_steps if gain.larger == largest]
     if gains:
-        num_better = sum(gain.gain.above_zero for gain in gains)
+        num_better = sum(gain.better for gain in gains)
         detail += f" The step to {largest} is a significant gain on {num_better} of {len(gains)}."
     if unseen := [row for row in zero_shot if row.is_main]:
         detail += f" Zero-shot: {_count_above(unseen)} of {len(unseen)} above the baseline."

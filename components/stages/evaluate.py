@@ -8,6 +8,7 @@ from pathlib import Path
 from components.cards import load_card
 from components.config import Params
 from components.evaluation.examine import read_exam, sit_exam
+from components.evaluation.passport import issue_passport
 from components.evaluation.predict import load_answerer
 from components.evaluation.scoring import check_split
 from components.evaluation.summary import summarize
@@ -27,17 +28,22 @@ def run(params: Params, size: str, dataset: str) -> None:
     model = Path("data/models/finetuned") / size / dataset
     exam = read_exam(card, examples)
     folder = Path("data/predictions") / size / dataset
-    repeats = []
-    for path in (model, *sorted(model.glob(f"{SEED_FOLDER}*"))):
+    repeats, files = [], []
+    models = [model, *sorted(model.glob(f"{SEED_FOLDER}*"))]
+    for path in models:
         answerer = load_answerer(path, VOCABULARY, params)
         answers = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
         check_split(answers, exam.test, dataset)
         name = "predictions" if path == model else path.name
-        write_records(folder / f"{name}.parquet", Prediction, answers)
+        files.append(folder / f"{name}.parquet")
+        write_records(files[-1], Prediction, answers)
         repeats.append(answers)
     predictions = repeats.pop(0)
     scores = summarize(predictions, card, params.evaluate, params.seed, repeats)
     scores |= exam.describe_answers()
+    scores["passport"] = issue_passport(
+        exam, params, examples=examples, models=models, predictions=files
+    )
     path = Path("data/metrics") / size / f"{dataset}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")

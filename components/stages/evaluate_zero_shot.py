@@ -9,6 +9,7 @@ from typing import Any
 from components.cards import load_card
 from components.config import Params
 from components.evaluation.examine import read_zero_shot_exam, sit_exam
+from components.evaluation.passport import issue_passport
 from components.evaluation.predict import load_answerer
 from components.evaluation.scoring import check_split
 from components.evaluation.summary import summarize
@@ -26,8 +27,11 @@ def run(params: Params, size: str) -> None:
     answerer = load_answerer(model, VOCABULARY, params)
     predictions: list[Prediction] = []
     scores: dict[str, Any] = {}
-    for name in params.zero_shot_on:
-        exam = read_zero_shot_exam(load_card(name), Path("data/examples") / name)
+    exams = {
+        name: read_zero_shot_exam(load_card(name), Path("data/examples") / name)
+        for name in params.zero_shot_on
+    }
+    for name, exam in exams.items():
         found = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
         check_split(found, exam.test, name)
         predictions += found
@@ -36,7 +40,16 @@ def run(params: Params, size: str) -> None:
         main = scores[name]["scores"][scores[name]["headline"]]["all"]
         print(f"{name} {size}: zero-shot {main['value']:.1f}, baseline {main['baseline']:.1f}")
     folder = Path("data/predictions/zero_shot") / size
-    write_records(folder / "predictions.parquet", Prediction, predictions)
+    file = folder / "predictions.parquet"
+    write_records(file, Prediction, predictions)
+    for name, exam in exams.items():
+        scores[name]["passport"] = issue_passport(
+            exam,
+            params,
+            examples=Path("data/examples") / name,
+            models=[model],
+            predictions=[file],
+        )
     path = Path("data/metrics/zero_shot") / f"{size}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")

@@ -30,6 +30,11 @@ FROZEN = {
         "--accept": "optional",
     },
     "export": {"folder": "positional", "--to": "optional", "--names": "optional"},
+    "score": {"file": "positional", "--dataset": "optional", "--to": "optional"},
+    "export-tasks": {"folder": "positional"},
+    "balance": {"--size": "optional", "--seeds": "optional"},
+    "rating": {"step": "positional"},
+    "model-card": {"folder": "positional", "--to": "optional"},
     "run": {},
     "plan": {
         "stage": "positional",

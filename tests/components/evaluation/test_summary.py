@@ -13,7 +13,7 @@ from components.cards import Card, Files, Source
 from components.config import EvaluateParams
 from components.errors import UserError
 from components.evaluation.scoring import score_predictions
-from components.evaluation.summary import compare_sizes, summarize
+from components.evaluation.summary import summarize
 from components.records import Prediction
 
 PARAMS = EvaluateParams(
@@ -116,15 +116,6 @@ def test_refuses_unpaired_conditions_and_nothing() -> None:
         summarize(rows, make_card("accuracy"), PARAMS, 1)
     with pytest.raises(UserError, match="no prediction"):
         summarize([], make_card("accuracy"), PARAMS, 1)
-
-
-def test_sizes_are_compared_on_the_same_items() -> None:
-    small, large = world(0.4, 0.4, size="debug"), world(0.9, 0.4, size="micro")
-    gap = compare_sizes(small, large, "accuracy", PARAMS, 1)
-    assert gap.above_zero and gap.num_samples == 120
-    assert compare_sizes(large, small, "accuracy", PARAMS, 1).below_zero
-    with pytest.raises(UserError, match="other items"):
-        compare_sizes([p for p in small if p.id < "toy/100"], large, "accuracy", PARAMS, 1)
 
 
 def test_scores_per_prediction_keep_their_order() -> None:

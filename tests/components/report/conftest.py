@@ -379,7 +379,11 @@ def inputs(params: Params) -> ReportInputs:
             for i, size in enumerate(sizes)
         },
         scale_gains=[
-            ScaleGain(name, sizes[0], sizes[-1], Interval(5.0 - i, 2.5 - i, 7.5 - i, 250, 120))
+            ScaleGain(
+                name, sizes[0], sizes[-1], Interval(5.0 - i, 2.5 - i, 7.5 - i, 250, 120),
+                p_value=0.001 if abs(5 - i) > 2.5 else 0.4,
+                adjusted=0.008 if abs(5 - i) > 2.5 else 0.9, level=0.05,
+            )
             for i, name in enumerate(datasets)
         ],
         samples=make_samples(sizes[-1]),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from components.report.axes import round_ticks
 from components.report.charts import plot_losses, rank_bars
-from components.report.figures import plot_forest, plot_scaling
+from components.report.figures import plot_forest
 from components.report.flags import Flag, find_flags
 from components.report.inputs import ReportInputs
 from components.report.numbers import (
@@ -271,14 +271,6 @@ def test_held_out_losses_are_a_line_of_their_own(inputs: ReportInputs) -> None:
     assert float(panel.y_ticks[-1][1]) >= 9.5  # the axis holds what lies above the learnt lines
     assert not any(line.held_out for other in others for line in other.lines)
     assert 'class="line s3 held-out"' in build_report(watched)
-
-
-def test_scaling_needs_two_sizes(inputs: ReportInputs) -> None:
-    slopes = plot_scaling(inputs, list_scores(inputs, inputs.metrics))
-    assert len(slopes) == 8
-    assert [slope.note != "" for slope in slopes] == [False] * 3 + [True] * 5
-    one = {inputs.params.sizes[0]: inputs.metrics[inputs.params.sizes[0]]}
-    assert plot_scaling(inputs, list_scores(inputs, one)) == []
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1e4), st.integers(2, 6))
