@@ -22,7 +22,7 @@ FIGURES = re.compile(rb"<(?:\w+:)?(?:fig|graphic|media|supplementary-material)\b
 
 def weigh_roughly(citation: bytes) -> int:
     """``weigh`` of a citation from how many tags it has, in a hundredth of the time."""
-    num_tags = np.count_nonzero(np.frombuffer(citation, np.uint8) == ord("<"))
+    num_tags = int(np.count_nonzero(np.frombuffer(citation, np.uint8) == ord("<")))
     text = max(len(citation) - SHORT_TAG * num_tags, 0)
     return TEXT * text + (NODE + MARKUP * SHORT_TAG) * num_tags + ENTITY * citation.count(b"&")
 
