@@ -21,7 +21,9 @@ from components.errors import UserError
 from components.evaluation.baselines import fit_baseline
 from components.evaluation.conditions import FULL
 from components.evaluation.examine import Exam, read_exam
+from components.evaluation.metrics import find_metric
 from components.evaluation.passport import describe_fact, describe_items
+from components.evaluation.pooling import pool_auc
 from components.evaluation.summary import summarize
 from components.lineage import hash_file
 from components.records import Example, Prediction
@@ -44,7 +46,8 @@ def score_answers(path: Path, card: Card, examples: Path, params: Params) -> dic
     """The metrics JSON of a file of answers (evaluation.summary), with ``num_empty``.
 
     Each test item must be answered once and nothing else. An empty answer counts as it stands,
-    which no reference equals. UserError names the rows or the ids that are wrong.
+    which no reference equals. Metrics that need the options' probabilities are left out where some
+    row has none, and named in ``left_out``. UserError names the rows or the ids that are wrong.
     """
     exam = read_exam(card, examples)
     answers = match_answers(list(read_answers(path)), exam.test, path, card.title)
@@ -53,11 +56,19 @@ def score_answers(path: Path, card: Card, examples: Path, params: Params) -> dic
         _record(example, answer, guess(example).strip(), path.stem)
         for example, answer in zip(exam.test, answers, strict=True)
     ]
-    scores = summarize(rows, card, params.evaluate, params.seed)
+    left_out = [] if all(answer.options for answer in answers) else _needing_options(card)
+    kept = [name for name in card.metrics if name not in left_out]
+    known = card.model_copy(update={"metrics": kept})
+    scores = summarize(rows, known, params.evaluate, params.seed)
     return scores | {
+        "left_out": left_out,
         "num_empty": sum(not answer.prediction.strip() for answer in answers),
         "passport": _state_facts(exam, examples, path),
     }
+
+
+def _needing_options(card: Card) -> list[str]:
+    return [name for name in card.metrics if find_metric(name).pool is pool_auc]
 
 
 def read_answers(path: Path) -> Iterator[GivenAnswer]:
@@ -140,7 +151,7 @@ def _record(example: Example, answer: GivenAnswer, guessed: str, size: str) -> P
         prediction=answer.prediction.strip(),
         target=example.target.strip(),
         source=example.source.strip(),
-        log_probability=math.nan,  # not told
+        log_probability=0.0,  # not told
         baseline=guessed,
         options=list(answer.options),
         option_log_probabilities=[float(value) for value in answer.options.values()],

@@ -152,3 +152,17 @@ def test_an_absent_file_says_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not there"):
         list(read_answers(tmp_path / "none.jsonl"))
     assert match_answers([], [], tmp_path, "nothing") == []
+
+
+def test_metrics_that_need_probabilities_wait_for_rows_that_have_some(
+    folder: Path, card: Card, write: Callable[[list[Any]], Path]
+) -> None:
+    both = card.model_copy(update={"metrics": ["accuracy", "auc"]})
+    rows = answer(folder, card)
+    bare = score_answers(write(rows), both, folder, PARAMS)
+    assert bare["left_out"] == ["auc"] and list(bare["scores"]) == ["accuracy"]
+    chances = {"yes": -0.2, "no": -2.0, "maybe": -3.0}
+    told = score_answers(write([row | {"options": chances} for row in rows]), both, folder, PARAMS)
+    assert told["left_out"] == [] and "auc" in told["scores"]
+    some = [row | ({"options": chances} if i else {}) for i, row in enumerate(rows)]
+    assert score_answers(write(some), both, folder, PARAMS)["left_out"] == ["auc"]
