@@ -81,6 +81,7 @@ def measure_looks(
     """Test image to its correlation (-1 to 1) with the training image that is most alike.
 
     An image that is in both collections is as near as can be. Empty without a training image.
+    Rounded to four digits, so that equal images are equally near.
     """
     known = [vectors[name] for name in trains if name in vectors]
     if not known:
@@ -89,7 +90,7 @@ def measure_looks(
     nearness: dict[str, float] = {}
     for batch in batches((name for name in tests if name in vectors), BATCH):
         best = (np.stack([vectors[name] for name in batch]) @ known_TD.T).max(1)
-        nearness.update(zip(batch, best.tolist(), strict=True))
+        nearness.update(zip(batch, best.astype(np.float64).round(4).tolist(), strict=True))
     return nearness
 
 
