@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.errors import UserError
+from components.errors import UserError, refusals_told
 
 # Ray reports usage to its vendor unless told not to; nothing of ours leaves the machine.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0"}
@@ -63,7 +63,8 @@ def launch(
 
     def run_here(values: dict[str, Any]) -> None:
         os.chdir(here)  # Ray moves its workers away, and paths are relative to the project
-        run(values)
+        with refusals_told():  # what the machine of a worker refuses ends the run as here
+            run(values)
 
     num: Any = (group.min_workers, group.workers) if group.min_workers else group.workers
     trainer = TorchTrainer(
