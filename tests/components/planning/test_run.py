@@ -70,6 +70,26 @@ def test_twice_the_gpus_take_half_the_time_for_the_same_money() -> None:
     assert number(eight[3]) == pytest.approx(0.4 * number(eight[1]), rel=0.01)
 
 
+def test_what_multiplies_the_work_multiplies_the_bill() -> None:
+    """Seeds are runs of their own, R-Drop passes twice, and the best checkpoint stays as well."""
+    params = settings("base")
+
+    def bill(**changes: object) -> list[str]:
+        changed = params.finetune.model_copy(update={"seeds": 1, **changes})
+        return plan(params.model_copy(update={"finetune": changed}), "finetune", "base", "vqa_rad")
+
+    once, thrice, twice = bill(), bill(seeds=3), bill(rdrop=1.0)
+    hours = [number(row(lines, "a100_80gb")[1]) for lines in (once, thrice, twice)]
+    assert hours[1] == pytest.approx(3 * hours[0], rel=0.01)
+    assert hours[2] == pytest.approx(2 * hours[0], rel=0.05)
+    assert any("steps of each of 3 seeds" in line for line in thrice)
+    held = [number(row(lines, "activations")[1]) for lines in (once, twice)]
+    assert held[1] == pytest.approx(2 * held[0], rel=0.1)
+    assert row(thrice, "to store")[2] != row(once, "to store")[2]
+    assert any("(2 are kept" in line for line in once)
+    assert any("(3 are kept" in line for line in bill(validate_every=5))
+
+
 def test_more_gpus_than_micro_batches_stand_idle() -> None:
     lines = plan(settings("base"), "finetune", "base", "vqa_rad", gpus=32)
     assert any("50% of the GPUs have work" in line for line in lines)
