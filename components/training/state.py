@@ -78,7 +78,8 @@ def write_checkpoint(
     folder.mkdir(parents=True)
     for group, tensors in checkpoint.tensors.items():
         write_tensors(tensors, folder / f"{group}.safetensors")
-    (folder / VALUES).write_text(json.dumps(checkpoint.values, sort_keys=True))
+    # In their own order, which is that of columns in what a run writes at its end.
+    (folder / VALUES).write_text(json.dumps(checkpoint.values))
     files = {path.name: _describe(path) for path in sorted(folder.iterdir())}
     finite = score is not None and math.isfinite(score)
     label = Label(checkpoint.step, score if finite else None, dict(identity), files)
