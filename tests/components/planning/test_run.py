@@ -93,6 +93,8 @@ def test_what_multiplies_the_work_multiplies_the_bill() -> None:
 def test_more_gpus_than_micro_batches_stand_idle() -> None:
     lines = plan(settings("base"), "finetune", "base", "vqa_rad", gpus=32)
     assert any("50% of the GPUs have work" in line for line in lines)
+    refused = [line for line in lines if line.startswith("such a run is refused: finetune: an eff")]
+    assert "gives work to 16 of 32 workers" in refused[0]
     assert not any("have work" in line for line in plan(settings("base"), "instruct", "base"))
 
 
@@ -119,6 +121,8 @@ def test_raw_files_that_nobody_can_make_are_named() -> None:
         ("pretrain", "xxl", "", 8, "no model size"),
         ("finetune", "debug", "", 8, "needs a data set"),
         ("instruct", "debug", "slake", 8, "takes no data set"),
+        ("finetune", "debug", "deeplesion", 8, "deeplesion is no data set to fine-tune on"),
+        ("finetune", "debug", "biomed_vital", 8, "its task is instruct"),
         ("finetune", "debug", "slak", 8, "slak"),
         ("pretrain", "debug", "", 0, "one GPU at least"),
     ],
