@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import UserError, refusals_told
+from components.training.loader import deaths_told
 
 # Ray reports usage to its vendor unless told not to; nothing of ours leaves the machine.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0"}
@@ -48,7 +49,8 @@ def launch(
     UserError of a worker is raised here as it is, at once: to try again would not help.
     """
     if group.workers == 0:
-        run(settings)
+        with deaths_told():
+            run(settings)
         return
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
