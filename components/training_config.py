@@ -101,7 +101,7 @@ class FinetuneParams(TuningParams):
         default=0.0, ge=0, lt=1, description="share of wrong tokens before those to be said"
     )
     sampling: Literal["as_is", "balanced", "temperature"] = "as_is"  # over answers
-    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, infinity balanced")
+    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, a large one balanced")
     jitter: bool = False  # images are mirrored, enlarged and cropped at random
 
 
@@ -109,4 +109,4 @@ class InstructParams(TuningParams):
     """Instruction tuning, starting from the pretrained model of the same size."""
 
     sampling: Literal["as_is", "balanced", "temperature"] = "as_is"  # over modalities
-    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, infinity balanced")
+    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, a large one balanced")
