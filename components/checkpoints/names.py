@@ -96,6 +96,9 @@ def fairseq_tensors(weights: Mapping[str, Tensor], config: ModelConfig) -> dict[
 
 
 def huggingface_tensors(weights: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Our tensors under the port's names, with its tables and copies; it has no version."""
+    """Our tensors under the port's names, with its tables and copies; it has no version.
+
+    The list of code positions is fairseq's, as a checkpoint has it that was renamed.
+    """
     tensors = fairseq_tensors(weights, config)
     return {to_huggingface(name): tensors[name] for name in tensors if name not in VERSIONS}
