@@ -104,8 +104,8 @@ _EXACT = (
 _CLASSES = "A class is a whole answer, as in accuracy; an answer that is no class counts as one."
 _NO_SCRIPT = "The reference's scripts do not compute it."
 _REWRITTEN = (
-    "In summaries every 1 becomes a #, and single signs become words ( ( is lrb), in what is "
-    "scored and not in its references, so that right numbers count as wrong."
+    "In summaries every 1 becomes a # and a bracket that stands alone a word, in what is scored "
+    "and not in its references, so that right numbers count as wrong."
 )
 _UNCLEANED = (
     "Words are split at spaces of lower-cased text without the signs that the script lists; the "

@@ -84,6 +84,18 @@ def test_auc_is_that_of_medmnist_s_evaluator(num_classes: int, data: st.DataObje
     assert ours == pytest.approx(100 * expected)
 
 
+def test_auc_is_the_number_that_the_evaluator_gave() -> None:
+    """By getAUC of medmnist 3.0.2 on the same probabilities, as a set of several classes."""
+    truth = [NAMES[i] for i in (0, 1, 2, 1, 0, 2, 2, 1)]
+    logs = [
+        (-0.2, -1.9, -3.0), (-1.2, -0.5, -2.2), (-2.0, -1.1, -0.6), (-0.4, -1.4, -2.4),
+        (-1.0, -1.0, -1.3), (-1.7, -0.3, -2.9), (-3.0, -2.2, -0.2), (-2.1, -0.8, -0.9),
+    ]  # fmt: skip
+    options = [dict(zip(NAMES, row, strict=True)) for row in logs]
+    answers = Answers([""] * 8, [[text] for text in truth], options)
+    assert estimate(pool_auc, answers, each_alone(8), [1] * 8) == pytest.approx(77.2222222)
+
+
 def test_auc_is_not_defined_without_an_item_of_each_class() -> None:
     answers = Answers(["a"] * 3, [["a"]] * 3, [{"a": -0.1, "b": -2.3}] * 3)
     assert math.isnan(estimate(pool_auc, answers, each_alone(3), [1, 1, 1]))
