@@ -55,8 +55,8 @@ TEMPLATES: dict[str, list[dict[str, Any]]] = {
     ],
 }  # fmt: skip
 METRICS = {
-    "vqa": ["vqa_accuracy", "token_f1"],
-    "caption": ["rouge_l", "cider"],
+    "vqa": ["vqa_accuracy", "weighted_f1", "token_f1"],
+    "caption": ["rouge_l", "cider", "meteor_exact_stem"],
     "classify": ["accuracy", "balanced_accuracy"],
     "understand": ["accuracy", "balanced_accuracy"],
     "summarize": ["rouge_l", "rouge_1", "rouge_2"],

@@ -9,7 +9,11 @@ from components.evaluation.samples import References, Values, score_each
 
 
 class NoSynonyms:
-    """In place of WordNet, which would have to be downloaded and would differ by its release."""
+    """In place of WordNet, which would have to be downloaded and would differ by its release.
+
+    NLTK looks synonyms up by the stems that are left (larg for large), so that some pairs count
+    and others do not.
+    """
 
     def synsets(self, _: str) -> list[str]:
         """None of any word."""

@@ -248,7 +248,7 @@ def test_outside_the_project_every_command_says_so(
             "name: other\ntask:",
             ["'name' stands twice", "first in line 7"],
         ),
-        ("data/cards/pubmedqa.yaml", "metrics:\n- accuracy", "metrics: []", ["metrics is empty"]),
+        ("data/cards/medmcqa.yaml", "metrics:\n- accuracy", "metrics: []", ["metrics is empty"]),
         ("params.yaml", "pretrained_on:\n", "pretrained_on:\n- medmcqa\n", ["which has no images"]),
         ("params.yaml", "sources:\n- deep", "sources:\n- pubmed\n- deep", ["not for that alone"]),
         (
