@@ -77,7 +77,7 @@ def read_config(
         for field in FREE
         if field not in free and field not in TRAINING_ONLY
     }
-    if POSITION_IDS not in shapes and stated(settings, "code_image_size") is None:
+    if not _listed_side(shapes) and stated(settings, "code_image_size") is None:
         assumed["code_image_size"] = config.code_image_size
     return config, assumed, faults + check_settings(settings, config)
 
@@ -104,12 +104,16 @@ def _model_sizes(shapes: Mapping[str, Shape], settings: Settings) -> dict[str, A
 
 def _code_image_size(shapes: Mapping[str, Shape], settings: Settings) -> int:
     """Pixels that the list of code positions stands for, else what the settings say."""
-    listed = code_grid_side(size_at(shapes, POSITION_IDS, 0)) if POSITION_IDS in shapes else 0
-    if listed:
+    if listed := _listed_side(shapes):
         return 8 * listed
     said = stated(settings, "code_image_size")
     largest = 8 * _image_side(shapes)
     return said if isinstance(said, int) and not isinstance(said, bool) else min(128, largest)
+
+
+def _listed_side(shapes: Mapping[str, Shape]) -> int:
+    """Cells a side of the list of code positions; 0 where there is none, or it is of no grid."""
+    return code_grid_side(size_at(shapes, POSITION_IDS, 0)) if POSITION_IDS in shapes else 0
 
 
 def _image_side(shapes: Mapping[str, Shape]) -> int:

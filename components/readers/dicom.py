@@ -26,6 +26,7 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEGExtended12Bit,
 )
 
 from components.readers.images import BadImage
@@ -124,12 +125,19 @@ def _check(data: Dataset, keep_burned_in: bool) -> None:
     if height * width > MAX_PIXELS:
         raise BadImage("too-many-pixels", f"{width} x {height}, allowed are {MAX_PIXELS}")
     syntax = data.file_meta.TransferSyntaxUID
-    try:
-        is_available = get_decoder(syntax).is_available
-    except RuntimeError:  # a syntax that pydicom has no decoder for
-        is_available = False
-    if not is_available:
+    if not _can_decode(syntax, int(data.get("BitsStored") or 8)):
         raise BadImage("unsupported-compression", str(getattr(syntax, "name", syntax)))
+
+
+def _can_decode(syntax: UID, bits: int) -> bool:
+    """Whether a decoder is installed. Pillow's takes JPEG of 8 bits alone, not the 12 of some."""
+    try:
+        decoder = get_decoder(syntax)
+    except RuntimeError:  # a syntax that pydicom has no decoder for
+        return False
+    if syntax == JPEGExtended12Bit and bits > 8:
+        return bool(set(decoder.available_plugins) - {"pillow"})
+    return bool(decoder.is_available)
 
 
 def _choose_frame(num_frames: int, frame: str) -> int:

@@ -202,6 +202,8 @@ def test_what_is_said_nowhere_is_reported_as_assumed(own: Sample) -> None:
     assert match.assumed["code_image_size"] == 64
     assert match.assumed["disable_entangle"] is True
     assert match.assumed["attn_scale_factor"] == 2.0
+    odd = match_model(weights | {POSITION_IDS: torch.zeros(1000)}, {"image_bucket_size": 8})
+    assert odd.assumed["code_image_size"] == 64  # a list of no grid says nothing
 
 
 @pytest.mark.parametrize(

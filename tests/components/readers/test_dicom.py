@@ -186,7 +186,7 @@ REAL = {
     "SC_rgb_rle": (100, 100, 3), "SC_ybr_full_422_uncompressed": (100, 100, 3),
     "examples_jpeg2k": (480, 640, 3), "examples_palette": (350, 800, 3),
     "liver_1frame": (512, 512), "MR_truncated": "broken-image", "badVR": "broken-image",
-    "JPEG-lossy": "broken-image",  # 12 bits, which Pillow does not decode
+    "JPEG-lossy": "unsupported-compression",  # sound: 12 bits, which Pillow does not decode
     "SC_rgb_jpeg_gdcm": "unsupported-compression", "reportsi": "no-pixels",
     "rtplan_truncated": "no-pixels", "no_meta": "not-dicom", "empty_charset_LEI": "not-dicom",
     "meta_missing_tsyntax": "not-dicom",
