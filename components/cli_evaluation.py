@@ -70,6 +70,8 @@ def score_file(arguments: argparse.Namespace) -> int:
         for subset, of in scores["scores"][metric["name"]].items():
             words = f"{metric['name']} {metric['version']}, {subset}"
             show(f"{words:<32} {_tell(of)}")
+    if scores["left_out"]:
+        show(f"{', '.join(scores['left_out'])}: not scored, options are not told")
     if scores["num_empty"]:
         show(f"{scores['num_empty']} answers are empty, and count as they stand")
     if arguments.to:

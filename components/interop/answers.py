@@ -21,7 +21,9 @@ from components.errors import UserError
 from components.evaluation.baselines import fit_baseline
 from components.evaluation.conditions import FULL
 from components.evaluation.examine import Exam, read_exam
+from components.evaluation.metrics import find_metric
 from components.evaluation.passport import describe_fact, describe_items
+from components.evaluation.pooling import pool_auc
 from components.evaluation.summary import summarize
 from components.lineage import hash_file
 from components.records import Example, Prediction
@@ -41,7 +43,8 @@ class GivenAnswer:
 
 
 def score_answers(path: Path, card: Card, examples: Path, params: Params) -> dict[str, Any]:
-    """The metrics JSON of a file of answers (evaluation.summary), with ``num_empty``.
+    """The metrics JSON of a file of answers (evaluation.summary), with ``num_empty``, and with
+    ``left_out``, the metrics that need log-probabilities where none are told.
 
     Each test item must be answered once and nothing else. An empty answer counts as it stands,
     which no reference equals. UserError names the rows or the ids that are wrong.
@@ -53,8 +56,11 @@ def score_answers(path: Path, card: Card, examples: Path, params: Params) -> dic
         _record(example, answer, guess(example).strip(), path.stem)
         for example, answer in zip(exam.test, answers, strict=True)
     ]
-    scores = summarize(rows, card, params.evaluate, params.seed)
+    metrics = choose_metrics(card, answers)
+    scoring = card.model_copy(update={"metrics": metrics})
+    scores = summarize(rows, scoring, params.evaluate, params.seed)
     return scores | {
+        "left_out": [name for name in card.metrics if name not in metrics],
         "num_empty": sum(not answer.prediction.strip() for answer in answers),
         "passport": _state_facts(exam, examples, path),
     }
@@ -132,6 +138,19 @@ def _name(names: Sequence[str]) -> str:
     return ", ".join(names[:NUM_NAMED]) + more
 
 
+def choose_metrics(card: Card, answers: Sequence[GivenAnswer]) -> list[str]:
+    """The card's metrics that the answers suffice for: an area needs what was not chosen, too."""
+    if any(answer.options for answer in answers):
+        return card.metrics
+    kept = [name for name in card.metrics if find_metric(name).pool is not pool_auc]
+    if not kept:
+        raise UserError(
+            f"{', '.join(card.metrics)} of {card.title} cannot be told from answers alone",
+            next_command='add "options": {"an answer": its log-probability, ...} to each row',
+        )
+    return kept
+
+
 def _record(example: Example, answer: GivenAnswer, guessed: str, size: str) -> Prediction:
     return Prediction(
         **{name: getattr(example, name) for name in SHARED},
@@ -140,7 +159,7 @@ def _record(example: Example, answer: GivenAnswer, guessed: str, size: str) -> P
         prediction=answer.prediction.strip(),
         target=example.target.strip(),
         source=example.source.strip(),
-        log_probability=math.nan,  # not told
+        log_probability=0.0,  # not told, and asked by no metric
         baseline=guessed,
         options=list(answer.options),
         option_log_probabilities=[float(value) for value in answer.options.values()],
