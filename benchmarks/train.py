@@ -1,7 +1,6 @@
-"""The training engine beside the bare arithmetic: overhead, waiting for data, ranks, padding.
+"""The training engine beside the bare arithmetic: overhead, waiting for data, ranks.
 
-    python benchmarks/train.py --write                     # from any folder
-    python benchmarks/train.py --only padding --write      # in a folder where `make real` has run
+    python benchmarks/train.py --write
 
 Every figure is a median of alternating runs of one process. The loop's overhead is what a step of
 ``train`` takes beyond a forward pass, a backward pass, clipping and an update of the same batch.
@@ -17,7 +16,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -29,23 +27,20 @@ from PIL import Image
 from results import show
 from torch import multiprocessing
 
-from components.cards import load_card
-from components.config import load_params
 from components.dataset.collate import Batch
-from components.dataset.example_feed import Drawing, ExampleFeed
-from components.dataset.feeds import Limits, load_examples
+from components.dataset.example_feed import ExampleFeed
+from components.dataset.feeds import Limits
 from components.dataset.images import ImageStore
 from components.model.config import model_config
 from components.model.model import UnifiedModel
-from components.model.specials import PAD
 from components.records import Example, ImageRecord, write_records
-from components.tokenization.vocabulary import Vocabulary, train_vocabulary
+from components.tokenization.vocabulary import train_vocabulary
 from components.training.loader import StepLoader
 from components.training.loop import LoopSettings, train
 from components.training.meter import Meter
 from components.training.objective import Objective, batch_loss
 from components.training.optimizer import Adam
-from components.training.step import Parts, StepReport
+from components.training.step import StepReport
 
 SAMPLES, SOURCE, TARGET, IMAGE_PX = 4, 128, 32, 256
 STORED_PX = 512  # of the images that are decoded and resized
@@ -90,10 +85,28 @@ def numbers(steps: int) -> LoopSettings:
 
 
 def measure_overhead(size: str, repeats: int) -> Iterator[str]:
-    """A step of the loop against the bare one, in turns on one model."""
+    """A step of the loop against the bare one; then its own work, where it can be told from noise.
+
+    A step of a large model differs from the next by more than the loop takes; of a small one it
+    does not, and that work does not grow with the model.
+    """
+    ours, theirs, ratio = _time_steps(size, repeats)
+    yield f"| step of the loop, {size}, {SAMPLES} x {IMAGE_PX} px | {ours:.3f} s |"
+    yield f"| bare forward, backward, clipping, update | {theirs:.3f} s |"
+    yield f"| overhead, median of pairs (aim: under 5 %) | {ratio - 1:+.1%} |"
+    small_ours, small_theirs, _ = _time_steps("debug", 40 * repeats, px=64)
+    own = small_ours - small_theirs
+    what = f"the loop's own work: a step of debug, {SAMPLES} x 64 px, less the bare one"
+    yield f"| {what} | {1e3 * own:.1f} ms |"
+    yield f"| the same as a share of the bare step of {size} | {own / theirs:.2%} |"
+
+
+def _time_steps(size: str, repeats: int, px: int = IMAGE_PX) -> tuple[float, float, float]:
+    """Medians of the loop's step and of the bare one in seconds, in turns on one model, and of
+    their ratio."""
     torch.manual_seed(0)
     model = UnifiedModel(model_config(size))
-    source = Repeated(model.config.vocabulary_size, IMAGE_PX)
+    source = Repeated(model.config.vocabulary_size, px)
     optimizer, batch = Adam(model.named_parameters()), source.batches[0]
 
     def bare() -> None:
@@ -117,11 +130,9 @@ def measure_overhead(size: str, repeats: int) -> Iterator[str]:
     bare()
     last = time.perf_counter()
     train(model, source, numbers(repeats + 1), on_step=on_step)
-    ours, theirs = statistics.median(loop_s[1:]), statistics.median(bare_s[1:])
-    yield f"| step of the loop, {size}, {SAMPLES} x {IMAGE_PX} px | {ours:.3f} s |"
-    yield f"| bare forward, backward, clipping, update | {theirs:.3f} s |"
-    ratios = [a / b for a, b in zip(loop_s[1:], bare_s[1:], strict=True)]
-    yield f"| overhead, median of pairs (aim: under 5 %) | {statistics.median(ratios) - 1:+.1%} |"
+    pairs = list(zip(loop_s[1:], bare_s[1:], strict=True))
+    middle = [statistics.median(own) for own in zip(*pairs, strict=True)]
+    return middle[0], middle[1], statistics.median(a / b for a, b in pairs)
 
 
 def timed(run: Callable[[], object]) -> float:
@@ -213,40 +224,10 @@ def run_rank(rank: int, world: int, size: str, repeats: int, folder: str) -> Non
         dist.destroy_process_group()
 
 
-def measure_padding(_: str, repeats: int) -> Iterator[str]:
-    """Padding of each data set's batches, in drawn order and in groups of like length."""
-    params = load_params()
-    vocabulary = Vocabulary.load(Path("data/vocabulary"))
-    for name in params.datasets:
-        settings = params.finetune.for_run(params.sizes[0], load_card(name).recipe)
-        limits = Limits(16, 16, settings.max_source_tokens, settings.max_target_tokens, 1)
-        examples = [
-            replace(e, image_id="") for e in load_examples(Path("data/examples") / name, "train")
-        ]
-        shares = []
-        for grouped in (False, True):
-            drawing = Drawing(group_by_length=grouped)
-            feed = ExampleFeed(examples, vocabulary, None, limits, drawing)
-            shares.append(padding(feed.parts(step) for step in range(1, 32 * repeats)))
-        yield f"| {name}: padding as drawn, grouped | {shares[0]:.1%}, {shares[1]:.1%} |"
-
-
-def padding(steps: Iterator[Parts]) -> float:
-    """The share of the positions of encoder and decoder that hold nothing."""
-    empty = whole = 0
-    for parts in steps:
-        for batch in (batch for part in parts for batch in part):
-            for ids in (batch.source_BS, batch.prev_BT):
-                empty += int((ids == PAD).sum())
-                whole += ids.numel()
-    return empty / whole
-
-
 SECTIONS = {
     "overhead": (measure_overhead, "base"),
     "loader": (measure_loader, "base"),
     "ranks": (measure_ranks, "small"),
-    "padding": (measure_padding, ""),
 }
 
 
@@ -259,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(asked.threads)
-    chosen = asked.only or [name for name in SECTIONS if name != "padding"]
+    chosen = asked.only or list(SECTIONS)
     command = ["python benchmarks/train.py", *(f"--only {name}" for name in asked.only or [])]
     lines = [
         "## The training engine",

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ from components.training.optimizer import Adam
 from components.training.step import train_step
 
 MICRO_BATCHES = 2
-REPEATS = 1
+REPEATS = 5
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,11 @@ def measure(number: int) -> tuple[float, float]:
 
 
 def run_alone(case: Case) -> None:
-    """A few steps; prints the shortest of all but the first, and the peak above the beginning."""
+    """A few steps; prints the median of all but the first, and the peak above the beginning."""
     before = peak_memory_mb()
     training = Training(case)
     times = [training.step() for _ in range(1 + REPEATS)]
-    print(json.dumps([min(times[1:]), (peak_memory_mb() - before) * 1e6]))
+    print(json.dumps([statistics.median(times[1:]), (peak_memory_mb() - before) * 1e6]))
 
 
 def row(case: Case, seconds: float, peak: float, rate: float) -> str:
@@ -149,9 +150,9 @@ def table(sizes: list[str]) -> str:
         "",
         f"`python benchmarks/train_plan.py --sizes {' '.join(sizes)}`, {os.cpu_count()} cores "
         f"({platform.machine()}), torch {torch.__version__}, float32, "
-        f"steps of {MICRO_BATCHES} micro-batches with clipping, update and average, the shortest "
-        f"of {REPEATS} after one; seconds of processor "
-        f"time. The first case sets the rate, {rate / 1e9:.0f} GFLOP/s.",
+        f"steps of {MICRO_BATCHES} micro-batches with clipping, update and average, medians of "
+        f"{REPEATS} after one; seconds of processor time. The first case "
+        f"sets the rate, {rate / 1e9:.0f} GFLOP/s.",
         "",
         "| case | memory planned | peak | off | TFLOP | time planned | measured | off |",
         "|---|---|---|---|---|---|---|---|",

@@ -137,7 +137,7 @@ def _train_and_ask(plan: RunPlan, params: Params, held_out: Sequence[Example]) -
     """The metric's value of the reply to each held-out example."""
     out = Path(plan.out)
     if not _is_finished(plan):
-        dispatch(instruct_worker, plan, params.compute.workers)
+        dispatch(instruct_worker, plan, workers=params.compute.workers)
     answerer = load_answerer(out, VOCABULARY, params)
     answers = answer_all(
         answerer, TASKS[INSTRUCT], held_out, [[] for _ in held_out],

@@ -110,6 +110,7 @@ class Published(Section):
     metric: str
     value: float
     evidence: str
+    zero_shot: bool = Field(default=False, description="of a model not tuned on the set")
 
 
 class Card(Section):

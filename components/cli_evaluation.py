@@ -71,7 +71,7 @@ def score_file(arguments: argparse.Namespace) -> int:
             words = f"{metric['name']} {metric['version']}, {subset}"
             show(f"{words:<32} {_tell(of)}")
     if scores["left_out"]:
-        show(f"{', '.join(scores['left_out'])}: not scored, options are not told")
+        show(f"left out, for they need the options of each row: {', '.join(scores['left_out'])}")
     if scores["num_empty"]:
         show(f"{scores['num_empty']} answers are empty, and count as they stand")
     if arguments.to:

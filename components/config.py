@@ -189,6 +189,13 @@ class EvaluateParams(Section):
     confidence: float = Field(gt=0, lt=1)
 
 
+class ProbeParams(Section):
+    """How the open questions are asked."""
+
+    max_items: int = Field(ge=1, description="items that are asked once more in each way")
+    window_tokens: int = Field(ge=0, description="of long text, with ends; 0: the model's limit")
+
+
 class ReportParams(Section):
     """What the report shows."""
 
@@ -243,6 +250,7 @@ class Params(Section):
     finetune: FinetuneParams
     instruct: InstructParams
     evaluate: EvaluateParams
+    probe: ProbeParams
     report: ReportParams
     plan: PlanParams
 

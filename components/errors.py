@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# What a machine refuses, and no code can mend: rights, a full disk, a file where a folder must be
-# or the other way round.
+# What a machine refuses, and no code can mend: rights, a full disk or a limit on the size of files,
+# a file where a folder must be or the other way round.
 REFUSALS = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
-    | {errno.EISDIR}
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    | {errno.ENOTDIR, errno.EISDIR}
 )
 
 

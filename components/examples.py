@@ -13,6 +13,7 @@ from components.config import PrepareParams
 from components.errors import UserError
 from components.image_spool import ImageSpool
 from components.lineage import QUARANTINE, check_share, hash_bytes
+from components.readers.frames import choose_frames, lay_out
 from components.readers.images import BadImage, check_image
 from components.readers.values import is_whole_text
 from components.records import (
@@ -28,6 +29,7 @@ from components.records import (
 from components.tasks.base import Task
 
 OVER_LIMIT = "over-limit"
+Known = dict[tuple[Path, ...], str | Reject]  # the files of a picture to its id, or its fault
 RULES = frozenset({OVER_LIMIT, OUTSIDE})  # of params.yaml or the data set: no record's faults
 
 
@@ -111,7 +113,7 @@ def build_examples(
         params = params.model_copy(update={"derived_validation": 0.0, "derived_test": 0.0})
     prepared = Prepared()
     good: list[tuple[RawRow, str]] = []
-    known: dict[Path, str | Reject] = {}
+    known: Known = {}
     for row in rows:
         prepared.num_in += 1
         if isinstance(row, Reject):
@@ -124,7 +126,7 @@ def build_examples(
         image = _store_image(row, prepared.images, known, params.max_image_pixels)
         if isinstance(image, Reject):
             prepared.rejects.append(image)
-        elif task.needs_image and not image:
+        elif task.needs_image and not (image or row.signal):
             prepared.rejects.append(Reject(row.origin, "no-image"))
         elif stray := _find_stray_box(row, prepared.images.look_at(image)):
             prepared.rejects.append(stray)
@@ -175,21 +177,23 @@ def render_row(card: Card, task: Task, row: RawRow, image_id: str, cut: Counter[
         origin=row.origin,
         documents=row.documents,
         boxes=row.boxes,
+        num_frames=len(choose_frames(len(row.frames))),
+        signal=row.signal,
     )
 
 
-def _store_image(
-    row: RawRow, images: ImageSpool, known: dict[Path, str | Reject], max_pixels: int
-) -> str | Reject:
+def _store_image(row: RawRow, images: ImageSpool, known: Known, max_pixels: int) -> str | Reject:
     """The id of the row's image, stored once; "" where it has none; a Reject where it is bad."""
-    if row.image is None:
-        return ""
-    if isinstance(row.image, Path) and row.image in known:
-        seen = known[row.image]
+    paths = tuple(row.frames) if row.frames else (row.image,)
+    files = tuple(path for path in paths if isinstance(path, Path))
+    if files in known:
+        seen = known[files]
         return replace(seen, origin=row.origin) if isinstance(seen, Reject) else seen
-    content = row.image.read_bytes() if isinstance(row.image, Path) else row.image
     outcome: str | Reject
     try:
+        content = _read_picture(row, max_pixels)
+        if content is None:
+            return ""
         facts = check_image(content, max_pixels)
     except BadImage as bad:
         outcome = Reject(row.origin, bad.reason, bad.detail)
@@ -205,9 +209,17 @@ def _store_image(
             origin=row.origin,
         )
         images.add(image, row.image if isinstance(row.image, Path) else None)
-    if isinstance(row.image, Path):
-        known[row.image] = outcome
+    if files:
+        known[files] = outcome
     return outcome
+
+
+def _read_picture(row: RawRow, max_pixels: int) -> bytes | None:
+    """The bytes of a row's image, or of its frames laid out; None where it has neither."""
+    if row.frames:
+        shown = [row.frames[i] for i in choose_frames(len(row.frames))]
+        return lay_out([path.read_bytes() for path in shown], max_pixels)
+    return row.image.read_bytes() if isinstance(row.image, Path) else row.image
 
 
 def _find_broken_text(row: RawRow) -> Reject | None:

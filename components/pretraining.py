@@ -11,6 +11,7 @@ from components.dataset.images import ImageStore
 from components.dataset.left_out import LeftOut
 from components.dataset.pretrain_feed import Mixing, PretrainFeed, PretrainMaterial
 from components.dataset.windows import Documents, mark_sections
+from components.errors import UserError
 from components.progress import say
 from components.records import Article, Example, Figure, ImageCodes, read_records
 from components.run_plan import RunPlan, identify, run_limits
@@ -30,6 +31,13 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
     articles, codes, *sets = (Path(path) for path in plan.inputs)
     left_out = LeftOut(Path(plan.left_out))
     material = read_material(articles, codes, sets, left_out)
+    if not material.pairs:
+        raise UserError(
+            "there is no image-text pair to pretrain on",
+            why="pretrained_on and pretraining_sources in params.yaml name none, no article has a "
+            "figure with a caption, and the other streams are counted from the pairs",
+            next_command="name a data set with images under pretrained_on",
+        )
     images = [articles / "images", *(folder / IMAGES for folder in sets)]
     store = ImageStore(images, plan.settings["image_px"])
     feed = PretrainFeed(
@@ -37,7 +45,12 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
         vocabulary,
         store,
         run_limits(plan),
-        Mixing(plan.settings["mixture"], plan.settings["mask_ratio"], plan.code_px),
+        Mixing(
+            plan.settings["mixture"],
+            plan.settings["mask_ratio"],
+            plan.code_px,
+            plan.settings["augment"],
+        ),
     )
     say(
         f"pretraining on {len(material.pairs)} image-text pairs, {len(material.texts)} texts in "

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,9 +31,11 @@ class RawRow:
     """One official record, read but not yet phrased as a task.
 
     ``fields`` carries the names that the card's task asks for (see components/tasks); ``image``
-    is a file or the encoded bytes; ``group`` names what rows share (an image, a patient), so that
-    splits and intervals can respect it; ``documents`` names the article that it is from, where it
-    is known, in every way that is (``PMID 1``, ``PMC1``); ``boxes`` lie around what a field names;
+    is a file or the encoded bytes; ``frames`` are images in the order of time, laid out as one;
+    ``signal`` is what was measured over time, evenly spaced; ``group`` names what rows share (an
+    image, a patient), so that splits and intervals can respect it; ``documents`` names the article
+    that it is from, in every way that is known (``PMID 1``, ``PMC1``); ``boxes`` lie around what a
+    field names;
     ``origin`` is ``file#record``.
     """
 
@@ -42,6 +44,8 @@ class RawRow:
     fields: Mapping[str, str | list[str]]
     origin: str
     image: Path | bytes | None = None
+    frames: list[Path] = field(default_factory=list)
+    signal: list[float] = field(default_factory=list)
     group: str = ""
     category: str = ""
     modality: str = ""
@@ -65,7 +69,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An item: text in and out, at most one image (its sha256), boxes of what references name."""
+    """An item: text in and out, at most one image (its sha256), boxes of what references name.
+
+    ``num_frames`` is how many frames the image shows, row by row in the order of time; 0 of a
+    still one. ``signal`` follows the source's text, as tokens (components/tokenization/signal.py).
+    """
 
     id: str
     dataset: str
@@ -84,6 +92,8 @@ class Example:
     weight: float = 1.0
     documents: list[str] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
+    num_frames: int = 0
+    signal: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,43 +192,23 @@ class Overlap:
     evidence: str
 
 
-def _schema(**columns: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
-
-
-_TEXT, _TEXTS, _NUMBERS = pa.string(), pa.list_(pa.string()), pa.list_(pa.float64())
-_BOXES = pa.list_(_NUMBERS)
-SCHEMAS: dict[type, pa.Schema] = {
-    Example: _schema(
-        id=_TEXT, dataset=_TEXT, task=_TEXT, split=_TEXT, source=_TEXT, target=_TEXT,
-        references=_TEXTS, candidates=_TEXTS, prefix=_TEXT, image_id=_TEXT, modality=_TEXT,
-        category=_TEXT, group=_TEXT, origin=_TEXT, weight=pa.float64(), documents=_TEXTS,
-        boxes=_BOXES,
-    ),
-    Article: _schema(
-        pmid=_TEXT, pmcid=_TEXT, version=pa.int32(), kind=_TEXT, title=_TEXT, text=_TEXT,
-        sections=_TEXTS, journal=_TEXT, year=pa.int32(), language=_TEXT, mesh=_TEXTS,
-        publication_types=_TEXTS, doi=_TEXT, licence=_TEXT, retracted=pa.bool_(),
-        concern=pa.bool_(), origin=_TEXT, origin_sha256=_TEXT,
-    ),
-    Figure: _schema(
-        id=_TEXT, pmcid=_TEXT, label=_TEXT, caption=_TEXT, mentions=_TEXTS, graphic=_TEXT,
-        image_id=_TEXT, licence=_TEXT, modality=_TEXT, origin=_TEXT,
-    ),
-    ImageRecord: _schema(
-        id=_TEXT, bytes=pa.binary(), format=_TEXT, width=pa.int32(), height=pa.int32(),
-        modality=_TEXT, origin=_TEXT,
-    ),
-    ImageCodes: _schema(image_id=_TEXT, codes=pa.list_(pa.int32())),
-    Prediction: _schema(
-        id=_TEXT, dataset=_TEXT, size=_TEXT, condition=_TEXT, prediction=_TEXT, target=_TEXT,
-        references=_TEXTS, log_probability=pa.float64(), baseline=_TEXT, category=_TEXT,
-        group=_TEXT, image_id=_TEXT, source=_TEXT, modality=_TEXT, options=_TEXTS,
-        option_log_probabilities=_NUMBERS,
-    ),
-    Overlap: _schema(**{column.name: _TEXT for column in fields(Overlap)}),
-    Reject: _schema(origin=_TEXT, reason=_TEXT, detail=_TEXT),
+_TYPES: dict[object, pa.DataType] = {
+    str: pa.string(), int: pa.int32(), float: pa.float64(), bool: pa.bool_(), bytes: pa.binary(),
+    list[str]: pa.list_(pa.string()), list[int]: pa.list_(pa.int32()),
+    list[float]: pa.list_(pa.float64()), list[Box]: pa.list_(pa.list_(pa.float64())),
 }  # fmt: skip
+
+
+def _schema(kind: type) -> pa.Schema:
+    """The written schema of a kind of record: its fields in their order, none of them null."""
+    columns = get_type_hints(kind, localns={}).items()  # a field may be named like a type
+    return pa.schema([pa.field(name, _TYPES[of], nullable=False) for name, of in columns])
+
+
+SCHEMAS: dict[type, pa.Schema] = {
+    kind: _schema(kind)
+    for kind in (Example, Article, Figure, ImageRecord, ImageCodes, Prediction, Overlap, Reject)
+}
 
 
 def write_records(path: Path, kind: type[T], records: Iterable[T], batch_rows: int = 4096) -> int:

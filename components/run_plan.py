@@ -62,9 +62,11 @@ def plan_run(
 ) -> RunPlan:
     """Fill a plan from params.yaml; ``device: auto`` is settled here."""
     device: str = params.compute.device
+    place = params.compute.checkpoints
     if device == "auto" or not params.compute.workers:  # a cluster's workers may have another
         device = pick_device(device)
     name = "-".join(part for part in (stage, size, dataset) if part)
+    keeps_best = getattr(settings, "keep", "last") == "best"  # then one must be there at the end
     return RunPlan(
         stage=stage,
         size=size,
@@ -74,9 +76,9 @@ def plan_run(
         inputs=[str(path) for path in inputs],
         left_out=str(LEFT_OUT),
         out=str(out),
-        checkpoints=f"{params.compute.checkpoints}/{name}",
+        checkpoints=f"{place.rstrip('/')}/{name}",
         keep_last=params.compute.keep_last,
-        keep_best=params.compute.keep_best,
+        keep_best=max(params.compute.keep_best, keeps_best),
         settings=settings.model_dump(),
         code_px=params.tokenize_images.image_px,
         seed=params.seed,
@@ -158,6 +160,7 @@ def loop_settings(plan: RunPlan) -> LoopSettings:
         autocast=torch.bfloat16 if plan.precision == "bfloat16" else None,
         validate_every=values.get("validate_every", 0),  # pretraining holds nothing out
         keep_best=values.get("keep") == "best",
+        save_last=values.get("seeds", 1) > 1,  # what is done waits for the other seeds
         freeze_embeddings=values["freeze_embeddings"],
         freeze_trunk=values["freeze_trunk"] or values["lora_rank"] > 0,
         shard=plan.parallel["strategy"] == "fsdp" and rank_and_world()[1] > 1,

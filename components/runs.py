@@ -7,6 +7,7 @@ and starting weights itself.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -205,18 +206,30 @@ def tell_validations(found: Mapping[str, Any]) -> str:
 
 def dispatch(
     worker: Callable[[dict[str, Any]], None],
-    plan: RunPlan,
+    *plans: RunPlan,
     workers: int,
     notes: dict[str, Any] | None = None,
 ) -> None:
-    """Launch the run on Ray Train and, when every worker is done, finish the product.
+    """Launch runs on Ray Train, one after another, and finish the product of each.
 
     UserError where the effective batch leaves workers without work.
-    The manifest, which takes the ``notes``, is written here, last, and the run's checkpoints are
-    dropped: a finished model is never resumed.
+    Checkpoints are dropped when all runs are done: a finished model is never resumed, but where a
+    later one was cut off, the last checkpoint of each that was done spares training it again.
     """
+    plans = tuple(replace(plan, identity=identify(plan)) for plan in plans)
+    for plan in plans:  # of an earlier run, more seeds may lie there
+        shutil.rmtree(plan.out, ignore_errors=True)
+    for plan in plans:
+        _dispatch_one(worker, plan, workers, notes or {})
+    for plan in plans:
+        find_checkpoints(plan).drop()
+
+
+def _dispatch_one(
+    worker: Callable[[dict[str, Any]], None], plan: RunPlan, workers: int, notes: dict[str, Any]
+) -> None:
+    """Launch a run and, when every worker is done, write the manifest; it takes the ``notes``."""
     out, parallel = Path(plan.out), plan.parallel
-    plan = replace(plan, identity=identify(plan))
     sizes = plan.settings["effective_batch"], plan.settings["micro_batch"]
     shares = share_batch(plan.stage, *sizes, workers)
     if workers > 1:
@@ -240,7 +253,6 @@ def dispatch(
             "parameters": count_parameters(out),
             "left_out": LeftOut(Path(plan.left_out)).count(plan.inputs),
             **read_validation(out),
-            **(notes or {}),
+            **notes,
         },
     )
-    find_checkpoints(plan).drop()

@@ -35,6 +35,7 @@ class TrainingParams(Section):
     save_every: int = Field(ge=1)
     long_text: Literal["cut", "refuse"] = "cut"  # over the limits: cut and counted, or an error
     group_by_length: bool = False  # what is drawn together has about one length: less is padded
+    augment: Literal["none", "rand"] = "none"  # of images: RandAugment, two of ten operations
     drop_worst: float = Field(default=0.0, ge=0, lt=1, description="share of tokens left out")
     drop_worst_after: int = Field(default=0, ge=0, description="steps before any is left out")
     rdrop: float = Field(default=0.0, ge=0, description="weight of two passes' agreement")
@@ -100,7 +101,7 @@ class FinetuneParams(TuningParams):
         default=0.0, ge=0, lt=1, description="share of wrong tokens before those to be said"
     )
     sampling: Literal["as_is", "balanced", "temperature"] = "as_is"  # over answers
-    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, infinity balanced")
+    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, a large one balanced")
     jitter: bool = False  # images are mirrored, enlarged and cropped at random
 
 
@@ -108,4 +109,4 @@ class InstructParams(TuningParams):
     """Instruction tuning, starting from the pretrained model of the same size."""
 
     sampling: Literal["as_is", "balanced", "temperature"] = "as_is"  # over modalities
-    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, infinity balanced")
+    temperature: float = Field(default=2.0, ge=1, description="1 is as_is, a large one balanced")

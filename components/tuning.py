@@ -41,9 +41,7 @@ def _tune(plan: RunPlan) -> None:
     examples = LeftOut(Path(plan.left_out)).keep_examples(examples, plan.stage)
     if len(examples) < found:
         say(f"{found - len(examples)} of {found} training examples are left out by audit.drop")
-    store = None
-    if any(example.image_id for example in examples):
-        store = ImageStore([folder / IMAGES], plan.settings["image_px"])
+    store = ImageStore([folder / IMAGES], plan.settings["image_px"])
     feed = ExampleFeed(
         examples, vocabulary, store, run_limits(plan), choose_drawing(plan, examples)
     )
@@ -55,7 +53,7 @@ def _tune(plan: RunPlan) -> None:
     run_training(plan, model, feed, identify(plan), counts=counts, held_out=held_out)
 
 
-def _held_out(plan: RunPlan, vocabulary: Vocabulary, store: ImageStore | None) -> HeldOut:
+def _held_out(plan: RunPlan, vocabulary: Vocabulary, store: ImageStore) -> HeldOut:
     """The validation split, as the loop looks at it; UserError where there is none."""
     examples = load_examples(Path(plan.inputs[0]), "validation")
     drawing = Drawing(answers=choose_drawing(plan, examples).answers)
@@ -79,6 +77,7 @@ def choose_drawing(plan: RunPlan, examples: list[Example]) -> Drawing:
         answers=_answer_sets(plan, examples) if values.get("constrain_answers") else (),
         group_by_length=values["group_by_length"],
         jitter=values.get("jitter", False),
+        augment=values["augment"],
     )
 
 

@@ -12,6 +12,7 @@ from flows.order import run_stages
 STAGES = (
     "evaluate",
     "evaluate_zero_shot",
+    "probe",
     "report",
 )
 

@@ -41,6 +41,7 @@ COMMAND_LINES = {
     "evaluate": ["size", "dataset"],
     "instruct": ["size"],
     "evaluate_zero_shot": ["size"],
+    "probe": ["size"],
     "report": [],
 }
 # Stages that share the parameters of another.
@@ -69,6 +70,8 @@ DOORS = {
     "xml2arrow": ("components/pubmed/citation.py",),
     "isal": ("components/pubmed/inflate.py",),
     "rensa": ("components/pubmed/near_duplicates.py",),
+    "nltk": ("components/evaluation/meteor.py",),
+    "sacrebleu": ("components/evaluation/bleu.py",),
     "pydicom": ("components/readers/dicom.py",),
     "lm_eval": ("components/interop/harness.py",),
 }

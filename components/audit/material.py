@@ -41,10 +41,12 @@ def item_of_figure(figure: Figure) -> Item:
 
 def item_of_example(example: Example, is_prose: bool) -> Item:
     """A training example: of a benchmark, or (``is_prose``) a request and its reply."""
+    # What was measured tells items apart whose words are the same, and is itself what may leak.
+    measured = "".join(f" {value:g}" for value in example.signal)
     return Item(
         example.dataset,
         example.id,
-        f"{example.source} {example.target}",
+        f"{example.source}{measured} {example.target}",
         example.image_id,
         example.documents,
         example.group,

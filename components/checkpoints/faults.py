@@ -59,9 +59,15 @@ def _group(name: str, part: str, tolerance: str) -> str:
 
 
 def judge(faults: Iterable[Fault], accept: Collection[str], file: str) -> None:
-    """UserError that lists every fault that was not accepted."""
-    open_ones = [fault for fault in faults if not fault.is_accepted(accept)]
+    """UserError that lists every fault that was not accepted.
+
+    And where a name was accepted that no fault has: most likely it is mistyped, and the person
+    believes that something was looked at which is not there.
+    """
+    found = list(faults)
+    open_ones = [fault for fault in found if not fault.is_accepted(accept)]
     if not open_ones:
+        _refuse_needless(set(accept) - set(TOLERANCES) - {fault.name for fault in found}, file)
         return
     shown = [f"{fault.name}: {fault.words}" for fault in open_ones[:MAX_SHOWN]]
     if len(open_ones) > MAX_SHOWN:
@@ -74,3 +80,12 @@ def judge(faults: Iterable[Fault], accept: Collection[str], file: str) -> None:
         next_command=f"find a checkpoint that matches, or accept each by its name: --accept {first}"
         + (f" and {len(others)} more names" if others else ""),
     )
+
+
+def _refuse_needless(names: Collection[str], file: str) -> None:
+    if names:
+        raise UserError(
+            f"{file}: --accept {sorted(names)[0]} accepts nothing",
+            why=f"nothing of that name is wrong with it; the groups are: {', '.join(TOLERANCES)}",
+            next_command="leave it out, or mend its name",
+        )

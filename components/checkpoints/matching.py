@@ -14,9 +14,11 @@ from components.checkpoints.faults import Fault, Shape, compare_names
 from components.checkpoints.names import (
     DERIVED,
     IMAGE_TABLES,
+    POSITION_IDS,
     TIED,
     TOKEN_TABLES,
     TOKENS,
+    code_grid_side,
     derive_table,
     from_huggingface,
 )
@@ -144,7 +146,8 @@ def _same(value: Tensor, other: Tensor) -> str:
 
 
 def _check_table(name: str, value: Tensor, config: ModelConfig) -> str:
-    """Whether a table of the file is ours; one of text may have another side.
+    """Whether a table of the file is ours; one of text may have another side, and the list of code
+    positions the port's length.
 
     No table is made of a size that a file only names: what has another shape is seen by it.
     """
@@ -155,6 +158,8 @@ def _check_table(name: str, value: Tensor, config: ModelConfig) -> str:
         ours = derive_table(name, config, rows=side)
     elif name in IMAGE_TABLES and value.shape[:1] != (config.image_bucket_size**2 + 1,):
         return "differs"
+    elif name == POSITION_IDS and code_grid_side(value.numel()) == config.code_image_size // 8:
+        ours = derive_table(name, config, rows=value.numel())
     else:
         ours = derive_table(name, config)
     return _same(value.to(ours.dtype), ours)

@@ -6,6 +6,7 @@ Both files also hold copies of the tied token matrix and tables that follow from
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -36,8 +37,8 @@ ORIGINAL = {(side, ported): part for (side, part), ported in PORTED.items()}
 LAYER = re.compile(r"(encoder|decoder)\.layers\.(\d+)\.([^.]+)(.*)", re.DOTALL)
 
 # The reference's table of text distances has this side, and its list of code positions so many
-# fillers, whatever the model's own limits.
-TABLE_SIDE, NUM_FILLERS, VERSION = 1024, 769, 3.0
+# fillers, whatever the model's own limits; what the port's own code saves has one filler less.
+TABLE_SIDE, NUM_FILLERS, PORT_FILLERS, VERSION = 1024, 769, 768, 3.0
 
 
 def to_huggingface(name: str) -> str:
@@ -58,8 +59,17 @@ def _rename(name: str, table: Mapping[tuple[str, str], str]) -> str:
     return f"{side}.layers.{index}.{table.get((side, part), part)}{rest}"
 
 
+def code_grid_side(num_positions: int) -> int:
+    """Cells along a side of the grid that a list of code positions stands for; 0 where of none."""
+    for fillers in (NUM_FILLERS, PORT_FILLERS):
+        cells = max(num_positions - 1 - fillers, 0)
+        if math.isqrt(cells) ** 2 == cells > 0:
+            return math.isqrt(cells)
+    return 0
+
+
 def derive_table(name: str, config: ModelConfig, rows: int | None = None) -> Tensor:
-    """The value of one of ``DERIVED``; ``rows`` asks for another side of a table of text."""
+    """The value of one of ``DERIVED``; ``rows`` asks for another length of a list or table."""
     if name in VERSIONS:
         return torch.tensor([VERSION])
     if name in TOKEN_TABLES:
@@ -68,7 +78,7 @@ def derive_table(name: str, config: ModelConfig, rows: int | None = None) -> Ten
         side = config.image_bucket_size
         ids = torch.arange(side * side + 1)
         return image_buckets(ids, ids, side)
-    return code_ids(config, (config.code_image_size // 8) ** 2 + 1 + NUM_FILLERS)
+    return code_ids(config, rows or (config.code_image_size // 8) ** 2 + 1 + NUM_FILLERS)
 
 
 def fairseq_tensors(weights: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
@@ -86,6 +96,9 @@ def fairseq_tensors(weights: Mapping[str, Tensor], config: ModelConfig) -> dict[
 
 
 def huggingface_tensors(weights: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """Our tensors under the port's names, with its tables and copies; it has no version."""
+    """Our tensors under the port's names, with its tables and copies; it has no version.
+
+    The list of code positions is fairseq's, as a checkpoint has it that was renamed.
+    """
     tensors = fairseq_tensors(weights, config)
     return {to_huggingface(name): tensors[name] for name in tensors if name not in VERSIONS}

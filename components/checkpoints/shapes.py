@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.checkpoints.faults import Fault, Shape
-from components.checkpoints.names import NUM_FILLERS, POSITION_IDS, TOKENS
+from components.checkpoints.names import POSITION_IDS, TOKENS, code_grid_side
 from components.checkpoints.settings import (
     DEFAULTS,
     Settings,
@@ -104,9 +104,9 @@ def _model_sizes(shapes: Mapping[str, Shape], settings: Settings) -> dict[str, A
 
 def _code_image_size(shapes: Mapping[str, Shape], settings: Settings) -> int:
     """Pixels that the list of code positions stands for, else what the settings say."""
-    if POSITION_IDS in shapes:
-        cells = size_at(shapes, POSITION_IDS, 0) - 1 - NUM_FILLERS
-        return 8 * math.isqrt(max(cells, 0))
+    listed = code_grid_side(size_at(shapes, POSITION_IDS, 0)) if POSITION_IDS in shapes else 0
+    if listed:
+        return 8 * listed
     said = stated(settings, "code_image_size")
     largest = 8 * _image_side(shapes)
     return said if isinstance(said, int) and not isinstance(said, bool) else min(128, largest)

@@ -22,7 +22,8 @@ from components.tasks.encoding import EncodedExample
 class Item:
     """One encoded example with its image; ``is_code`` marks targets of image codes.
 
-    ``pixels`` are what is seen of the image, where that is not all of it. ``stream`` numbers the
+    ``view`` draws what is seen of the image, (side, side, 3) uint8, where that is not all of it as
+    it is; only the rank that shows it calls it. ``stream`` numbers the
     kind of example, whose loss is told apart. ``prev`` is what the decoder is given, where that is
     not what it ought to have said; ``allowed`` the tokens that each of its positions may have.
     """
@@ -31,7 +32,7 @@ class Item:
     image_id: str = ""
     is_code: bool = False
     weight: float = 1.0
-    pixels: np.ndarray | None = None
+    view: Callable[[], np.ndarray] | None = None
     stream: int = 0
     prev: list[int] | None = None
     allowed: Sequence[Sequence[int]] | None = None
@@ -88,7 +89,7 @@ def collate(
     if with_images and image_mask is not None:
         if store is None:
             raise ValueError("items with images need an image store")
-        images = store.batch([i.image_id if i.pixels is None else i.pixels for i in items])
+        images = store.batch([i.image_id if i.view is None else i.view() for i in items])
         codes = torch.tensor([item.is_code for item in items])
         if bool(codes.any()):
             images[codes] = hide_middle(images[codes], middle_px)

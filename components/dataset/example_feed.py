@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from components.dataset.augment import Augment, rand_augment
 from components.dataset.balance import Balance
 from components.dataset.collate import Batch, Item, collate
 from components.dataset.constraint import AnswerConstraint
@@ -30,7 +31,8 @@ class Drawing:
     ``kinds`` names the kind of each, whose loss is told apart. ``target_noise`` is the share of the
     tokens given to the decoder that are others than what it ought to have said (OFA's noise ratio
     of summarization). ``answers`` lists, for each example, what its answer is chosen from.
-    ``jitter`` shows a view of each image, mirrored, enlarged and cropped at random.
+    ``jitter`` shows a view of each image, mirrored, enlarged and cropped at random; ``augment``
+    changes its geometry and contrast (components/dataset/augment.py).
     """
 
     balance: Balance | None = None
@@ -39,6 +41,7 @@ class Drawing:
     answers: Sequence[Sequence[str]] = ()
     group_by_length: bool = False
     jitter: bool = False
+    augment: Augment = "none"
 
 
 PLAIN = Drawing()
@@ -84,8 +87,8 @@ class ExampleFeed:
         items = [self.items[index] for index in chosen]
         if drawing.target_noise:
             items = [self._disturb(item, step, place) for place, item in enumerate(items)]
-        if drawing.jitter and self.store is not None:
-            items = [self._move(item, self.store, step, i) for i, item in enumerate(items)]
+        if self.store is not None and (drawing.jitter or drawing.augment != "none"):
+            items = [self._alter(item, self.store, step, i) for i, item in enumerate(items)]
         return [cut(items, self.store, limits, 0)]
 
     def batches(self) -> Iterator[Batch]:
@@ -104,13 +107,20 @@ class ExampleFeed:
         others = rng.integers(NUM_SPECIALS, NUM_SPECIALS + self.num_text, len(prev))
         return replace(item, prev=np.where(is_other, others, prev).tolist())
 
-    def _move(self, item: Item, store: ImageStore, step: int, position: int) -> Item:
+    def _alter(self, item: Item, store: ImageStore, step: int, position: int) -> Item:
         """The item with another view of its image, which seed, step and position decide."""
         if not item.image_id:
             return item
-        rng = example_rng(self.limits.seed + JITTER_STREAM, step, position)
-        view = flip_and_jitter(store.whole(item.image_id), [], store.image_px, rng)
-        return replace(item, pixels=view.pixels)
+
+        def view() -> np.ndarray:
+            rng = example_rng(self.limits.seed + JITTER_STREAM, step, position)
+            pixels = store.pixels(item.image_id)
+            if self.drawing.jitter:
+                whole = store.whole(item.image_id)
+                pixels = flip_and_jitter(whole, [], store.image_px, rng).pixels
+            return pixels if self.drawing.augment == "none" else rand_augment(pixels, rng)
+
+        return replace(item, view=view)
 
 
 def constrain_items(

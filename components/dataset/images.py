@@ -105,8 +105,8 @@ def blank_images(images_B3HW: Tensor) -> Tensor:
 
 
 def hide_middle(images_B3HW: Tensor, middle_px: int) -> Tensor:
-    """The images with their central square set to grey."""
+    """The images with their central square set to grey: all of them where it is larger."""
     hidden = images_B3HW.clone()
-    begin = (images_B3HW.shape[-1] - middle_px) // 2
+    begin = max(images_B3HW.shape[-1] - middle_px, 0) // 2
     hidden[..., begin : begin + middle_px, begin : begin + middle_px] = 0.0
     return hidden

@@ -24,15 +24,17 @@ def batch_indices(
 
     Every epoch is a permutation of its own, or a draw of as many by the balance; a batch may reach
     over the border of two epochs. With ``lengths`` (one of each example) the examples of 16
-    batches are sorted by it and cut anew, and these batches come in an order of their own: what is
-    drawn together has about one length.
+    batches, or of as many as an epoch has, are sorted by it and cut anew, and these batches come in
+    an order of their own: what is drawn together has about one length.
     """
     if lengths is not None:
-        step, batch_of = divmod(step - 1, GROUP_BATCHES)
-        many = batch * GROUP_BATCHES
+        # Over several epochs one example's repetitions would fill a batch.
+        grouped = max(min(GROUP_BATCHES, num_examples // batch), 1)
+        step, batch_of = divmod(step - 1, grouped)
+        many = batch * grouped
         group = np.array(batch_indices(num_examples, many, seed, step + 1, balance=balance))
         group = group[np.argsort(lengths[group], kind="stable")]
-        order = np.random.default_rng([seed, GROUP_STREAM, step]).permutation(GROUP_BATCHES)
+        order = np.random.default_rng([seed, GROUP_STREAM, step]).permutation(grouped)
         begin = int(order[batch_of]) * batch
         return [int(index) for index in group[begin : begin + batch]]
     positions = range((step - 1) * batch, step * batch)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
+from components.dataset.augment import Augment, rand_augment
 from components.dataset.collate import Batch, Item
 from components.dataset.feeds import Limits, cut, encode_item, share_with_image
 from components.dataset.images import ImageStore
@@ -27,7 +30,7 @@ from components.tasks.pretraining import (
 from components.tokenization.vocabulary import Vocabulary
 
 # Random numbers of their own: those of texts and boxes are not those of the pairs.
-TEXT_STREAM, DETECTION_STREAM = 1, 2
+TEXT_STREAM, DETECTION_STREAM, AUGMENT_STREAM = 1, 2, 6
 STREAMS = ("caption", "vqa", "matching", "text", "image", "detection")
 
 
@@ -43,11 +46,13 @@ class PretrainMaterial:
 
 @dataclass(frozen=True)
 class Mixing:
-    """Shares of the streams, how much text is masked, and the side of the hidden middle."""
+    """Shares of the streams, how much text is masked, the side of the hidden middle, and whether
+    the images of pairs are altered (components/dataset/augment.py)."""
 
     shares: dict[str, int]
     mask_ratio: float
     code_px: int
+    augment: Augment = "none"
 
 
 class PretrainFeed:
@@ -102,6 +107,8 @@ class PretrainFeed:
             for position, index in enumerate(self._draw(len(self.plain), self.num_pairs, step))
             for item in (self.plain[index], self._match(index, step, position))
         ]
+        if self.mixing.augment != "none":
+            pairs = [self._alter(item, step, place) for place, item in enumerate(pairs)]
         rest = self._infill_texts(step)
         rest += [
             self._infill_image(index)
@@ -140,6 +147,15 @@ class PretrainFeed:
         item = encode_item(example, self.vocabulary, self.made)
         return replace(item, stream=STREAMS.index("matching"))
 
+    def _alter(self, item: Item, step: int, place: int) -> Item:
+        """The item with its image altered: a pair and its matching example see two views."""
+
+        def view() -> np.ndarray:
+            rng = example_rng(self.limits.seed + AUGMENT_STREAM, step, place)
+            return rand_augment(self.store.pixels(item.image_id), rng)
+
+        return replace(item, view=view)
+
     def _infill_texts(self, step: int) -> list[Item]:
         if self.windows is None:
             return []
@@ -170,7 +186,7 @@ class PretrainFeed:
         view = flip_and_jitter(image, pair_objects(example), self.store.image_px, rng)
         encoded = self._name_objects(view.objects)
         stream = STREAMS.index("detection")
-        return Item(encoded, example.image_id, False, EXTRA_WEIGHT, view.pixels, stream)
+        return Item(encoded, example.image_id, False, EXTRA_WEIGHT, lambda: view.pixels, stream)
 
     def _name_objects(self, objects: Sequence[tuple[Box, str]]) -> EncodedExample:
         return detect_objects(objects, self.vocabulary, self.limits.max_target_tokens)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from components.errors import UserError
+from components.evaluation.rouge import rouge_l_f
 from components.records import Example
 
 Baseline = Callable[[Example], str]
@@ -97,22 +98,3 @@ def find_best_constant(targets: Sequence[str], seed: int = 0) -> str:
         for text in [*repeated, *filled]
     }
     return min(totals, key=lambda text: (-totals[text], -counts[text], text))
-
-
-def rouge_l_f(first: Sequence[str], second: Sequence[str]) -> float:
-    """ROUGE-L F-measure (0..1) of two word lists: 2 x LCS / (both lengths)."""
-    num_common = longest_common_subsequence(first, second)
-    return 2 * num_common / (len(first) + len(second)) if num_common else 0.0
-
-
-def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest common subsequence, bit-parallel (Hyyro 2004): a word per step."""
-    positions: defaultdict[str, int] = defaultdict(int)
-    for index, word in enumerate(first):
-        positions[word] |= 1 << index
-    everything = (1 << len(first)) - 1
-    row = everything
-    for word in second:
-        matched = row & positions.get(word, 0)
-        row = ((row + matched) | (row - matched)) & everything
-    return len(first) - row.bit_count()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,25 +29,26 @@ def split_words(text: str) -> list[str]:
 
 
 def cider_scores(
-    predictions: Sequence[str], references: Sequence[Sequence[str]]
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    split: Callable[[str], list[str]] = split_words,
 ) -> NDArray[np.float64]:
-    """CIDEr-D x 100 (0..1000) of each prediction against its references.
+    """CIDEr-D x 100 (0..1000) of each prediction against its references, of the words of ``split``.
 
     Document frequencies count in how many items' references an n-gram occurs. With one item alone
     every n-gram occurs everywhere, and the score is 0 by definition.
     """
-    expected = [[_count_ngrams(text) for text in texts] for texts in references]
+    expected = [[_count_ngrams(split(text)) for text in texts] for texts in references]
     inverse = _inverse_frequencies(expected)
     unseen = math.log(max(len(expected), 1))
     scores = [
-        _score(_count_ngrams(prediction), texts, inverse, unseen)
+        _score(_count_ngrams(split(prediction)), texts, inverse, unseen)
         for prediction, texts in zip(predictions, expected, strict=True)
     ]
     return np.array(scores, np.float64)
 
 
-def _count_ngrams(text: str) -> Ngrams:
-    words = split_words(text)
+def _count_ngrams(words: list[str]) -> Ngrams:
     return [
         Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
         for n in range(1, NUM_ORDERS + 1)

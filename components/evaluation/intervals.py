@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-CHUNK_ROWS = 1 << 21  # groups drawn at a time, over the resamples held in memory
+CHUNK_ROWS = 1 << 17  # groups drawn at a time, over the resamples held: what a cache holds
 
 Floats = NDArray[np.float64]
 Estimate = Callable[[Floats], Floats]  # how often each group is drawn (B, G) to values (B,)
@@ -121,7 +121,8 @@ def estimate_mean(
     shape = (groups.num, len(names))
     sums_GC = np.bincount(cells_S, values_S, groups.num * len(names)).reshape(shape)
     counts_GC = np.bincount(cells_S, minlength=groups.num * len(names)).reshape(shape)
-    return lambda w_BG: _mean_over_classes(w_BG @ sums_GC, w_BG @ counts_GC)
+    both_GK = np.hstack([sums_GC, counts_GC])  # one product reads the draws once
+    return lambda w_BG: _mean_over_classes(*np.hsplit(w_BG @ both_GK, 2))
 
 
 def _mean_over_classes(sums_BC: Floats, counts_BC: Floats) -> Floats:
@@ -137,10 +138,11 @@ def _draw(num_groups: int, resamples: int, seed: int) -> Iterator[Floats]:
     chunk = max(CHUNK_ROWS // num_groups, 1)
     for begin in range(0, resamples, chunk):
         num = min(chunk, resamples - begin)
-        drawn_BG = generator.integers(0, num_groups, (num, num_groups), np.int32).astype(np.intp)
-        drawn_BG += np.arange(num)[:, None] * num_groups
-        counts = np.bincount(drawn_BG.ravel(), minlength=num * num_groups)
-        yield counts.reshape(num, num_groups).astype(np.float64)
+        drawn_BG = generator.integers(0, num_groups, (num, num_groups), np.int32)
+        w_BG = np.empty((num, num_groups))
+        for w_G, drawn_G in zip(w_BG, drawn_BG, strict=True):
+            w_G[:] = np.bincount(drawn_G, minlength=num_groups)
+        yield w_BG
 
 
 def bootstrap_mean(

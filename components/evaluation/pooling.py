@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from components.errors import UserError
 from components.evaluation.intervals import Estimate, Floats, Groups, estimate_mean
 
 Texts = Sequence[str]
@@ -92,11 +93,15 @@ def pool_auc(answers: Answers, _: Floats, groups: Groups) -> Estimate:
     """100 x area under the ROC curve; of several classes the mean over classes, one against rest.
 
     As MedMNIST's evaluator: with two classes that of the second one's probability, with more the
-    mean of the classes' areas. Not a number where a class has no item, or all. ValueError where
-    the options' probabilities were not kept.
+    mean of the classes' areas. Not a number where a class has no item, or all. UserError where the
+    options' probabilities were not kept.
     """
     if len(answers.options) != len(answers.texts) or not all(answers.options):
-        raise ValueError("an area under the curve needs the log-probability of every class")
+        raise UserError(
+            "an area under the curve needs the log-probability of every class",
+            why="these answers were searched for as free text, or read from elsewhere",
+            next_command="name another metric than auc in the data set's card",
+        )
     names = sorted({name for options in answers.options for name in options})
     logs_SC = np.array([[own.get(n, -np.inf) for n in names] for own in answers.options])
     chances_SC = np.exp(logs_SC - logs_SC.max(1, keepdims=True))

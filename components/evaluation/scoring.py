@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from components.evaluation.conditions import FULL
 from components.evaluation.intervals import Estimate, Floats, Groups, find_groups
 from components.evaluation.metrics import Metric, find_metric
 from components.evaluation.pooling import Answers
-from components.records import Prediction
+from components.records import Example, Prediction
 
 BASELINE = "baseline"  # beside the conditions: what is answered without a model
 ByCondition = dict[str, list[Prediction]]
@@ -52,29 +53,58 @@ class Scored:
 def split_conditions(predictions: Sequence[Prediction], name: str) -> ByCondition:
     """The predictions of each condition in the order of their ids, FULL first.
 
-    UserError where there is none to score, an item was answered twice, or conditions answered
-    other items than FULL did.
+    UserError where there is none to score, an item was answered twice, a log-probability is not a
+    number, or conditions answered other items than FULL did.
     """
     found: ByCondition = {FULL: []}
     for prediction in sorted(predictions, key=lambda p: p.id):
         found.setdefault(prediction.condition, []).append(prediction)
     if not found[FULL]:
         raise UserError(f"{name}: no prediction to score", next_command="dvc repro evaluate")
-    ids = [p.id for p in found[FULL]]
-    if twice := sorted({first for first, then in pairwise(ids) if first == then}):
+    _refuse_unsound(predictions, name)
+    wanted = [p.id for p in found[FULL]]
+    for condition, rows in found.items():
+        _match_ids([p.id for p in rows], wanted, f"{name}, condition {condition}")
+    return found
+
+
+def check_split(predictions: Sequence[Prediction], test: Sequence[Example], name: str) -> None:
+    """UserError where the items that were answered are not those of the test split, each once."""
+    wanted = [example.id for example in test]
+    for condition, rows in split_conditions(predictions, name).items():
+        _match_ids([p.id for p in rows], wanted, f"{name}, condition {condition}")
+
+
+def _match_ids(answered: Sequence[str], wanted: Sequence[str], name: str) -> None:
+    """UserError for ids that are doubled, foreign or missing, with the first of each."""
+    counts = Counter(answered)
+    faults = {
+        "answered more than once": [own for own, num in counts.items() if num > 1],
+        "answered but not asked": sorted(counts.keys() - set(wanted)),
+        "asked but not answered": sorted(set(wanted) - counts.keys()),
+    }
+    told = [f"{words}: {len(ids)} items, as {ids[0]}" for words, ids in faults.items() if ids]
+    if told:
         raise UserError(
-            f"{name}: {len(twice)} items were answered more than once, as {twice[0]}",
-            why="an item that counts twice makes a score wrong and its interval too narrow",
+            f"{name}: {'; '.join(told)}",
+            why="a score and its paired gains are over the same items, each of them once",
             next_command="dvc repro evaluate --force",
         )
-    for condition, rows in found.items():
-        if [p.id for p in rows] != ids:
-            raise UserError(
-                f"{name}: {len(ids)} items answered, other items ({len(rows)}) under {condition}",
-                why="the gain over a condition is a paired difference over the same items",
-                next_command="dvc repro evaluate",
-            )
-    return found
+
+
+def _refuse_unsound(predictions: Sequence[Prediction], name: str) -> None:
+    """UserError for a log-probability that is not a number: what it chose means nothing."""
+    bad = [
+        p.id
+        for p in predictions
+        if not math.isfinite(p.log_probability) or any(map(math.isnan, p.option_log_probabilities))
+    ]
+    if bad:
+        raise UserError(
+            f"{name}: {len(bad)} answers have no finite log-probability, as that to {bad[0]}",
+            why="the model's numbers overflowed: its choice among answers means nothing",
+            next_command="train it again with a smaller learning rate, or precision float32",
+        )
 
 
 def score_all(metric: Metric, by_condition: ByCondition) -> Scored:
@@ -82,7 +112,9 @@ def score_all(metric: Metric, by_condition: ByCondition) -> Scored:
     full = by_condition[FULL]
     answers = {name: read_answers(rows) for name, rows in by_condition.items()}
     references = answers[FULL].references
-    answers[BASELINE] = Answers([p.baseline for p in full], references)
+    # One answer and no other: what ranks nothing has an area of a half under its curve.
+    certain = [dict.fromkeys(p.options, -math.inf) | {p.baseline: 0.0} for p in full]
+    answers[BASELINE] = Answers([p.baseline for p in full], references, certain)
     values = {name: metric.score(own.texts, own.references) for name, own in answers.items()}
     return Scored(metric, find_groups([group_of(p) for p in full]), answers, values)
 

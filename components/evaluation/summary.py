@@ -14,7 +14,7 @@ from components.cards import Card
 from components.config import EvaluateParams
 from components.evaluation.conditions import BLANK, FULL
 from components.evaluation.intervals import Estimate, Interval, bootstrap, difference, seed_mean
-from components.evaluation.metrics import Metric, find_metric
+from components.evaluation.metrics import Metric, find_metric, find_reference_metric
 from components.evaluation.scoring import BASELINE, Scored, score_all, split_conditions
 from components.records import Prediction
 
@@ -36,31 +36,45 @@ def summarize(
     and ``conditions``: for each the score under it, and ``gain`` (score - that, paired). Where the
     image was also blanked, ``blank`` and ``visual_gain`` repeat that condition as the headline.
     ``beats_baseline`` and ``falls_when_blank`` say whether the whole interval of the gain is above
-    0. Bounds are null with fewer than two groups. ``repeats`` are the predictions of models tuned
-    from other seeds: ``seeds`` of all items then holds the mean over all of them, its bounds, and
-    each ``values``. UserError when there is nothing to score.
+    0. Bounds are null with fewer than two groups. Where the reference's scripts compute something
+    else under the metric's name, ``paper`` is what they would, with bounds; ``metrics`` defines
+    both. ``empty_answers`` counts the test items without a word said. ``repeats`` are the
+    predictions of models tuned from other seeds: ``seeds`` of all items then holds the mean over
+    all of them, its bounds, and each ``values``. UserError when there is nothing to score.
     """
     by_condition = split_conditions(predictions, card.name)
     metrics = [find_metric(name) for name in card.metrics]
-    members = _subsets(by_condition[FULL])
+    siblings = {metric.name: find_reference_metric(card.task, metric.name) for metric in metrics}
+    full = by_condition[FULL]
+    members = _subsets(full)
     scores = {}
     for metric in metrics:
         scored = score_all(metric, by_condition)
         scores[metric.name] = {
             name: _describe(scored.only(chosen), params, seed) for name, chosen in members.items()
         }
+        if sibling := siblings[metric.name]:
+            told = score_all(sibling, {FULL: full})
+            for name, chosen in members.items():
+                paper = told.only(chosen)
+                interval = _bootstrap(paper.estimate(), paper, params, seed)
+                scores[metric.name][name] |= _bounds("paper", interval)
         if repeats:
             runs = [score_all(metric, split_conditions(rows, card.name)) for rows in repeats]
             scores[metric.name][WHOLE]["seeds"] = _over_seeds([scored, *runs], params)
     return {
         "dataset": card.name,
-        "size": by_condition[FULL][0].size,
+        "size": full[0].size,
         "task": card.task,
         "candidates": card.candidates,
         "headline": metrics[0].name,
         "scores": scores,
+        "empty_answers": sum(not p.prediction.strip() for p in full),
         # A list, so that ``dvc metrics show`` (which skips lists) stays a table of numbers.
-        "metrics": [_define(metric) for metric in metrics],
+        "metrics": [
+            *(_define(metric, siblings[metric.name]) for metric in metrics),
+            *(_define(sibling) for sibling in siblings.values() if sibling),
+        ],
     }
 
 
@@ -131,11 +145,14 @@ def _bounds(name: str, interval: Interval) -> dict[str, float | None]:
     }
 
 
-def _define(metric: Metric) -> dict[str, str]:
+def _define(metric: Metric, sibling: Metric | None = None) -> dict[str, str]:
+    """What a metric is; ``paper`` names the one that reproduces the reference's scripts."""
     return {
         "name": metric.name,
         "title": metric.title,
         "version": metric.version,
         "unit": metric.unit,
         "definition": metric.definition,
+        "differs": metric.differs,
+        "paper": sibling.name if sibling else "",
     }

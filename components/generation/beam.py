@@ -51,7 +51,8 @@ def search(
     """Best hypotheses of each source, best first.
 
     ``prefixes`` are forced first tokens per source. ``num_source_tokens`` matters only where
-    ``max_length_a`` ties the length to the source's.
+    ``max_length_a`` ties the length to the source's. Raises ValueError where nothing that the
+    constraints allow ends within the length, as with a trie of longer answers.
     """
     num, beam, device = encoded.states.shape[0], settings.beam, encoded.states.device
     limit = int(settings.max_length_a * num_source_tokens + settings.max_length_b)
@@ -71,6 +72,8 @@ def search(
         if all(len(hypotheses) >= beam for hypotheses in state.ended) or step == limit:
             break
         cache.reorder(rows)
+    if not all(state.ended):
+        raise ValueError(f"no allowed answer ends within {limit} tokens: allow more of them")
     return [sorted(h, key=lambda one: -one.score) for h in state.ended]
 
 

@@ -60,7 +60,7 @@ def find_unsupported(reply: str, text: str, modality: str = "") -> list[Claim]:
     ``text`` is caption and mentions; ``modality`` what the record's flags say, or "".
     """
     claims: dict[tuple[str, str], Claim] = {}
-    known, said = _plain(text), _plain(reply)
+    known, said = plain(text), plain(reply)
     named = [word for word in WORDS if _word(word[2]).search(said)]  # few of them, of many
     for sentence in SENTENCE.split(said):
         for rule, term in _assert(sentence, named):
@@ -69,7 +69,7 @@ def find_unsupported(reply: str, text: str, modality: str = "") -> list[Claim]:
     return list(claims.values())
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Lower case, with plain hyphens and single spaces."""
     return " ".join(re.sub(r"[\u2010-\u2015\u2212]", "-", text.lower()).split())
 
@@ -79,14 +79,24 @@ def _assert(sentence: str, words: list[tuple[str, str, str]]) -> Iterator[tuple[
     if _word(EXPLAINS).search(sentence):
         return
     for rule, name, pattern in words:
-        if any(not _is_doubted(sentence, at) for at in _find_undenied(sentence, pattern)):
+        if states(sentence, pattern):
             yield rule, name
     for number in NUMBER.finditer(sentence):
         if not _is_doubted(sentence, number):
             yield "number", number.group()
 
 
-def _find_undenied(sentence: str, pattern: str) -> Iterator[re.Match[str]]:
+def states(sentence: str, pattern: str) -> bool:
+    """Whether a sentence, in lower case, states as a fact what a pattern names."""
+    return any(not _is_doubted(sentence, at) for at in find_undenied(sentence, pattern))
+
+
+def mentions(sentence: str, pattern: str) -> bool:
+    """Whether a text in lower case holds what a pattern names, stated or not."""
+    return bool(_word(pattern).search(sentence))
+
+
+def find_undenied(sentence: str, pattern: str) -> Iterator[re.Match[str]]:
     """Where a word stands in a sentence without being denied."""
     for found in _word(pattern).finditer(sentence):
         before = CLAUSES.split(sentence[: found.start()])[-1]
@@ -113,7 +123,7 @@ def _supports(text: str, rule: str, term: str, modality: str) -> bool:
     if rule == "side":
         return bool(_word("|".join(SIDES[term])).search(text))
     known = "|".join(FINDINGS[term])
-    return any(any(_find_undenied(sentence, known)) for sentence in SENTENCE.split(text))
+    return any(any(find_undenied(sentence, known)) for sentence in SENTENCE.split(text))
 
 
 def _numbers(text: str) -> set[float]:

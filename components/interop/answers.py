@@ -43,11 +43,11 @@ class GivenAnswer:
 
 
 def score_answers(path: Path, card: Card, examples: Path, params: Params) -> dict[str, Any]:
-    """The metrics JSON of a file of answers (evaluation.summary), with ``num_empty``, and with
-    ``left_out``, the metrics that need log-probabilities where none are told.
+    """The metrics JSON of a file of answers (evaluation.summary), with ``num_empty``.
 
     Each test item must be answered once and nothing else. An empty answer counts as it stands,
-    which no reference equals. UserError names the rows or the ids that are wrong.
+    which no reference equals. Metrics that need the options' probabilities are left out where some
+    row has none, and named in ``left_out``. UserError names the rows or the ids that are wrong.
     """
     exam = read_exam(card, examples)
     answers = match_answers(list(read_answers(path)), exam.test, path, card.title)
@@ -56,14 +56,19 @@ def score_answers(path: Path, card: Card, examples: Path, params: Params) -> dic
         _record(example, answer, guess(example).strip(), path.stem)
         for example, answer in zip(exam.test, answers, strict=True)
     ]
-    metrics = choose_metrics(card, answers)
-    scoring = card.model_copy(update={"metrics": metrics})
-    scores = summarize(rows, scoring, params.evaluate, params.seed)
+    left_out = [] if all(answer.options for answer in answers) else _needing_options(card)
+    kept = [name for name in card.metrics if name not in left_out]
+    known = card.model_copy(update={"metrics": kept})
+    scores = summarize(rows, known, params.evaluate, params.seed)
     return scores | {
-        "left_out": [name for name in card.metrics if name not in metrics],
+        "left_out": left_out,
         "num_empty": sum(not answer.prediction.strip() for answer in answers),
         "passport": _state_facts(exam, examples, path),
     }
+
+
+def _needing_options(card: Card) -> list[str]:
+    return [name for name in card.metrics if find_metric(name).pool is pool_auc]
 
 
 def read_answers(path: Path) -> Iterator[GivenAnswer]:
@@ -138,19 +143,6 @@ def _name(names: Sequence[str]) -> str:
     return ", ".join(names[:NUM_NAMED]) + more
 
 
-def choose_metrics(card: Card, answers: Sequence[GivenAnswer]) -> list[str]:
-    """The card's metrics that the answers suffice for: an area needs what was not chosen, too."""
-    if any(answer.options for answer in answers):
-        return card.metrics
-    kept = [name for name in card.metrics if find_metric(name).pool is not pool_auc]
-    if not kept:
-        raise UserError(
-            f"{', '.join(card.metrics)} of {card.title} cannot be told from answers alone",
-            next_command='add "options": {"an answer": its log-probability, ...} to each row',
-        )
-    return kept
-
-
 def _record(example: Example, answer: GivenAnswer, guessed: str, size: str) -> Prediction:
     return Prediction(
         **{name: getattr(example, name) for name in SHARED},
@@ -159,7 +151,7 @@ def _record(example: Example, answer: GivenAnswer, guessed: str, size: str) -> P
         prediction=answer.prediction.strip(),
         target=example.target.strip(),
         source=example.source.strip(),
-        log_probability=0.0,  # not told, and asked by no metric
+        log_probability=0.0,  # not told
         baseline=guessed,
         options=list(answer.options),
         option_log_probabilities=[float(value) for value in answer.options.values()],

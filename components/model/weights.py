@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,25 @@ def save_model(model: UnifiedModel, folder: Path) -> None:
     partial = folder / (WEIGHTS + ".partial")
     partial.touch()
     mode = partial.stat().st_mode
-    save_file(tensors, partial)  # which lets nobody else read it
+    write_tensors(tensors, partial)  # which lets nobody else read it
     partial.chmod(mode)
     partial.replace(folder / WEIGHTS)
     (folder / CONFIG).write_text(model.config.to_json())
+
+
+def write_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """A file of safetensors; where the machine refuses, OSError as of any other file.
+
+    The library itself tells of a full disk in words alone.
+    """
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise OSError(code, os.strerror(code), str(path)) from None
 
 
 def load_model(folder: Path, **changes: Any) -> UnifiedModel:

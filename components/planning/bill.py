@@ -56,9 +56,10 @@ class KindCost:
 class Bill:
     """All that ``biomedgpt plan STAGE`` prints of a run, but what is missing.
 
-    ``memory`` is by mode of MODES and part, in bytes on one GPU. ``busy`` is the share of the
-    GPUs' time in which they have a micro-batch; ``recomputed`` what activation checkpointing
-    adds to the operations, as a share.
+    ``steps`` are of one seed; hours, money and what is stored are of all ``seeds``. ``memory`` is
+    by mode of MODES and part, in bytes on one GPU. ``busy`` is the share of the GPUs' time in which
+    they have a micro-batch; ``recomputed`` what activation checkpointing adds to the operations, as
+    a share.
     """
 
     parameters: dict[str, int]
@@ -66,6 +67,7 @@ class Bill:
     memory: dict[str, dict[str, int]]
     streams: list[Stream]
     steps: int
+    seeds: int
     step_tokens: int
     step_flops: int
     recomputed: float
@@ -95,12 +97,15 @@ def draw_up(
         dropout=settings.dropout > 0,
     )
     batches = step_batches(streams, settings.micro_batch)
+    if settings.rdrop:
+        batches = [pass_twice(batch) for batch in batches]
     flops = step_flops(config, batches, trained)
     busy = len(batches) / (gpus * -(-len(batches) // gpus))  # each takes every n-th of them
     memory = weigh_modes(config, batches, placement, trained, gpus)
     learnt = trained_parameters(config, trained)
     kept = memory["ddp"]["average"] + 2 * FULL * learnt
-    num_kept = params.compute.keep_last  # nothing is scored yet that keep_best could choose by
+    seeds, validates = getattr(settings, "seeds", 1), getattr(settings, "validate_every", 0) > 0
+    num_kept = params.compute.keep_last + params.compute.keep_best * validates
     parameters = parameters_by_part(config)
     product = FULL * sum(parameters.values())
     return Bill(
@@ -109,18 +114,24 @@ def draw_up(
         memory=memory,
         streams=list(streams),
         steps=settings.steps,
+        seeds=seeds,
         step_tokens=sum(b.samples * (b.positions + b.target_tokens) for b in batches),
         step_flops=flops,
         recomputed=recomputed_operations(config, batches) / flops,
         busy=busy,
         checkpoints=num_kept,
-        checkpoint_bytes=(product + kept) * (num_kept + 1),  # one more while it is written
-        product_bytes=product,
+        checkpoint_bytes=(product + kept) * (seeds * num_kept + 1),  # one more while it is written
+        product_bytes=seeds * product,
         kinds=[
-            KindCost(name, gpu, settings.steps * flops / _rate(gpu) / 3600 / busy, gpus)
+            KindCost(name, gpu, seeds * settings.steps * flops / _rate(gpu) / 3600 / busy, gpus)
             for name, gpu in params.plan.gpus.items()
         ],
     )
+
+
+def pass_twice(batch: BatchShape) -> BatchShape:
+    """A batch as R-Drop sees it: in two passes at once."""
+    return replace(batch, samples=2 * batch.samples, learnt_tokens=2 * batch.learnt_tokens)
 
 
 def weigh_modes(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.cards import load_card
+from components.cards import SOURCE_TASKS, Card, load_card
 from components.config import Params
 from components.errors import UserError
 from components.model.config import VOCABULARY_SIZE, model_config
 from components.model.specials import NUM_SPECIALS
+from components.parallel import share_batch
 from components.planning.bill import draw_up
 from components.planning.missing import find_missing
 from components.planning.streams import Stream, pretraining_streams, tuning_stream
@@ -32,6 +33,8 @@ def plan_training(params: Params, stage: str, size: str, dataset: str, gpus: int
             next_command=f"biomedgpt plan {stage} --size {size}"
             + (f" --dataset {params.datasets[0]}" if stage == "finetune" else ""),
         )
+    if stage == "finetune":
+        check_tunable(load_card(dataset))
     if gpus < 1:
         raise UserError(f"--gpus {gpus}: a run needs one GPU at least")
     settings = settings_of(params, stage, size, dataset)
@@ -42,6 +45,7 @@ def plan_training(params: Params, stage: str, size: str, dataset: str, gpus: int
     name = " ".join(filter(None, (stage, size, dataset)))
     settings_from = f"settings of params.yaml, profile {params.profile}"
     yield from tell_bill(bill, f"{name}, {gpus} GPUs, {settings_from}", gpus)
+    yield from tell_refusal(stage, settings, gpus)
     yield ""
     yield from tell_missing(find_missing(params, stage, size, dataset))
     yield ""
@@ -50,6 +54,27 @@ def plan_training(params: Params, stage: str, size: str, dataset: str, gpus: int
     if size not in params.sizes:
         others = ", ".join(params.sizes)
         yield f"  params.yaml is set for {others}; `biomedgpt use` writes it for another size"
+    if dataset and dataset not in params.datasets:
+        yield f"  params.yaml does not name {dataset} under datasets"
+
+
+def check_tunable(card: Card) -> None:
+    """UserError where nothing can be fine-tuned on what a card describes."""
+    if card.trains_only or card.task in SOURCE_TASKS:
+        raise UserError(
+            f"{card.name} is no data set to fine-tune on",
+            why=f"its task is {card.task}, and its splits are {', '.join(card.official_splits)}",
+            next_command="biomedgpt datasets, which names them",
+        )
+
+
+def tell_refusal(stage: str, settings: TrainingParams, gpus: int) -> Iterator[str]:
+    """Why a run on so many GPUs would not be started, where it would not."""
+    try:
+        share_batch(stage, settings.effective_batch, settings.micro_batch, gpus)
+    except UserError as error:
+        yield ""
+        yield f"such a run is refused: {error}"
 
 
 def settings_of(params: Params, stage: str, size: str, dataset: str) -> TrainingParams:

@@ -23,8 +23,9 @@ def tell_bill(bill: Bill, title: str, gpus: int) -> Iterator[str]:
     told = ", ".join(f"{s.samples:,} {s.name}" for s in bill.streams)
     yield f"{'a step':<{LABEL}}{told}"
     yield f"{'':<{LABEL}}{bill.step_tokens:,} positions, {bill.step_flops / 1e12:,.2f} TFLOP"
-    tokens = bill.steps * bill.step_tokens
-    yield f"{'the run':<{LABEL}}{bill.steps:,} steps, {tokens / 1e9:,.3f} billion positions"
+    tokens = bill.seeds * bill.steps * bill.step_tokens
+    steps = f"{bill.steps:,} steps" + (f" of each of {bill.seeds} seeds" if bill.seeds > 1 else "")
+    yield f"{'the run':<{LABEL}}{steps}, {tokens / 1e9:,.3f} billion positions"
     yield ""
     yield from _tell_memory(bill, gpus)
     yield ""
@@ -33,7 +34,7 @@ def tell_bill(bill: Bill, title: str, gpus: int) -> Iterator[str]:
     yield (
         f"{'to store':<{LABEL}}{_size(bill.product_bytes)} the model, "
         f"{_size(bill.checkpoint_bytes)} checkpoints "
-        f"({bill.checkpoints} are kept, one is being written)"
+        f"({bill.checkpoints} {'of each seed ' * (bill.seeds > 1)}are kept, one is being written)"
     )
 
 
@@ -88,6 +89,7 @@ def tell_assumptions(kinds: Sequence[KindCost], precision: str, *, is_known: boo
     yield "assumed:"
     yield f"  {rates} (plan.gpus in params.yaml; not measured)"
     yield "  every text as long as its limit, so that time is an upper bound; data never waited for"
+    yield "  looks at held-out examples (validate_every) are not in the time"
     yield "  communication is part of the utilisation; energy and rent are those of the GPUs alone"
     yield f"  {1 - RESERVE:.0%} of a GPU's memory for CUDA itself and gaps between blocks"
     yield "  fsdp splits the layers; token matrix, image trunk and positions stay whole"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from components.pubmed.inflate import Damaged
+from components.pubmed.weight import weigh_roughly
 
 ROOT = re.compile(rb"<(PubmedArticleSet|MedlineCitationSet)(?:\s[^<>]*)?>")
 OTHER_ROOT = re.compile(rb"<([A-Za-z][\w.:-]*)")
@@ -38,7 +39,7 @@ MAX_RECORD_BYTES = 3 << 20  # five thousand authors with their affiliations take
 HEAD_BYTES = 1 << 12  # of a record: its PMID is there
 LONGEST_TAG = len(b"</PubmedBookArticle>")
 BUFFER_BYTES = 2 << 20  # cut at a time: what is read is gone before much of it is there
-PART_BYTES = 3 << 20  # enough records at once that each costs little, few enough for the memory
+PART_WEIGHT = 140 << 20  # enough records at once that each costs little, few enough for the memory
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -53,10 +54,11 @@ class Part:
     articles: list[bytes] = field(default_factory=list)
     others: list[bytes] = field(default_factory=list)
     too_large: list[bytes] = field(default_factory=list)
+    weight: int = 0
 
     def is_full(self) -> bool:
-        """Whether it holds PART_BYTES."""
-        return sum(map(len, self.articles)) + sum(map(len, self.others)) >= PART_BYTES
+        """Whether what it holds takes PART_WEIGHT bytes on its way to Parquet, about."""
+        return self.weight >= PART_WEIGHT
 
 
 def cut_records(chunks: Iterable[bytes]) -> Iterator[Part]:
@@ -148,11 +150,13 @@ class _Cutter:
 
 def _add(part: Part, name: bytes, buffer: bytes, begin: int, end: int) -> None:
     if name == b"PubmedArticle":
-        part.articles.append(_without_unread(buffer, begin, end))
+        record = _without_unread(buffer, begin, end)
     elif name == INNER:
-        part.articles.append(b"<PubmedArticle>%b</PubmedArticle>" % buffer[begin:end])
+        record = b"<PubmedArticle>%b</PubmedArticle>" % buffer[begin:end]
     else:
-        part.others.append(buffer[begin:end])
+        record = buffer[begin:end]
+    (part.articles if name in (b"PubmedArticle", INNER) else part.others).append(record)
+    part.weight += weigh_roughly(record)
 
 
 def _find_end(buffer: bytes, begin: int, name: bytes) -> int:

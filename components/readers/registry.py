@@ -85,7 +85,18 @@ ROLES: dict[str, tuple[frozenset[str], ...]] = {
 # What a card may tell each reader; the table reader also the column of each of its task's fields.
 TABLES, SELECTING = ("table", "roco"), ("keep", "test")
 TABLE = frozenset(
-    {"image", "keep", "category", "group", "modality", "test", "answer_separator", "sheet"}
+    {
+        "image",
+        "frames",
+        "signal",
+        "keep",
+        "category",
+        "group",
+        "modality",
+        "test",
+        "answer_separator",
+        "sheet",
+    }
     | {"columns", "columns_train", "columns_validation", "columns_test", "delimiter"}
 )
 OPTIONS: dict[str, frozenset[str]] = {

@@ -2,6 +2,8 @@
 
 Options of a card with ``reader: table``: a task field's name gives its column (by default the
 field's own name). Beyond these: ``image`` (column) and the options of ``pictures.find_picture``,
+``frames`` (column: a list of images in the order of time, in place of one), ``signal`` (column: a
+list of numbers, evenly spaced in time),
 ``category``, ``modality``, ``group`` (columns), ``group: image-content`` (rows share an image
 when its bytes are equal), ``keep: column=value`` (the data set is defined as these records;
 others are outside it, and counted), ``test: column=value|value`` (of a file without a split: these
@@ -36,6 +38,7 @@ from components.readers.values import (
     as_label,
     as_modality,
     as_question_kind,
+    as_signal,
     as_text,
     pick,
 )
@@ -60,7 +63,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "infill_image": (),
 }
 BY_CONTENT = "image-content"
-NAMING = ("image", "category", "group", "modality")  # options that name a column
+NAMING = ("image", "frames", "signal", "category", "group", "modality")  # they name a column
 
 
 @dataclass
@@ -137,10 +140,14 @@ def _read_record(
         _check_selection(columns, record)
         fields = _read_fields(columns, record)
         image = _read_image(columns, file, record, origin)
+        frames = _read_frames(columns, file, record, origin)
+        signal = as_signal(columns.value(record, "signal")) if columns.option("signal") else []
     except BadValue as bad:
         return Reject(origin, bad.reason, bad.detail)
     if isinstance(image, Reject):
         return image
+    if isinstance(frames, Reject):
+        return frames
     kind, answer = columns.value(record, "category"), fields.get("answer", "")
     first = answer if isinstance(answer, str) else answer[0]
     return RawRow(
@@ -149,6 +156,8 @@ def _read_record(
         fields=fields,
         origin=origin,
         image=image,
+        frames=frames,
+        signal=signal,
         group=_name_group(columns, record, image),
         category=as_question_kind(kind, first) if first else str(kind or "").strip(),
         modality=as_modality(columns.value(record, "modality"), columns.card.modality),
@@ -194,6 +203,26 @@ def _read_image(
         raise BadValue("missing-image", "the record names none")
     beside, options = file.path.parent, columns.card.options
     return find_picture(value.strip(), beside, columns.root, origin, options)
+
+
+def _read_frames(
+    columns: Columns, file: SplitFile, record: Mapping[str, Any], origin: str
+) -> list[Path] | Reject:
+    if not columns.option("frames"):
+        return []
+    names, found = columns.value(record, "frames"), []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BadValue("wrong-type", "frames are no list of names")
+    for name in names:
+        path = find_picture(
+            name.strip(), file.path.parent, columns.root, origin, columns.card.options
+        )
+        if not isinstance(path, Path):
+            return path if isinstance(path, Reject) else Reject(origin, "packed-frame", name)
+        found.append(path)
+    if not found:
+        raise BadValue("missing-image", "the record names no frame")
+    return found
 
 
 def _name_group(columns: Columns, record: Mapping[str, Any], image: Path | bytes | None) -> str:

@@ -74,6 +74,19 @@ def as_text(value: Any, field: str) -> str:
     return text
 
 
+def as_signal(value: Any) -> list[float]:
+    """What was measured over time: a list of numbers. BadValue where one of them is none."""
+    if is_nothing(value) or value == []:
+        raise BadValue("missing-signal")
+    if not isinstance(value, list):
+        raise BadValue("wrong-type", f"signal is a {type(value).__name__}, no list of numbers")
+    for place, number in enumerate(value):
+        is_number = isinstance(number, int | float) and not isinstance(number, bool)
+        if not is_number or not math.isfinite(number):
+            raise BadValue("bad-signal", f"value {place + 1} of {len(value)} is {number!r}")
+    return [float(number) for number in value]
+
+
 def as_answer(value: Any, separator: str) -> str | list[str]:
     """The answer to a question, or several that are all right, with ``separator`` between them.
 

@@ -39,6 +39,7 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
         hashes={name: hash_file(_inside(root, name) / MANIFEST) for name in manifests},
         metrics={size: scores for size, scores in metrics.items() if scores},
         zero_shot=read_zero_shot(root, params),
+        probes=_read_probes(root, params),
         scale_gains=compare_all(root, params, metrics),
         samples=draw_samples(root, params, metrics),
         logs=_read_logs(root, params),
@@ -84,6 +85,7 @@ def read_manifests(root: Path, params: Params) -> dict[str, Manifest]:
         *(f"models/instructed/{size}" for size in sizes),
         *(f"predictions/{size}/{name}" for size in sizes for name in datasets),
         *(f"predictions/zero_shot/{size}" for size in sizes),
+        *(f"predictions/probes/{size}" for size in sizes),
     ]
     found = {f"data/{name}": root / name / MANIFEST for name in names}
     return {name: read_json(path) for name, path in found.items() if path.is_file()}
@@ -107,6 +109,11 @@ def read_zero_shot(root: Path, params: Params) -> dict[str, Scores]:
     """The metrics JSON of each instructed size that was scored, by size and data set."""
     found = {size: read_json(root / f"metrics/zero_shot/{size}.json") for size in params.sizes}
     return {size: scores for size, scores in found.items() if scores}
+
+
+def _read_probes(root: Path, params: Params) -> dict[str, dict[str, Any]]:
+    found = {size: read_json(root / f"metrics/probes/{size}.json") for size in params.sizes}
+    return {size: answers for size, answers in found.items() if answers}
 
 
 def _read_logs(root: Path, params: Params) -> dict[str, list[dict[str, Any]]]:

@@ -12,6 +12,7 @@ from components.report.inputs import ReportInputs, ScaleGain
 from components.report.numbers import print_count, print_share
 from components.report.overlaps import find_official
 from components.report.pipeline import count_by_rule
+from components.report.probes import list_worries
 from components.report.scores import ScoreRow
 
 FEW_GROUPS = 30
@@ -48,6 +49,7 @@ def find_flags(
         *_flag_scores(main, "", "scores"),
         *_flag_scores([row for row in zero_shot if row.is_main], "zero-shot", "zero-shot"),
         *_flag_coverage(inputs, main),
+        *_flag_empty(inputs),
         *_flag_audit(inputs),
         *_flag_quarantine(inputs),
         *_flag_tokenizer(inputs),
@@ -57,6 +59,7 @@ def find_flags(
         *_flag_scale(inputs),
         *_flag_altered(inputs),
         *_flag_restricted(inputs),
+        *(Flag(*worry) for worry in list_worries(inputs)),
     ]
     return sorted(found, key=lambda flag: flag.level != "red")
 
@@ -100,6 +103,18 @@ def _flag_coverage(inputs: ReportInputs, main: list[ScoreRow]) -> list[Flag]:
     if not missing:
         return []
     return [Flag("red", "Asked for, but not scored", "; ".join(missing), "scores")]
+
+
+def _flag_empty(inputs: ReportInputs) -> list[Flag]:
+    words = [
+        f"{inputs.title(name)} ({size}): {print_count(summary['empty_answers'])}"
+        for size, scores in inputs.metrics.items()
+        for name, summary in scores.items()
+        if summary.get("empty_answers")
+    ]
+    if not words:
+        return []
+    return [Flag("note", "Empty answers, which count as wrong", "; ".join(words), "scores")]
 
 
 def _flag_audit(inputs: ReportInputs) -> list[Flag]:

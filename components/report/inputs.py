@@ -145,6 +145,7 @@ class ReportInputs:
     hashes: dict[str, str] = field(default_factory=dict)  # product folder to its manifest's sha256
     metrics: dict[str, Scores] = field(default_factory=dict)  # size to data set to scores
     zero_shot: dict[str, Scores] = field(default_factory=dict)
+    probes: dict[str, dict[str, Any]] = field(default_factory=dict)  # size to probes/survey.py's
     scale_gains: list[ScaleGain] = field(default_factory=list)  # of all pairs of sizes
     samples: list[Sample] = field(default_factory=list)
     logs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # model folder to log

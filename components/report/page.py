@@ -34,6 +34,8 @@ from components.report.numbers import (
 from components.report.overlaps import list_evidence, list_overlaps
 from components.report.passports import list_passports
 from components.report.pipeline import draw_pipeline
+from components.report.probes import view_probes
+from components.report.published import list_comparisons
 from components.report.scaling import count_readings, list_gains, plot_scaling
 from components.report.scores import (
     ANSWER_SETS,
@@ -54,6 +56,11 @@ SECTIONS = [
     ("losses", "Training"),
     ("tokenizer", "Image tokenizer"),
     ("samples", "Some answers"),
+    ("long-text", "Long text"),
+    ("distance", "Generalise or memorise"),
+    ("hallucination", "Hallucination"),
+    ("subgroups", "Subgroup gaps"),
+    ("safety", "Safety and wording"),
     ("corpus", "Corpus"),
     ("quarantine", "Records set aside"),
     ("instructions", "Instruction data"),
@@ -97,6 +104,8 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "zero_shot": zero_shot,
         "definitions": list_definitions(inputs),
         "answer_sets": list_answer_sets(inputs),
+        "comparisons": list_comparisons(inputs),
+        "probes": view_probes(inputs),
         "passports": list_passports(inputs),
         "rated": view_rated(inputs),
         "balances": inputs.balances,
@@ -129,7 +138,6 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
         "cards": cards,
         "answers_from": ANSWER_SETS,
         "derived": derived_splits(inputs),
-        "published": [(card.title, figure) for card in cards for figure in card.published],
         "products": [_view_product(inputs, name) for name in inputs.manifests],
         "settings": yaml.safe_dump(inputs.params.model_dump(), sort_keys=False),
     }

@@ -43,6 +43,7 @@ from components.sample.roco import make_roco
 from components.sample.seer import make_seer_treatment
 from components.sample.settings import SampleSettings
 from components.sample.slake import make_slake, make_slake_zh
+from components.sample.temporal import make_cine, make_vital_signs
 from components.sample.trec_ct import make_trec_ct
 from components.sample.unlabelled import (
     make_chexpert,
@@ -103,6 +104,8 @@ MAKERS: dict[str, Maker] = {
     "retinal_fundus": make_retinal_fundus,
     "blue_pubmed": make_blue_pubmed,
     "mimic_iii_notes": make_mimic_iii_notes,
+    "cine": make_cine,
+    "vital_signs": make_vital_signs,
 }
 
 

@@ -10,6 +10,7 @@ from components.config import Params
 from components.evaluation.examine import read_exam, sit_exam
 from components.evaluation.passport import issue_passport
 from components.evaluation.predict import load_answerer
+from components.evaluation.scoring import check_split
 from components.evaluation.summary import summarize
 from components.lineage import write_manifest
 from components.records import Prediction, write_records
@@ -32,6 +33,7 @@ def run(params: Params, size: str, dataset: str) -> None:
     for path in models:
         answerer = load_answerer(path, VOCABULARY, params)
         answers = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
+        check_split(answers, exam.test, dataset)
         name = "predictions" if path == model else path.name
         files.append(folder / f"{name}.parquet")
         write_records(files[-1], Prediction, answers)

@@ -11,6 +11,7 @@ from components.config import Params
 from components.evaluation.examine import read_zero_shot_exam, sit_exam
 from components.evaluation.passport import issue_passport
 from components.evaluation.predict import load_answerer
+from components.evaluation.scoring import check_split
 from components.evaluation.summary import summarize
 from components.lineage import write_manifest
 from components.records import Prediction, write_records
@@ -32,6 +33,7 @@ def run(params: Params, size: str) -> None:
     }
     for name, exam in exams.items():
         found = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
+        check_split(found, exam.test, name)
         predictions += found
         scores[name] = summarize(found, exam.card, params.evaluate, params.seed)
         scores[name] |= exam.describe_answers()

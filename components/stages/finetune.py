@@ -39,8 +39,8 @@ def run(params: Params, size: str, dataset: str) -> None:
     lengths = measure_lengths(load_examples(examples, "train"), vocabulary, limits)
     refuse_errors(examine_lengths(lengths, settings.max_lost_labels), dataset)
     notes = {"lengths": lengths.describe()}
-    for each in (*repeat_run(plan, settings.seeds), plan):  # the product itself is finished last
-        dispatch(finetune_worker, each, params.compute.workers, notes)
+    runs = (*repeat_run(plan, settings.seeds), plan)  # the product itself is finished last
+    dispatch(finetune_worker, *runs, workers=params.compute.workers, notes=notes)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def run(params: Params, size: str) -> None:
     material = describe_material(examples, Vocabulary.load(Path(plan.vocabulary)), settings)
     print(tell_material(material))
     check_labels(material["lengths"], settings.max_lost_labels, f"instruct {size}")
-    dispatch(instruct_worker, plan, params.compute.workers, {"material": material})
+    notes = {"material": material}
+    dispatch(instruct_worker, plan, workers=params.compute.workers, notes=notes)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def run(params: Params, size: str) -> None:
         ],
         out=Path("data/models/pretrained") / size,
     )
-    dispatch(pretrain_worker, plan, params.compute.workers)
+    dispatch(pretrain_worker, plan, workers=params.compute.workers)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from components.errors import UserError
 from components.model.specials import BOS, EOS, PAD
 from components.records import Example
 from components.tasks.base import TURN, Task
+from components.tokenization.signal import quantize_signal
 from components.tokenization.vocabulary import Vocabulary
 
 
@@ -50,7 +51,7 @@ def encode_example(
     With ``long_text`` ``refuse``, UserError names an example that is over them. A question before
     the answer is cut as the source is: it is part of it.
     """
-    text = vocabulary.encode(example.source)
+    text = encode_source(example, vocabulary)
     source = [BOS, *text[: max_source_tokens - 2], EOS]
     whole, given = encode_target(example.target, task, vocabulary)
     target = cut_target(whole, given, max_target_tokens)
@@ -81,7 +82,7 @@ def measure_example(
     max_target_tokens: int,
 ) -> Measured:
     """The lengths of an example, and what ``encode_example`` cuts at these limits."""
-    source = len(vocabulary.encode(example.source)) + 2
+    source = len(encode_source(example, vocabulary)) + 2
     whole, given = encode_target(example.target, task, vocabulary)
     kept = cut_target(whole, given, max_target_tokens)
     return Measured(
@@ -90,6 +91,12 @@ def measure_example(
         source_lost=max(source - max_source_tokens, 0),
         target_lost=len(whole) - len(kept),
     )
+
+
+def encode_source(example: Example, vocabulary: Vocabulary) -> list[int]:
+    """Ids of a source without its ends: its text, and then its signal, a token for each value."""
+    bins = quantize_signal(example.signal, vocabulary.num_bins)
+    return [*vocabulary.encode(example.source), *(vocabulary.bin_id(b) for b in bins)]
 
 
 def encode_target(

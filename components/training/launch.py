@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.errors import UserError
+from components.errors import UserError, refusals_told
+from components.training.loader import deaths_told
 
 # Ray reports usage to its vendor unless told not to; nothing of ours leaves the machine.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0"}
@@ -48,7 +49,8 @@ def launch(
     UserError of a worker is raised here as it is, at once: to try again would not help.
     """
     if group.workers == 0:
-        run(settings)
+        with deaths_told():
+            run(settings)
         return
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
@@ -63,7 +65,8 @@ def launch(
 
     def run_here(values: dict[str, Any]) -> None:
         os.chdir(here)  # Ray moves its workers away, and paths are relative to the project
-        run(values)
+        with refusals_told():  # what the machine of a worker refuses ends the run as here
+            run(values)
 
     num: Any = (group.min_workers, group.workers) if group.min_workers else group.workers
     trainer = TorchTrainer(

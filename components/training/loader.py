@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -52,6 +53,22 @@ class StepLoader:
                 worker_init_fn=_settle_worker,
             )
         )
+
+
+@contextmanager
+def deaths_told() -> Iterator[None]:
+    """Turn a worker's death, which torch raises wherever the loop happens to be, into UserError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise UserError(
+            "a process that makes batches was killed",
+            why=f"{str(error).strip()} Machines that are short of memory do so",
+            next_command="the same command, which goes on after the last checkpoint; where memory "
+            "is short, with fewer compute.loader_workers in params.yaml",
+        ) from None
 
 
 class _Steps(Dataset):  # type: ignore[type-arg]  # of parts or what went wrong

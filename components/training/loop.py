@@ -61,11 +61,16 @@ class LoopSettings:
     recompute: bool = False
     validate_every: int = 0
     keep_best: bool = False
+    save_last: bool = False
 
     def validates(self, step: int) -> bool:
         """Whether the held-out examples are looked at after a step: every so many, and the last."""
         often = self.validate_every
         return often > 0 and (step % often == 0 or step == self.steps)
+
+    def saves(self, step: int) -> bool:
+        """Whether a step gets a checkpoint: every so many, and the last where that is wanted."""
+        return self.save_last if step == self.steps else step % self.save_every == 0
 
     def logs(self, step: int) -> bool:
         """Whether a step gets an entry in the log: every so many, the first and the last."""
@@ -202,8 +207,7 @@ def train(
         score = None
         if held_out is not None and settings.validates(step):
             score = run.validate(held_out, step)
-        is_due = step % settings.save_every == 0 and step < settings.steps
-        if checkpoints is not None and (is_due or score is not None):
+        if checkpoints is not None and (settings.saves(step) or score is not None):
             reached = run.checkpoint(step)
             if rank == 0:
                 checkpoints.save(reached, score)

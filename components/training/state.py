@@ -1,7 +1,7 @@
 """One checkpoint in one folder: safetensors and json, whole or not a checkpoint.
 
-``manifest.json`` holds size and sha256 of every other file and is written last, so that what was
-broken off has none and what was damaged does not agree with it.
+``manifest.json`` holds size and sha256 of every other file, and of what it says itself, and is
+written last, so that what was broken off has none and what was damaged does not agree with it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
+
+from components.model.weights import write_tensors
 
 MANIFEST, VALUES = "manifest.json", "values.json"
 
@@ -75,23 +77,29 @@ def write_checkpoint(
     shutil.rmtree(folder, ignore_errors=True)  # what this attempt wrote of the same step before
     folder.mkdir(parents=True)
     for group, tensors in checkpoint.tensors.items():
-        save_file(tensors, folder / f"{group}.safetensors")
-    (folder / VALUES).write_text(json.dumps(checkpoint.values, sort_keys=True))
+        write_tensors(tensors, folder / f"{group}.safetensors")
+    # In their own order, which is that of columns in what a run writes at its end.
+    (folder / VALUES).write_text(json.dumps(checkpoint.values))
     files = {path.name: _describe(path) for path in sorted(folder.iterdir())}
     finite = score is not None and math.isfinite(score)
     label = Label(checkpoint.step, score if finite else None, dict(identity), files)
     partial = folder / f"{MANIFEST}.partial"
-    partial.write_text(json.dumps(vars(label), indent=1, sort_keys=True) + "\n")
+    told = {**vars(label), "sha256": _digest(vars(label))}
+    partial.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
     partial.replace(folder / MANIFEST)
     return label
 
 
 def read_label(folder: Path) -> Label:
-    """What the manifest says; NotWholeError where there is none that can be read."""
+    """What the manifest says; NotWholeError where there is none that can be read and is whole."""
     try:
-        label = Label(**json.loads((folder / MANIFEST).read_bytes()))
-    except (OSError, ValueError, TypeError) as error:
+        told = json.loads((folder / MANIFEST).read_bytes())
+        sha256 = told.pop("sha256")
+        label = Label(**told)
+    except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise NotWholeError(f"no readable {MANIFEST} ({type(error).__name__})") from None
+    if _digest(told) != sha256:
+        raise NotWholeError(f"{MANIFEST} is damaged (sha256 differs)")
     if any(Path(name).name != name for name in label.files):
         raise NotWholeError(f"{MANIFEST} names files of other folders")
     return label
@@ -110,6 +118,10 @@ def read_checkpoint(folder: Path, label: Label) -> Checkpoint:
     files = [folder / name for name in label.files if name.endswith(".safetensors")]
     values = json.loads((folder / VALUES).read_bytes())
     return Checkpoint(label.step, {file.stem: load_file(file) for file in files}, values)
+
+
+def _digest(told: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _describe(path: Path) -> dict[str, Any]:

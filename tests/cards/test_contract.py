@@ -20,12 +20,14 @@ from components.acquire.place import place_local
 from components.cards import PRETRAINING_TASKS, SOURCE_TASKS, Card, load_card
 from components.config import PrepareParams, load_params
 from components.evaluation.metrics import METRICS
+from components.evaluation.predict import MAX_OPTIONS
 from components.examples import build_examples
 from components.instructions.conversations import read_conversations
 from components.instructions.conversion import convert
 from components.readers.images import check_image
 from components.readers.registry import READERS, read_rows
 from components.records import OUTSIDE, SPLITS, UNSPLIT, RawRow, Reject
+from components.report.published import SUPPORTED, find_measure
 from components.sample.world import MAKERS
 from components.tasks.registry import TASKS
 from components.training_config import FinetuneParams
@@ -40,6 +42,15 @@ TASK_NAMES = [name for name in NAMES if name not in {**CORPORA, **VOCABULARIES}]
 MADE = [name for name in NAMES if name not in VOCABULARIES]  # a vocabulary is learnt, not made up
 EVIDENCE = re.compile(r"\[[FMD](: [^\]]+)?\] \S")  # [F: source], [D: source] or [M]
 CANDIDATES = {"candidates": {"fixed", "train"}, "options": {"options", "fixed"}, "text": {"none"}}
+# What the field reports of each kind of task, the headline first.
+REPORTED = {
+    "vqa": ["vqa_accuracy", "weighted_f1"],
+    "caption": ["rouge_l", "cider", "meteor_exact_stem"],
+    "classify": ["accuracy"],
+    "understand": ["accuracy"],
+    "summarize": ["rouge_l", "rouge_1", "rouge_2"],
+    "answer": ["accuracy"],
+}
 MODALITIES = {
     "", "xray", "ct", "mr", "ultrasound", "oct", "histology", "microscopy", "fundus", "gross",
     "dermatoscopy", "photo",
@@ -90,6 +101,25 @@ def test_task_reader_and_metrics_exist(card: Card) -> None:
     if card.name in TASK_NAMES:
         assert card.candidates in CANDIDATES[TASKS[card.task].answer]
         assert (card.candidates == "fixed") == bool(card.answers)
+
+
+@each_task
+def test_metrics_are_what_the_field_reports(card: Card) -> None:
+    reported = REPORTED.get(card.task, [])
+    if card.name.startswith("cbis_ddsm"):
+        reported = ["macro_f1"]  # most of three classes is one of them
+    assert card.metrics[: len(reported)] == reported
+    assert ("auc" in card.metrics) or not card.name.endswith("mnist")  # as MedMNIST's evaluator
+    if "auc" in card.metrics:  # of every class a probability is kept
+        assert card.candidates == "fixed" and len(card.answers) <= MAX_OPTIONS
+
+
+@each_card
+def test_published_figures_can_stand_beside_ours(card: Card) -> None:
+    for figure in card.published:
+        assert SUPPORTED.match(figure.evidence), "a figure from memory is none"
+        assert find_measure(card, figure.metric)[0] in card.metrics
+        assert figure.zero_shot == ("zero-shot" in figure.model)
 
 
 @each_card
@@ -158,9 +188,11 @@ def test_every_row_is_read_and_whole(card: Card, make: Make) -> None:
         assert "#" in row.origin
         assert (row.modality or card.modality) in MODALITIES
         if task.needs_image:
-            assert row.image is not None and row.group + row.id
-            content = row.image.read_bytes() if isinstance(row.image, Path) else row.image
-            assert check_image(content, 10_000).width > 0
+            looked_at = row.image is not None or row.frames or row.signal
+            assert looked_at and row.group + row.id
+            for image in row.frames or [row.image]:
+                content = image.read_bytes() if isinstance(image, Path) else image
+                assert content is None or check_image(content, 10_000).width > 0
         assert len(row.boxes) == len(row.fields.get("labels", []))
         if card.task == "vqa":
             assert row.category in ("open", "closed")

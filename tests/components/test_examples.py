@@ -135,6 +135,33 @@ def test_bad_images_are_refused_with_reason_and_not_as_over_limit(tmp_path: Path
     assert faulty == {f"toy.json#{i}" for i in (0, 1, 2, 5)}
 
 
+def test_frames_are_stored_as_one_picture_or_refused_by_the_frame(tmp_path: Path) -> None:
+    files = [tmp_path / f"{i}.png" for i in range(3)]
+    for number, file in enumerate(files):
+        file.write_bytes(png(60 * number, side=8) if number < 2 else b"no image")
+    plain = replace(row(0, "train"), image=None)
+    made = [
+        replace(plain, id="good", frames=files[:2]),
+        replace(plain, id="again", frames=files[:2]),
+        replace(plain, id="reversed", frames=files[1::-1]),
+        replace(plain, id="bad", origin="toy.json#bad", frames=files),
+        replace(plain, id="measured", signal=[1.0, 2.0]),
+        replace(plain, id="none"),
+        replace(plain, id="empty", image=b""),
+    ]
+    prepared = build_examples(CARD, TASK, made, params(derived_validation=1e-9), seed=1)
+    found = {example.id.removeprefix("toy/"): example for example in prepared.examples}
+    assert list(found) == ["good", "again", "reversed", "measured"]
+    assert [found[name].num_frames for name in found] == [2, 2, 2, 0]
+    assert found["good"].image_id == found["again"].image_id != found["reversed"].image_id
+    assert (found["measured"].image_id, found["measured"].signal) == ("", [1.0, 2.0])
+    image = prepared.images[found["good"].image_id]
+    assert (image.width, image.height, image.format) == (16, 8, "PNG")
+    assert [reject.reason for reject in prepared.rejects][1] == "no-image"
+    assert prepared.rejects[0].detail.startswith("frame 3 of 3")
+    assert len(prepared.rejects) == 3
+
+
 def test_a_name_that_cannot_be_written_costs_its_row_alone(tmp_path: Path) -> None:
     rows = [row(0, "train"), row(1, "train", group="\ud800"), row(2, "test")]
     rows.append(replace(row(3, "train"), documents=["PMC1", "\udce9"]))

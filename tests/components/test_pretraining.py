@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import pytest
+
+from components.config import Params
 from components.dataset.left_out import LeftOut
-from components.pretraining import read_material
+from components.errors import UserError
+from components.pretraining import pretrain_worker, read_material
+from components.profiles.overlay import read_profile
 from components.records import Article, Example, Figure, ImageCodes, Overlap, write_records
+from components.run_plan import plan_run
+from components.schema import validate
+from components.tokenization.vocabulary import train_vocabulary
 
 ARTICLE = Article(
     pmid="1", pmcid="PMC1", version=1, kind="fulltext", title="A title", text="Aim\nOne.\nTwo.",
@@ -96,3 +104,26 @@ def test_what_is_left_out_is_no_material_and_the_rest_is_the_same(tmp_path: Path
     assert (len(material.texts), len(whole.texts)) == (1, 2)
     assert material.pairs == [pair for pair in whole.pairs if pair.id != FIGURE.id]
     assert [(name, list(codes)) for name, codes in material.codes] == [("i2", [2, 2])]
+
+
+def test_without_pairs_there_is_nothing_to_count_the_streams_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    articles, codes, _, _ = write(tmp_path, [ARTICLE])
+    write_records(articles / "figures/a.parquet", Figure, [])
+    leave_out(tmp_path / "data/audit")
+    train_vocabulary([" a rib"] * 3, 20, num_codes=4, num_bins=4).save(tmp_path / "data/vocabulary")
+    params = validate(Params, read_profile("demo"), "demo")
+    plan = plan_run(
+        params,
+        "pretrain",
+        "debug",
+        params.pretrain,
+        start_from=None,
+        inputs=[articles, codes],
+        out=tmp_path / "out",
+    )
+    with pytest.raises(UserError, match="no image-text pair") as caught:
+        pretrain_worker(asdict(plan))
+    assert "pretrained_on" in caught.value.next_command

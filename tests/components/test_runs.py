@@ -93,3 +93,16 @@ def test_a_vocabulary_of_the_same_size_but_other_content_is_refused(
     start_model(replace(plan, vocabulary=str(folders["own"])), vocabulary)
     with pytest.raises(UserError, match=r"was trained with another vocabulary than .*other"):
         start_model(replace(plan, vocabulary=str(folders["other"])), vocabulary)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("last", 0), ("best", 1)])
+def test_the_weights_to_go_back_to_are_kept_whatever_compute_says(
+    keep: str, kept: int, tmp_path: Path
+) -> None:
+    params = validate(Params, read_profile("demo"), "demo")
+    compute = params.compute.model_copy(update={"keep_best": 0, "checkpoints": "s3://bucket/all/"})
+    params = params.model_copy(update={"compute": compute})
+    settings = params.finetune.model_copy(update={"keep": keep, "validate_every": 2})
+    made = plan_run(params, "finetune", "debug", settings, start_from=None, inputs=[], out=tmp_path)
+    assert made.keep_best == kept
+    assert made.checkpoints == "s3://bucket/all/finetune-debug"

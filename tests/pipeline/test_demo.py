@@ -113,10 +113,11 @@ def test_another_metric_stales_what_scores_and_nothing_that_learns(
     assert shown.returncode == 0, shown.stderr
     rows = {name: why for name, why in read_rows(shown.stdout).items() if name != "stage"}
     stale = {name for name in rows if name in name_stages(project.root)}
-    # evaluate_zero_shot reads cards of several sets, and depends on the folder of cards
-    assert stale == {"evaluate@debug-pneumoniamnist", "evaluate_zero_shot@debug", "report"}
+    # these two read cards of several sets, and depend on the folder of cards
+    of_several = {"evaluate_zero_shot@debug", "probe@debug"}
+    assert stale == {"evaluate@debug-pneumoniamnist", *of_several, "report"}
     assert rows["evaluate@debug-pneumoniamnist"] == "metrics modified"
-    assert "3 of " in shown.stdout
+    assert "4 of " in shown.stdout
 
 
 def test_a_corrected_licence_stales_what_tells_of_it_and_nothing_that_learns(
@@ -131,7 +132,7 @@ def test_a_corrected_licence_stales_what_tells_of_it_and_nothing_that_learns(
         card.write_text(kept)
     assert shown.returncode == 0, shown.stderr
     stale = name_stages(project.root) & read_rows(shown.stdout).keys()
-    assert stale == {"evaluate_zero_shot@debug", "report"}
+    assert stale == {"evaluate_zero_shot@debug", "probe@debug", "report"}
 
 
 def copy_raw(project: Project, target: Path, *sources: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,20 @@ def test_repeats_and_contradictions_are_told_with_their_rows() -> None:
         "1 training examples answer a question otherwise than another one does, "
         "the first: rows#21 and rows#0",
     ]
+
+
+def test_what_was_measured_tells_items_apart() -> None:
+    def course(number: int, level: float, target: str, split: str = "train") -> Example:
+        plain = make(number, target, split, image_id="")
+        return replace(plain, signal=[level, level + 1])
+
+    rows = [course(i, i, ("normal", "pneumonia")[i % 2], "test" if i > 7 else "train")
+            for i in range(10)]  # fmt: skip
+    assert words(rows, "warning") == []
+    copied = [*rows, course(20, 1, "pneumonia"), course(21, 2, "normal", "test")]
+    repeated, leaked = words(copied, "warning")
+    assert repeated.startswith("1 training examples repeat another one")
+    assert leaked.startswith("1 of 3 test examples stand in train with the same answer")
 
 
 def test_leaks_into_test_are_told_by_what_is_shared() -> None:

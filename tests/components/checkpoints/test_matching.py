@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from components.checkpoints.faults import TOLERANCES, judge
+from components.checkpoints.faults import TOLERANCES, Fault, judge
 from components.checkpoints.matching import detect_kind, match_model, match_tokenizer, rename
-from components.checkpoints.names import POSITION_IDS, TOKENS
+from components.checkpoints.names import POSITION_IDS, TOKENS, fairseq_tensors
+from components.checkpoints.settings import fairseq_settings
 from components.errors import UserError
 from components.tokenization.vqgan import Vqgan, VqganConfig
 from tests.components.checkpoints.conftest import Sample, make_own
@@ -38,6 +39,20 @@ def test_a_whole_model_has_no_fault(own: Sample) -> None:
     assert match.faults == match.fresh == match.left_out == []
     assert match.config == own.config
     assert match.assumed == {}
+
+
+@pytest.mark.parametrize("px", [32, 48, 64])
+def test_the_list_of_code_positions_may_be_as_short_as_the_port_saves_it(px: int) -> None:
+    """Its code makes 768 fillers where fairseq's makes 769; the grid is the same."""
+    model = make_own(code_image_size=px)
+    tensors = fairseq_tensors(model.state_dict(), model.config)
+    tensors[POSITION_IDS] = tensors[POSITION_IDS][:-1]
+    match = match_model(tensors, {**fairseq_settings(model.config), "orig_patch_image_size": 256})
+    assert match.faults == []
+    assert match.config == model.config
+    tensors[POSITION_IDS] = tensors[POSITION_IDS].flip(0)
+    (fault,) = match_model(tensors, fairseq_settings(model.config)).faults
+    assert (fault.kind, fault.name) == ("table", POSITION_IDS)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +98,7 @@ def test_a_whole_model_has_no_fault(own: Sample) -> None:
             "decoder.image_rp_bucket",
             "derived_tables",
         ),
+        (changed(POSITION_IDS, lambda x: x[:-2]), "table", POSITION_IDS, "derived_tables"),
         (changed(POSITIONS, lambda x: x[:9]), "shape", POSITIONS, "short_image_positions"),
         (
             changed("decoder.layer_norm.bias", lambda x: x / 0),
@@ -110,6 +126,13 @@ def test_a_fault_is_found_and_accepted_by_its_name(
     assert f"--accept {accept or name}" in caught.value.next_command
     judge([fault], [accept or name], "a.pt")
     judge([fault], [name], "a.pt")
+
+
+def test_a_name_that_accepts_nothing_is_told() -> None:
+    fault = Fault("missing", "decoder.x", "missing")
+    with pytest.raises(UserError, match=r"decoder\.y accepts nothing"):
+        judge([fault], ["decoder.x", "decoder.y"], "a.pt")
+    judge([fault], ["decoder.x", "tied_copies"], "a.pt")  # a group, for files that may have it
 
 
 def test_every_group_that_may_be_accepted_is_explained() -> None:
@@ -191,7 +214,7 @@ def test_what_is_said_nowhere_is_reported_as_assumed(own: Sample) -> None:
             changed("encoder.embed_positions.weight", lambda x: x[:1].expand(10**6, -1)),
             "999998 positions",
         ),
-        (changed("decoder.image_position_idx", lambda x: x[:770]), "0 x 0 codes"),
+        (changed(POSITION_IDS, lambda x: x.new_zeros(870)), "10 x 10 codes"),
         (
             lambda tensors: tensors | {f"encoder.layers.{i}.a": torch.ones(1) for i in range(90)},
             "at least [0-9,]+ numbers, and the file holds",

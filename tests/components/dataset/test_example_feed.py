@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import chain
 
@@ -109,7 +110,7 @@ def test_noise_changes_what_the_decoder_reads_and_not_what_it_must_say(
 @pytest.mark.parametrize("num", [7, 50, 1000])
 def test_groups_of_like_length_show_the_same_examples(num: int) -> None:
     lengths = np.random.default_rng(0).integers(1, 200, num)
-    steps = range(1, 2 * GROUP_BATCHES + 1)
+    steps = range(1, 6 * GROUP_BATCHES + 1)  # whole groups of 16 batches, of 6 (50 examples), of 1
     plain = [batch_indices(num, 8, 3, step) for step in steps]
     grouped = [batch_indices(num, 8, 3, step, lengths=lengths) for step in steps]
     assert grouped == [batch_indices(num, 8, 3, step, lengths=lengths) for step in steps]
@@ -119,6 +120,15 @@ def test_groups_of_like_length_show_the_same_examples(num: int) -> None:
         assert np.mean(spread) < 0.25 * np.mean([np.ptp(lengths[batch]) for batch in plain])
         longest = [int(lengths[batch].max()) for batch in grouped[:GROUP_BATCHES]]
         assert longest != sorted(longest)  # not from short to long
+
+
+@pytest.mark.parametrize("num", [3, 8, 20, 60])
+def test_in_a_small_set_no_example_fills_the_batches_of_its_length(num: int) -> None:
+    """Two epochs may meet in a batch, as they may where nothing is grouped; more never do."""
+    lengths = np.arange(num)
+    for step in range(1, 40):
+        counts = Counter(batch_indices(num, 8, 3, step, lengths=lengths))
+        assert max(counts.values()) <= -(-8 // num) + 1, step
 
 
 def test_padding_changes_no_sample_s_loss(examples: list[Example], vocabulary: Vocabulary) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
+from components.dataset.augment import Augment
 from components.dataset.collate import Batch
-from components.dataset.example_feed import ExampleFeed
+from components.dataset.example_feed import Drawing, ExampleFeed
 from components.dataset.feeds import Limits, load_examples
 from components.dataset.images import ImageStore
 from components.dataset.pretrain_feed import Mixing, PretrainFeed, PretrainMaterial
@@ -52,7 +53,7 @@ def strip(ids: list[int]) -> list[int]:
     return ids
 
 
-@pytest.fixture(params=["examples", "pretraining"])
+@pytest.fixture(params=["examples", "pretraining", "examples altered", "pretraining altered"])
 def make(  # type: ignore[no-untyped-def]
     request: pytest.FixtureRequest,
     examples: list[Example],
@@ -64,9 +65,12 @@ def make(  # type: ignore[no-untyped-def]
 
     def fresh(**changes: int) -> Feed:
         store = ImageStore([image_file], 16)
-        if request.param == "examples":
-            return ExampleFeed(examples, vocabulary, store, limits(**changes))
-        mixing = Mixing(SHARES, 0.3, 8)
+        kind, _, altered = request.param.partition(" ")
+        augment: Augment = "rand" if altered else "none"
+        if kind == "examples":
+            drawing = Drawing(jitter=bool(altered), augment=augment)
+            return ExampleFeed(examples, vocabulary, store, limits(**changes), drawing)
+        mixing = Mixing(SHARES, 0.3, 8, augment)
         return PretrainFeed(material, vocabulary, store, limits(**changes), mixing)
 
     return fresh
@@ -88,6 +92,26 @@ def test_cutting_changes_nothing_but_padding(make, micro: int) -> None:  # type:
     for first, second in zip(whole, cut, strict=True):
         assert sorted(map(str, rows(first))) == sorted(map(str, rows(second)))
     assert all(len(batch.source_BS) <= micro for part in cut for batch in part)
+
+
+def test_only_images_of_pairs_are_altered_and_each_time_anew(
+    material: PretrainMaterial, vocabulary: Vocabulary, image_file: Path
+) -> None:
+    store = ImageStore([image_file], 16)
+    plain, altered = (
+        PretrainFeed(material, vocabulary, store, limits(micro=100), Mixing(SHARES, 0.3, 8, kind))
+        for kind in ("none", "rand")
+    )
+    (pairs,), (rest,) = plain.parts(1)
+    (changed,), (same,) = altered.parts(1)
+    assert rows([rest]) == rows([same])
+    assert torch.equal(pairs.labels_BT, changed.labels_BT)
+    before, after = pairs.images_B3HW, changed.images_B3HW
+    assert before is not None and after is not None
+    differ = [not torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+    assert sum(differ) > len(differ) / 2  # two of ten operations may both leave it as it is
+    steps = {altered.parts(s)[0][0].images_B3HW.numpy().tobytes() for s in range(1, 5)}  # type: ignore[union-attr]
+    assert len(steps) == 4
 
 
 def test_an_epoch_of_examples_shows_each_once(

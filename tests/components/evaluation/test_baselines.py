@@ -9,12 +9,8 @@ from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import DefaultTokenizer
 
 from components.errors import UserError
-from components.evaluation.baselines import (
-    find_best_constant,
-    fit_baseline,
-    longest_common_subsequence,
-    rouge_l_f,
-)
+from components.evaluation.baselines import find_best_constant, fit_baseline
+from components.evaluation.rouge import longest_common_subsequence, rouge_l_f
 from components.records import Example
 
 

@@ -23,6 +23,16 @@ def test_width_agrees_with_the_normal_approximation() -> None:
     assert interval.high - interval.low == pytest.approx(2 * half, rel=0.1)
 
 
+@pytest.mark.parametrize("num", [7, 3000])  # one piece of draws, and several
+def test_is_the_plain_bootstrap_to_the_last_draw(num: int) -> None:
+    values = np.random.default_rng(4).normal(50, 10, num)
+    drawn = np.random.default_rng(9).integers(0, num, (150, num), np.int32)
+    low, high = np.quantile(values[drawn].mean(1), [0.025, 0.975])
+    groups = [f"g{i:04d}" for i in range(num)]
+    interval = bootstrap_mean(values, groups, resamples=150, seed=9)
+    assert (interval.low, interval.high) == (pytest.approx(low), pytest.approx(high))
+
+
 def test_samples_that_share_a_group_widen_the_interval() -> None:
     values = np.repeat(np.random.default_rng(2).integers(0, 2, 50) * 100.0, 10)
     alone = bootstrap_mean(values, names(500))

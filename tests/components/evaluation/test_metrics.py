@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import UserError
-from components.evaluation.metrics import METRICS, find_metric, normalise_answer
+from components.evaluation.metrics import (
+    METRICS,
+    REFERENCE_METRICS,
+    find_metric,
+    find_reference_metric,
+    normalise_answer,
+)
 
 
 def score(name: str, prediction: str, *references: str) -> float:
@@ -37,6 +43,20 @@ def test_exact_match_looks_at_the_whole_answer(
     assert score(name, prediction, reference) == expected
 
 
+@pytest.mark.parametrize("name", ["vqa_accuracy_paper", "token_f1", "token_recall", "rouge_l"])
+def test_no_inside_normal_is_not_a_no(name: str) -> None:
+    assert score(name, "normal", "no") == score(name, "no", "normal") == 0
+    assert score(name, "nodule", "no") == 0
+
+
+@pytest.mark.parametrize(
+    ("prediction", "expected"),
+    [("yes", 100), (" yes ", 100), ("Yes", 0), ("yes.", 0), ("", 0), ("no", 0)],
+)
+def test_the_paper_s_match_is_letter_by_letter(prediction: str, expected: float) -> None:
+    assert score("vqa_accuracy_paper", prediction, "yes") == expected
+
+
 def test_any_reference_counts() -> None:
     assert score("accuracy", "mr", "magnetic resonance", "MR") == 100
 
@@ -53,6 +73,39 @@ def test_any_reference_counts() -> None:
 )
 def test_token_f1_by_hand(prediction: str, reference: str, expected: float) -> None:
     assert score("token_f1", prediction, reference) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "expected"),
+    [
+        ("in the left lung", "left lung", 100),
+        ("left", "left lung", 50),
+        ("left left", "left lung", 50),
+        ("", "", 100),
+        ("", "left", 0),
+        ("left", "", 0),
+    ],
+)
+def test_token_recall_by_hand(prediction: str, reference: str, expected: float) -> None:
+    assert score("token_recall", prediction, reference) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "expected"),
+    [
+        # precision = recall = 1, one chunk of four words: 1 - 0.5 (1/4)^3
+        ("the heart is normal", "the heart is normal", 100 * (1 - 0.5 / 64)),
+        # a stem counts as a word: lungs, lung
+        ("clear lungs", "clear lung", 100 * (1 - 0.5 / 8)),
+        # one of two words: precision 1/2, recall 1/3; one chunk of one match
+        ("clear heart", "the clear lung", 100 * 0.5 * (1 / 6) / (0.9 / 2 + 0.1 / 3)),
+        # a synonym is not known
+        ("large", "big", 0),
+        ("", "big", 0),
+    ],
+)
+def test_meteor_by_hand(prediction: str, reference: str, expected: float) -> None:
+    assert score("meteor_exact_stem", prediction, reference) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +135,8 @@ def test_an_answer_equals_itself(text: str) -> None:
 @given(st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f"]), min_size=1, max_size=12))
 def test_every_metric_is_full_marks_for_the_reference(words: list[str]) -> None:
     text = " ".join(words)
-    for name, metric in METRICS.items():
-        if name not in ("cider", "rouge_2"):
+    for name, metric in METRICS.items():  # CIDEr, METEOR and pairs need more than one text or word
+        if not name.startswith(("cider", "meteor", "rouge_2")):
             assert metric.score([text], [[text]])[0] == pytest.approx(100)
 
 
@@ -94,7 +147,16 @@ def test_a_metric_names_itself_and_gives_one_value_per_sample(name: str) -> None
     assert metric.name == name
     assert metric.version and metric.definition.endswith(".")
     assert values.shape == (3,) and values.dtype == np.float64
-    assert (values >= 0).all() and (values <= (1000 if name == "cider" else 100)).all()
+    most = 1000 if metric.unit == "x100" else 100
+    assert (values >= 0).all() and (values <= most + 1e-9).all()
+
+
+def test_what_reproduces_the_reference_s_scripts_says_why_it_differs() -> None:
+    assert find_reference_metric("vqa", "vqa_accuracy") is METRICS["vqa_accuracy_paper"]
+    assert find_reference_metric("classify", "accuracy") is None
+    for (_, clean), name in REFERENCE_METRICS.items():
+        assert METRICS[name].differs and METRICS[name].unit == METRICS[clean].unit
+        assert METRICS[name].title.endswith("(paper's way)")
 
 
 def test_unknown_metric_lists_the_known_ones() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -73,7 +75,8 @@ def test_scores_come_by_subset_with_their_numbers() -> None:
     assert scores["all"]["low"] < scores["all"]["value"] < scores["all"]["high"]
     assert scores["all"]["baseline"] == 25 and scores["closed"]["baseline"] == 50
     assert summary["headline"] == "vqa_accuracy"
-    assert [metric["name"] for metric in summary["metrics"]] == ["vqa_accuracy", "token_f1"]
+    named = [metric["name"] for metric in summary["metrics"]]
+    assert named == ["vqa_accuracy", "token_f1", "vqa_accuracy_paper"]
     assert all(metric["definition"] and metric["version"] for metric in summary["metrics"])
 
 
@@ -109,7 +112,7 @@ def test_one_image_gives_no_bounds() -> None:
 
 def test_refuses_unpaired_conditions_and_nothing() -> None:
     rows = [predict(0, "a", "a"), predict(1, "a", "a", "blank")]
-    with pytest.raises(UserError, match="other items"):
+    with pytest.raises(UserError, match="answered but not asked: 1 items, as toy/001"):
         summarize(rows, make_card("accuracy"), PARAMS, 1)
     with pytest.raises(UserError, match="no prediction"):
         summarize([], make_card("accuracy"), PARAMS, 1)
@@ -132,3 +135,61 @@ def test_repeats_from_other_seeds_give_mean_and_interval() -> None:
     assert whole["seeds"]["low"] < whole["seeds"]["value"] < whole["seeds"]["high"]
     assert "seeds" not in alone[0]["scores"]["accuracy"]["all"]
     json.dumps(summary)
+
+
+def test_the_paper_s_score_stands_beside_the_clean_one() -> None:
+    rows = [predict(i, "Yes." if i % 2 else "yes", "yes") for i in range(12)]
+    summary = summarize(rows, make_card("vqa_accuracy", "token_f1"), PARAMS, 1)
+    whole = summary["scores"]["vqa_accuracy"]["all"]
+    assert (whole["value"], whole["paper"]) == (100, 50)
+    assert whole["paper_low"] <= 50 <= whole["paper_high"]
+    assert "paper" not in summary["scores"]["token_f1"]["all"]
+    about = {metric["name"]: metric for metric in summary["metrics"]}
+    assert about["vqa_accuracy"]["paper"] == "vqa_accuracy_paper"
+    assert about["vqa_accuracy_paper"]["differs"] and not about["token_f1"]["paper"]
+
+
+def test_open_closed_and_all_are_one_count() -> None:
+    summary = summarize(world(0.6, 0.3), make_card("vqa_accuracy"), PARAMS, 1)
+    scores = summary["scores"]["vqa_accuracy"]
+    for value in ("value", "paper", "baseline", "blank"):
+        parts = sum(scores[name][value] * scores[name]["n"] for name in ("open", "closed"))
+        assert scores["all"][value] == pytest.approx(parts / scores["all"]["n"], abs=1e-3)
+
+
+def test_an_empty_answer_is_wrong_and_counted() -> None:
+    rows = [predict(i, " " if i < 2 else "yes", "yes") for i in range(8)]
+    card = make_card("vqa_accuracy", "token_f1", "rouge_l", "weighted_f1", "bleu_1")
+    summary = summarize(rows, card, PARAMS, 1)
+    assert summary["empty_answers"] == 2
+    assert summary["scores"]["vqa_accuracy"]["all"]["value"] == 75
+    assert all(of["all"]["value"] < 100 for of in summary["scores"].values())
+
+
+def rank(i: int, target: str, chance: float) -> Prediction:
+    """An answer with the probabilities of two classes."""
+    said = "yes" if chance > 0.5 else "no"
+    logs = {"yes": math.log(chance), "no": math.log(1 - chance)}
+    best = dict(sorted(logs.items(), key=lambda item: -item[1]))
+    return replace(
+        predict(i, said, target), options=list(best), option_log_probabilities=list(best.values())
+    )
+
+
+def test_auc_ranks_and_its_baseline_does_not() -> None:
+    rows = [rank(i, "yes" if i % 2 else "no", 0.4 if i % 2 else 0.1) for i in range(40)]
+    scores = summarize(rows, make_card("accuracy", "auc"), PARAMS, 1)["scores"]
+    assert scores["accuracy"]["all"]["value"] == 50  # all "no", and yet
+    whole = scores["auc"]["all"]
+    assert (whole["value"], whole["baseline"], whole["baseline_gain"]) == (100, 50, 50)
+    assert whole["beats_baseline"]
+
+
+def test_one_class_gives_no_area_and_says_so_by_null() -> None:
+    rows = [rank(i, "yes", 0.7) for i in range(9)]
+    summary = summarize(rows, make_card("accuracy", "auc", "macro_f1"), PARAMS, 1)
+    whole = summary["scores"]["auc"]["all"]
+    assert (whole["value"], whole["low"], whole["baseline_gain"]) == (None, None, None)
+    assert not whole["beats_baseline"]
+    assert summary["scores"]["macro_f1"]["all"]["value"] == 100
+    json.dumps(summary, allow_nan=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,17 @@ def test_every_source_needs_its_prefix() -> None:
     encoded = model.encode(torch.tensor([[0, 4, 5, 2], [0, 9, 2, 1]]))
     with pytest.raises(ValueError, match="1 prefixes for 2 sources"):
         search(model, encoded, SearchSettings(beam=2), prefixes=[[4]])
+
+
+@torch.no_grad()
+def test_answers_longer_than_the_limit_are_no_silent_nothing() -> None:
+    model = small_model()
+    encoded = model.encode(torch.tensor([[0, 4, 5, 2]]))
+    longer = SearchSettings(beam=2, max_length_b=3, trie=Trie([[4, 5, 6, 7]]))
+    with pytest.raises(ValueError, match="ends within 3 tokens"):
+        search(model, encoded, longer)
+    found = search(model, encoded, replace(longer, max_length_b=4))[0]
+    assert found[0].tokens == [4, 5, 6, 7, EOS]
 
 
 def test_trie_says_what_may_follow() -> None:

@@ -14,17 +14,9 @@ from components.cards import Card, load_card
 from components.config import Params
 from components.errors import UserError
 from components.evaluation.examine import read_exam
-from components.evaluation.metrics import METRICS
 from components.evaluation.passport import hash_items
-from components.evaluation.pooling import pool_auc
 from components.evaluation.scoring import score_predictions
-from components.interop.answers import (
-    GivenAnswer,
-    choose_metrics,
-    match_answers,
-    read_answers,
-    score_answers,
-)
+from components.interop.answers import match_answers, read_answers, score_answers
 from components.lineage import write_manifest
 from components.profiles.overlay import read_profile
 from components.records import Example, write_records
@@ -156,25 +148,21 @@ def test_logged_samples_of_the_harness_are_read(write: Callable[[list[Any]], Pat
     assert (second.prediction, second.options) == ("no", {"yes": -3.5, "no": -0.5})
 
 
-def test_an_area_under_a_curve_needs_the_options(
-    folder: Path,
-    card: Card,
-    write: Callable[[list[Any]], Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    area = replace(METRICS["accuracy"], name="area", pool=pool_auc)
-    monkeypatch.setitem(METRICS, "area", area)
-    card = card.model_copy(update={"metrics": ["area", "accuracy"]})
-    rows = answer(folder, card)
-    found = score_answers(write(rows), card, folder, PARAMS)
-    assert found["left_out"] == ["area"] and list(found["scores"]) == ["accuracy"]
-    with pytest.raises(UserError, match="cannot be told from answers alone"):
-        choose_metrics(card.model_copy(update={"metrics": ["area"]}), [])
-    told = [GivenAnswer("a", "yes", {"yes": -0.1, "no": -2.0})]
-    assert choose_metrics(card, told) == ["area", "accuracy"]
-
-
 def test_an_absent_file_says_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not there"):
         list(read_answers(tmp_path / "none.jsonl"))
     assert match_answers([], [], tmp_path, "nothing") == []
+
+
+def test_metrics_that_need_probabilities_wait_for_rows_that_have_some(
+    folder: Path, card: Card, write: Callable[[list[Any]], Path]
+) -> None:
+    both = card.model_copy(update={"metrics": ["accuracy", "auc"]})
+    rows = answer(folder, card)
+    bare = score_answers(write(rows), both, folder, PARAMS)
+    assert bare["left_out"] == ["auc"] and list(bare["scores"]) == ["accuracy"]
+    chances = {"yes": -0.2, "no": -2.0, "maybe": -3.0}
+    told = score_answers(write([row | {"options": chances} for row in rows]), both, folder, PARAMS)
+    assert told["left_out"] == [] and "auc" in told["scores"]
+    some = [row | ({"options": chances} if i else {}) for i, row in enumerate(rows)]
+    assert score_answers(write(some), both, folder, PARAMS)["left_out"] == ["auc"]

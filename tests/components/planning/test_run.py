@@ -70,9 +70,31 @@ def test_twice_the_gpus_take_half_the_time_for_the_same_money() -> None:
     assert number(eight[3]) == pytest.approx(0.4 * number(eight[1]), rel=0.01)
 
 
+def test_what_multiplies_the_work_multiplies_the_bill() -> None:
+    """Seeds are runs of their own, R-Drop passes twice, and the best checkpoint stays as well."""
+    params = settings("base")
+
+    def bill(**changes: object) -> list[str]:
+        changed = params.finetune.model_copy(update={"seeds": 1, **changes})
+        return plan(params.model_copy(update={"finetune": changed}), "finetune", "base", "vqa_rad")
+
+    once, thrice, twice = bill(), bill(seeds=3), bill(rdrop=1.0)
+    hours = [number(row(lines, "a100_80gb")[1]) for lines in (once, thrice, twice)]
+    assert hours[1] == pytest.approx(3 * hours[0], rel=0.01)
+    assert hours[2] == pytest.approx(2 * hours[0], rel=0.05)
+    assert any("steps of each of 3 seeds" in line for line in thrice)
+    held = [number(row(lines, "activations")[1]) for lines in (once, twice)]
+    assert held[1] == pytest.approx(2 * held[0], rel=0.1)
+    assert row(thrice, "to store")[2] != row(once, "to store")[2]
+    assert any("(2 are kept" in line for line in once)
+    assert any("(3 are kept" in line for line in bill(validate_every=5))
+
+
 def test_more_gpus_than_micro_batches_stand_idle() -> None:
     lines = plan(settings("base"), "finetune", "base", "vqa_rad", gpus=32)
     assert any("50% of the GPUs have work" in line for line in lines)
+    refused = [line for line in lines if line.startswith("such a run is refused: finetune: an eff")]
+    assert "gives work to 16 of 32 workers" in refused[0]
     assert not any("have work" in line for line in plan(settings("base"), "instruct", "base"))
 
 
@@ -99,6 +121,8 @@ def test_raw_files_that_nobody_can_make_are_named() -> None:
         ("pretrain", "xxl", "", 8, "no model size"),
         ("finetune", "debug", "", 8, "needs a data set"),
         ("instruct", "debug", "slake", 8, "takes no data set"),
+        ("finetune", "debug", "deeplesion", 8, "deeplesion is no data set to fine-tune on"),
+        ("finetune", "debug", "biomed_vital", 8, "its task is instruct"),
         ("finetune", "debug", "slak", 8, "slak"),
         ("pretrain", "debug", "", 0, "one GPU at least"),
     ],

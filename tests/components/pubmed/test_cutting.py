@@ -44,7 +44,7 @@ def test_records_are_the_same_however_the_stream_is_chopped(sizes: list[int], pa
     for text in (article_set(*(cite(n) for n in range(1, 9)), deleted=((5, 1),)), BARE):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(cutting, "BUFFER_BYTES", part)
-            patch.setattr(cutting, "PART_BYTES", 2 * part)
+            patch.setattr(cutting, "PART_WEIGHT", 40 * part)
             parts = list(cut_records(chop(text.encode(), sizes)))
         articles = [record for part in parts for record in part.articles]
         assert [b">%d</PMID>" % n in record for n, record in enumerate(articles, 1)]

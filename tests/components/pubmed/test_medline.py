@@ -252,7 +252,7 @@ def test_memory_does_not_grow_with_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cutting, "BUFFER_BYTES", 1 << 16)
-    monkeypatch.setattr(cutting, "PART_BYTES", 1 << 18)
+    monkeypatch.setattr(cutting, "PART_WEIGHT", 6 << 20)
 
     def peak(num: int) -> int:
         path = write(tmp_path / f"{num}.xml", article_set(*(cite(n + 1) for n in range(num))))

@@ -341,3 +341,53 @@ def test_json_in_another_encoding_says_so(tmp_path: Path, read: Read) -> None:
     with pytest.raises(UserError, match=r"trainset\.json cannot be read") as caught:
         read("vqa_rad", tmp_path)
     assert "UTF-16" in caught.value.why
+
+
+def test_frames_and_signals_are_read_or_told(tmp_path: Path, read: Read) -> None:
+    asked = {"question": "does it grow?", "answer": "no", "group": "a"}
+    rows = [
+        asked | {"frames": ["1.png", "2.png"]},
+        asked | {"frames": ["1.png", "gone.png"]},
+        asked | {"frames": []},
+        asked | {"frames": "1.png"},
+        asked | {"frames": ["../../1.png"]},
+    ]
+    for split in ("train", "test"):
+        write_lines(tmp_path / f"{split}.jsonl", rows)
+    touch(tmp_path / "images/1.png")
+    touch(tmp_path / "images/2.png")
+    found, rejects = read("cine", tmp_path)
+    assert [[path.name for path in row.frames] for row in found] == [["1.png", "2.png"]] * 2
+    assert [(r.origin, r.reason) for r in rejects[:4]] == [
+        ("train.jsonl#2", "missing-image"),
+        ("train.jsonl#3", "missing-image"),
+        ("train.jsonl#4", "wrong-type"),
+        ("train.jsonl#5", "path-outside"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("signal", "reason"),
+    [
+        ([1, 2.5, -3], ""),
+        ([], "missing-signal"),
+        (None, "missing-signal"),
+        ("1 2 3", "wrong-type"),
+        ([1, "2"], "bad-signal"),
+        ([1, True], "bad-signal"),
+        ([1, float("nan")], "bad-signal"),
+        ([float("inf")], "bad-signal"),
+    ],
+)
+def test_a_signal_is_a_list_of_numbers(
+    tmp_path: Path, read: Read, signal: Any, reason: str
+) -> None:
+    row = {"question": "how does it go?", "answer": "up", "group": "a", "signal": signal}
+    good = row | {"signal": [0, 1]}
+    write_lines(tmp_path / "train.jsonl", [row, good])
+    write_lines(tmp_path / "test.jsonl", [good])
+    found, rejects = read("vital_signs", tmp_path)
+    assert [r.reason for r in rejects] == ([reason] if reason else [])
+    assert len(found) == (2 if reason else 3)
+    if not reason:
+        assert found[0].signal == [1.0, 2.5, -3.0]

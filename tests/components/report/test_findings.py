@@ -21,6 +21,7 @@ from components.report.numbers import (
     print_score,
     print_share,
 )
+from components.report.page import build_report
 from components.report.pipeline import BOX_HEIGHT, BOX_WIDTH, draw_pipeline
 from components.report.scores import list_scores
 from components.report.verdict import write_verdict
@@ -247,7 +248,7 @@ def test_the_forest_keeps_its_units_apart(inputs: ReportInputs) -> None:
 def test_losses_are_drawn_per_stage_set_and_part(inputs: ReportInputs) -> None:
     panels = plot_losses(inputs)
     assert list(panels) == ["pretrained", "finetuned", "instructed"]
-    assert [panel.title for panel in panels["pretrained"]] == ["All parts", "others", "pairs"]
+    assert [panel.title for panel in panels["pretrained"]] == ["All streams", "others", "pairs"]
     assert [panel.title for panel in panels["finetuned"]][:2] == ["VQA-RAD", "SLAKE"]
     for panel in (panel for group in panels.values() for panel in group):
         assert [line.name for line in panel.lines] == inputs.params.sizes
@@ -255,6 +256,21 @@ def test_losses_are_drawn_per_stage_set_and_part(inputs: ReportInputs) -> None:
             for point in line.points.split():
                 x, y = map(float, point.split(","))
                 assert 40 <= x <= 292 and 8 <= y <= 128
+
+
+def test_held_out_losses_are_a_line_of_their_own(inputs: ReportInputs) -> None:
+    size = inputs.params.sizes[-1]
+    folder = f"data/models/finetuned/{size}/vqa_rad"
+    looks = {"kept_step": 20, "validations": [{"step": 10, "nll": 3.0}, {"step": 20, "nll": 9.5}]}
+    manifest = {**inputs.manifests[folder], "notes": {"validation": looks}}
+    watched = replace(inputs, manifests={**inputs.manifests, folder: manifest})
+    panel, *others = plot_losses(watched)["finetuned"]
+    *learnt, held_out = panel.lines
+    assert not any(line.held_out for line in learnt)
+    assert (held_out.name, held_out.end, held_out.held_out) == (f"{size} held out", "9.50", True)
+    assert float(panel.y_ticks[-1][1]) >= 9.5  # the axis holds what lies above the learnt lines
+    assert not any(line.held_out for other in others for line in other.lines)
+    assert 'class="line s3 held-out"' in build_report(watched)
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0, 1e4), st.integers(2, 6))

@@ -125,12 +125,12 @@ def test_synthetic_data_is_said_loudly_and_real_data_is_not(
     inputs: ReportInputs, page: str
 ) -> None:
     assert words(page).count("Synthetic data") >= 4
-    assert "Published figures" not in words(page)
+    assert "our column says nothing beside the published one" in words(page)
     acquire = inputs.params.acquire.model_copy(update={"mode": "local"})
     params = inputs.params.model_copy(update={"acquire": acquire})
     real = words(build_report(replace(inputs, params=params)))
     assert "ynthetic" not in real
-    assert "Published figures" in real and "drawn here: train, validation, test" in real
+    assert "Beside the paper" in real and "drawn here: train, validation, test" in real
 
 
 def test_says_what_it_is_not(page: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,8 +12,9 @@ from components.errors import UserError
 from components.model.specials import BOS, EOS, PAD
 from components.records import Example
 from components.tasks.base import TURN
-from components.tasks.encoding import EncodedExample, encode_example
+from components.tasks.encoding import EncodedExample, encode_example, measure_example
 from components.tasks.registry import TASKS
+from components.tokenization.signal import quantize_signal
 from components.tokenization.vocabulary import Vocabulary
 
 PREMISE = ' can text1 " a " imply text2 " b "?'
@@ -41,6 +44,19 @@ def test_vqa_reads_the_question_before_the_answer(vocabulary: Vocabulary) -> Non
     assert encoded.prefix == question
     assert encoded.prev == [BOS, *question, *answer]
     assert encoded.labels == [*[PAD] * len(question), *answer, EOS]
+
+
+def test_a_signal_follows_the_text_and_is_cut_and_counted(vocabulary: Vocabulary) -> None:
+    item = replace(example("vqa", " is it?", " yes", prefix=" is it?"), signal=[1.0, -1.0, 1.0])
+    text = vocabulary.encode(" is it?")
+    bins = [vocabulary.bin_id(b) for b in quantize_signal(item.signal, vocabulary.num_bins)]
+    whole = encode(item, vocabulary)
+    assert whole.source == [BOS, *text, *bins, EOS]
+    assert whole.prefix == text  # the decoder is given the question alone
+    cut = encode(item, vocabulary, source=len(text) + 3)
+    assert (cut.source, cut.num_cut) == ([BOS, *text, bins[0], EOS], 2)
+    measured = measure_example(item, TASKS["vqa"], vocabulary, len(text) + 3, 32)
+    assert (measured.source, measured.source_lost) == (len(text) + 5, 2)
 
 
 def test_understanding_answers_at_the_last_position_of_the_source(vocabulary: Vocabulary) -> None:

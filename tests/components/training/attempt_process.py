@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,15 +49,15 @@ def kill_after(step: int, there: str) -> None:
 
 def halve(folder: str) -> None:
     """Let the writer stop in the middle of a file of one checkpoint."""
-    save_file = state.save_file
+    write_tensors = state.write_tensors
 
-    def save_half(tensors: Mapping[str, Tensor], path: Path) -> None:
-        save_file(dict(tensors), path)
+    def write_half(tensors: dict[str, Tensor], path: Path) -> None:
+        write_tensors(tensors, path)
         if path.parent.name == folder and path.name == HALVED:
             os.truncate(path, path.stat().st_size // 2)
             time.sleep(600)
 
-    state.save_file = save_half
+    state.write_tensors = write_half
 
 
 def forget_step() -> None:

@@ -86,7 +86,7 @@ def main() -> None:
         if trouble != "nothing":
             DIES.write_text(f"{trouble} {victim}")
         try:
-            dispatch(watched_worker, plan, workers)
+            dispatch(watched_worker, plan, workers=workers)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             sys.exit(2)

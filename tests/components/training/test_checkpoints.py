@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import resource
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from components.errors import UserError, refusals_told
 from components.training import checkpoints as module
 from components.training.checkpoints import Checkpoints
-from components.training.state import Checkpoint, write_checkpoint
+from components.training.state import Checkpoint, NotWholeError, read_label, write_checkpoint
 
 IDENTITY = {"plan": {"settings": {"learning_rate": 0.1}}, "inputs": {"a": "1"}}
 
@@ -132,6 +136,25 @@ def test_what_ended_the_run_is_not_hidden_by_a_failure_of_writing(tmp_path: Path
     assert len(told) == 1 and "could not be written" in told[0]
 
 
+@contextmanager
+def no_room(num_bytes: int) -> Iterator[None]:
+    """A machine that refuses files of more bytes, as a full disk refuses them."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_what_finds_no_room_is_told_and_the_one_before_stays(tmp_path: Path) -> None:
+    save(tmp_path, 5)
+    words = r"model\.safetensors cannot be .*\n  why:  File too large"
+    with pytest.raises(UserError, match=words), refusals_told(), no_room(100):
+        save(tmp_path, 10)
+    assert_is(Checkpoints(tmp_path, IDENTITY).load(), 5)
+
+
 def cut(name: str, num_bytes: int = 1) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-num_bytes])
 
@@ -145,6 +168,9 @@ def flip(folder: Path) -> None:
 def point_elsewhere(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["files"]["../../secret"] = manifest["files"].pop("values.json")
+    del manifest["sha256"]
+    content = json.dumps(manifest, sort_keys=True).encode()
+    manifest["sha256"] = hashlib.sha256(content).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -172,6 +198,22 @@ def test_what_is_not_whole_is_passed_over_and_said_over_attempts(
     assert_is(found.load(), 5)
     (said,) = found.passed_over
     assert words in said and "step-00000010" in said and words in told[0]
+
+
+def test_a_manifest_with_one_wrong_bit_is_that_of_no_checkpoint(tmp_path: Path) -> None:
+    """Of another step, say: what it says of its files would still be true."""
+    save(tmp_path, 5)
+    path = find(tmp_path, 5) / "manifest.json"
+    content = path.read_bytes()
+    for place in range(len(content)):
+        spoilt = bytearray(content)
+        spoilt[place] ^= 1
+        path.write_bytes(spoilt)
+        try:
+            label = read_label(path.parent)
+        except NotWholeError:
+            continue
+        assert json.loads(spoilt) == json.loads(content), (place, label)  # a space, say
 
 
 def test_a_damaged_one_does_not_count_as_kept(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from components.errors import UserError
 from components.training.checkpoints import Checkpoints
-from components.training.loader import StepLoader
+from components.training.loader import StepLoader, deaths_told
 from components.training.loop import train
 from components.training.step import Parts
 from tests.components.training.test_loop import StopError, TinyModel, TinySource, settings, stop_at
@@ -75,3 +76,19 @@ def test_what_a_worker_cannot_read_is_told_as_it_is(workers: int) -> None:
     loader.parts(1), loader.parts(2)
     with pytest.raises(UserError, match=r"^image 3 cannot be read\n  next: dvc repro prepare$"):
         loader.parts(3)
+
+
+def test_a_worker_that_was_killed_is_told_with_what_to_do() -> None:
+    class Dying(TinySource):
+        def parts(self, step: int) -> Parts:
+            if step == 4:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().parts(step)
+
+    loader = StepLoader(Dying(), 9, workers=1, device="cpu")
+    with pytest.raises(UserError, match="makes batches was killed") as caught, deaths_told():
+        for step in range(1, 10):
+            loader.parts(step)
+    assert "loader_workers" in caught.value.next_command
+    with pytest.raises(RuntimeError, match="another"), deaths_told():
+        raise RuntimeError("another fault")

@@ -1,7 +1,7 @@
 """Interrupted equals uninterrupted, bit for bit: real feeds, the debug model, SIGKILL.
 
 Each attempt is a process. What is compared is the last checkpoint (weights, optimizer, average,
-log of losses), the model that the run leaves, and its log.
+log of losses), and every file that the run leaves.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from components.run_plan import plan_run
 from components.runs import LOG
 from components.schema import validate
 from components.tokenization.vocabulary import train_vocabulary
+from components.tracking import CURVES
 from tests.components.test_pretraining import ARTICLE
 from tests.components.training.test_launch import make_image
 
@@ -160,7 +161,7 @@ def whole(project: Path) -> Any:
 
 
 def results(project: Path, name: str) -> dict[str, Any]:
-    """Hashes of the files of a run's last checkpoint, its model's bytes, its log."""
+    """Hashes of the files of a run's last checkpoint, and the bytes of what it left."""
     checkpoints = (project / "data/checkpoints" / name).glob("*/*/step-*/manifest.json")
     last = max(checkpoints, key=lambda path: path.parent.name)
     manifest = json.loads(last.read_text())
@@ -169,14 +170,15 @@ def results(project: Path, name: str) -> dict[str, Any]:
     log = [json.loads(line) for line in (out / LOG).read_text().splitlines()]
     assert [entry["step"] for entry in log][-1] == STEPS
     described = {file: told["sha256"] for file, told in manifest["files"].items()}
-    weights = (out / "model.safetensors").read_bytes()
-    return {**described, "step": manifest["step"], "out": weights, "losses": log}
+    left = {f"out/{path.name}": path.read_bytes() for path in out.iterdir()}
+    return {**described, "step": manifest["step"], **left}
 
 
 def differences(project: Path, one: str, other: str) -> set[str]:
     """What is not equal, bit for bit, after two runs."""
     ours, theirs = results(project, one), results(project, other)
     assert ours["step"] == theirs["step"]
+    assert ours.keys() == theirs.keys()
     return {key for key in ours if ours[key] != theirs[key]}
 
 
@@ -216,4 +218,5 @@ def test_a_resume_that_forgets_the_step_is_found(project: Path, whole: Any) -> N
     values = interrupt(project, case, "forgetful")
     resumed = attempt(project, {**values, "forget": True})
     assert resumed.returncode == 0, resumed.stderr
-    assert differences(project, "forgetful", whole(case)) == {*FILES, "out", "losses"}
+    left = {f"out/{name}" for name in ("model.safetensors", LOG, CURVES)}
+    assert differences(project, "forgetful", whole(case)) == FILES | left

@@ -1,0 +1,72 @@
+"""What the probes work on: one data set's answers of one size, scored by its headline metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.cards import Card, load_card
+from components.evaluation.conditions import FULL
+from components.evaluation.metrics import find_metric
+from components.evaluation.predict import Answer
+from components.evaluation.scoring import ByCondition, Scored, score_all, split_conditions
+from components.records import Example, Prediction, read_records
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A data set's card, its predictions by condition, and what they are worth."""
+
+    card: Card
+    by_condition: ByCondition
+    scored: Scored
+
+    @property
+    def full(self) -> list[Prediction]:
+        """What was said with all of the item shown, in the order of the scores."""
+        return self.by_condition[FULL]
+
+    def head(self) -> dict[str, str]:
+        """Which data set and metric a finding is about."""
+        metric = self.scored.metric
+        return {"dataset": self.card.name, "metric": metric.title, "unit": metric.unit}
+
+
+def score_answers(card: Card, predictions: Sequence[Prediction]) -> Answered:
+    """Predictions of one data set by its headline metric; UserError where there is none."""
+    by_condition = split_conditions(predictions, card.name)
+    return Answered(card, by_condition, score_all(find_metric(card.metrics[0]), by_condition))
+
+
+def read_answered(root: Path, size: str, dataset: str) -> Answered:
+    """The predictions of a size on a data set; UserError where they are missing."""
+    path = root / "predictions" / size / dataset / "predictions.parquet"
+    return score_answers(load_card(dataset), list(read_records(path, Prediction)))
+
+
+def record_answers(
+    examples: Sequence[Example], answers: Sequence[Answer], condition: str, size: str
+) -> list[Prediction]:
+    """What was said to examples that were asked in another way; there is no baseline for it."""
+    return [
+        Prediction(
+            id=example.id,
+            dataset=example.dataset,
+            size=size,
+            condition=condition,
+            prediction=answer.text,
+            target=example.target.strip(),
+            references=example.references,
+            log_probability=answer.log_probability,
+            baseline="",
+            category=example.category,
+            group=example.group,
+            image_id=example.image_id,
+            source=example.source.strip(),
+            modality=example.modality,
+            options=answer.options,
+            option_log_probabilities=answer.option_log_probabilities,
+        )
+        for example, answer in zip(examples, answers, strict=True)
+    ]

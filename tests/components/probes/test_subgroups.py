@@ -1,0 +1,65 @@
+"""A gap that was planted is found, and one that is chance is not called one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+
+from components.cards import Card
+from components.probes.material import Answered
+from components.probes.measure import Sampling, choose
+from components.probes.subgroups import permute_gap, probe_subgroups
+from tests.components.probes.conftest import answer, predict
+
+NAMES, NUM = ("ct", "mr", "xray"), 240
+
+
+def world(chances: Mapping[str, float], card: Card, per_group: int = 1) -> Answered:
+    """Answers that are right with their part's chance; all of a group are, or none."""
+    dice = random.Random(8)
+    luck = [dice.random() for _ in range(NUM // per_group)]
+    told = []
+    for i in range(NUM):
+        group = i // per_group
+        name = NAMES[group % len(NAMES)]
+        said = "yes" if luck[group] < chances[name] else "no"
+        told.append(predict(i, said, modality=name, group=f"g{group}"))
+    return answer(told, card)
+
+
+def test_a_planted_gap_is_found(card: Card, sampling: Sampling) -> None:
+    (found,) = probe_subgroups([world({"ct": 0.9, "mr": 0.9, "xray": 0.4}, card)], sampling)
+    assert found["attribute"] == "modality" and found["parts"][-1]["name"] == "xray"
+    assert [part["n"] for part in found["parts"]] == [80, 80, 80]
+    assert found["gap"]["low"] > 20 and found["p"] == 0.001 and found["q"] == 0.001
+
+
+def test_chance_is_not_called_a_gap(card: Card, sampling: Sampling) -> None:
+    alike = dict.fromkeys(NAMES, 0.6)
+    (found,) = probe_subgroups([world(alike, card)], sampling)
+    assert found["gap"]["value"] > 0 and found["p"] > 0.05
+
+
+def test_items_that_share_luck_are_dealt_out_together(card: Card) -> None:
+    """Items of a group answer alike: taken one by one, a few lucky groups look like a gap."""
+    own = world(dict.fromkeys(NAMES, 0.6), card, per_group=20)
+    lone = answer([replace(p, group=p.id) for p in own.full], card)
+    parts = [choose([p.modality == name for p in own.full]) for name in NAMES]
+    assert permute_gap(own.scored, parts, 1) > 0.2 > permute_gap(lone.scored, parts, 1)
+
+
+def test_many_gaps_are_adjusted_together(card: Card, sampling: Sampling) -> None:
+    planted = world({"ct": 0.9, "mr": 0.9, "xray": 0.4}, card)
+    chance = world(dict.fromkeys(NAMES, 0.6), card)
+    found = probe_subgroups([planted, chance, chance, chance], sampling)
+    assert found[0]["q"] > found[0]["p"] and all(own["q"] >= own["p"] for own in found)
+
+
+def test_small_or_single_parts_are_no_subgroups(card: Card, sampling: Sampling) -> None:
+    few = answer([predict(i, "yes", modality="ct" if i < 5 else "mr") for i in range(60)], card)
+    one = answer([predict(i, "yes", modality="ct") for i in range(60)], card)
+    shared = answer(
+        [predict(i, "yes", modality=NAMES[i % 2], group=NAMES[i % 2]) for i in range(60)], card
+    )
+    assert probe_subgroups([few, one, shared], sampling) == []
