@@ -94,5 +94,5 @@ def test_an_unblinded_study_is_shown_reference_first(inputs: ReportInputs) -> No
     assert rated is not None
     assert [row.source for row in rated.rows] == ["reference", "debug", "micro", "baseline"]
     page = build_report(found)
-    assert "r1 and r2: 0.7" in page and "3 of 96" in page and "-1.40" in page
+    assert "r1 and r2: 0.7" in page and "3 of 96" in page and "\N{MINUS SIGN}1.40" in page
     assert view_rated(inputs) is None and "No study was unblinded" in build_report(inputs)
