@@ -120,7 +120,8 @@ def _check_finite(step: int, report: StepReport) -> None:
 def _no_labels(step: int, name: str) -> UserError:
     return UserError(
         f"{name}: no label of step {step} counts",
-        why="all target positions are padding or masked, so that there is nothing to learn",
+        why="all target positions are padding, masked, or left out by drop_worst (of a single one "
+        "any share is all)",
         next_command="raise max_target_tokens of this stage in params.yaml, or look at the "
         "samples: biomedgpt check DATASET",
     )
