@@ -125,19 +125,24 @@ def _check(data: Dataset, keep_burned_in: bool) -> None:
     if height * width > MAX_PIXELS:
         raise BadImage("too-many-pixels", f"{width} x {height}, allowed are {MAX_PIXELS}")
     syntax = data.file_meta.TransferSyntaxUID
-    if not _can_decode(syntax, int(data.get("BitsStored") or 8)):
-        raise BadImage("unsupported-compression", str(getattr(syntax, "name", syntax)))
+    if lacking := _name_lacking(syntax, int(data.get("BitsStored") or 8)):
+        name = getattr(syntax, "name", syntax)
+        raise BadImage("unsupported-compression", f"{name}: pydicom needs {lacking}")
 
 
-def _can_decode(syntax: UID, bits: int) -> bool:
-    """Whether a decoder is installed. Pillow's takes JPEG of 8 bits alone, not the 12 of some."""
+def _name_lacking(syntax: UID, bits: int) -> str:
+    """The packages of which pydicom needs one to decode a file; "" where it is installed.
+
+    Pillow's decoder takes JPEG of 8 bits alone, not the 12 of some.
+    """
     try:
         decoder = get_decoder(syntax)
     except RuntimeError:  # a syntax that pydicom has no decoder for
-        return False
-    if syntax == JPEGExtended12Bit and bits > 8:
-        return bool(set(decoder.available_plugins) - {"pillow"})
-    return bool(decoder.is_available)
+        return "a decoder that it does not know"
+    too_deep = {"pillow"} if syntax == JPEGExtended12Bit and bits > 8 else set()
+    if set(decoder.available_plugins) - too_deep or not syntax.is_encapsulated:
+        return ""
+    return " or ".join(line.split()[0] for line in decoder.missing_dependencies)
 
 
 def _choose_frame(num_frames: int, frame: str) -> int:
