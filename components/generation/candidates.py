@@ -5,11 +5,13 @@ to some candidate, summed over an answer's tokens and eos, and not divided by le
 one token leads on, its renormalised probability is 1; so only the forks of the candidates' prefix
 tree are decoded, not every candidate, which changes no score.
 
-Shape letters: B sources, C candidates each, F forks, R = B * F rows, T positions, W branches.
+Shape letters: B sources, C candidates each, F forks, R = B * F rows, T positions, W branches,
+V vocabulary.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,12 +31,26 @@ Candidates = Sequence[Sequence[int]]
 class _Forks:
     """Where candidates part: the tokens before each fork, and those that may follow it.
 
-    ``paths`` holds, for each candidate, the (fork, branch) pairs that it takes.
+    ``steps`` (3, N) holds fork, branch and candidate of each choice that a candidate makes, the
+    forks ascending. ``sources`` are those whose answers these are.
     """
 
     before: list[tuple[int, ...]]
     branches: list[list[int]]
-    paths: list[list[tuple[int, int]]]
+    steps: Tensor
+    sources: Tensor
+
+    def columns(self, chunk: range) -> Tensor:
+        """The branches of these forks, (F, W), filled up with -1."""
+        own = self.branches[chunk.start : chunk.stop]
+        width = max(map(len, own), default=0)
+        filled = [[*tokens, *[-1] * (width - len(tokens))] for tokens in own]
+        return torch.tensor(filled, dtype=torch.long).reshape(len(own), width)
+
+    def steps_in(self, chunk: range) -> Tensor:
+        """The choices that candidates make at these forks, (3, n)."""
+        begin, end = torch.searchsorted(self.steps[0], torch.tensor([chunk.start, chunk.stop]))
+        return self.steps[:, begin:end]
 
 
 @torch.no_grad()
@@ -50,89 +66,85 @@ def score_candidates(
     """Log-probabilities (B, C).
 
     ``prefixes`` are the decoder's prompt ids of each source, after bos; ``candidates`` are each
-    source's answers, without eos, as many for every source. ``end=False`` leaves eos out of the
-    sum (prompts whose answer is one token). ``chunk`` bounds the forks decoded at a time.
+    source's answers, without eos, as many for every source, and one list where sources share it.
+    ``end=False`` leaves eos out of the sum (prompts whose answer is one token). ``chunk`` bounds
+    the forks decoded at a time, and so the memory, however many candidates there are.
     """
     num = len(candidates[0])
     if any(len(own) != num for own in candidates):
         raise ValueError("every source needs the same number of candidates")
-    known: dict[int, _Forks] = {}
-    for own in candidates:
-        if id(own) not in known:
-            known[id(own)] = _find_forks(own, end)
-    forks = [known[id(own)] for own in candidates]
+    sources: defaultdict[int, list[int]] = defaultdict(list)
+    for place, own in enumerate(candidates):
+        sources[id(own)].append(place)
+    sets = [_find_forks(candidates[same[0]], end, same) for same in sources.values()]
     scores_BC = torch.zeros(len(candidates), num, device=encoded.states.device)
-    for begin in range(0, max(len(own.before) for own in forks), chunk):
-        scores_BC += _chunk_scores(model, encoded, prefixes, forks, range(begin, begin + chunk))
+    num_forks = max(len(own.before) for own in sets)
+    for begin in range(0, num_forks, chunk):
+        forks = range(begin, min(begin + chunk, num_forks))
+        log_probs_BFW = _branch_log_probs(model, encoded, prefixes, sets, forks)
+        for own_forks in sets:
+            at, branch, answer = own_forks.steps_in(forks).to(scores_BC.device)
+            rows = own_forks.sources.to(scores_BC.device)[:, None]
+            said = log_probs_BFW[rows, at - begin, branch]
+            scores_BC.index_put_((rows, answer), said, accumulate=True)
     return scores_BC
 
 
-def _find_forks(candidates: Candidates, end: bool) -> _Forks:
-    trie = Trie(candidates)
-    places: dict[tuple[int, ...], int] = {}
+def _find_forks(candidates: Candidates, end: bool, sources: Sequence[int]) -> _Forks:
+    root = Trie(candidates).root
+    known: dict[int, int] = {}  # the tree's node, by its identity, to the fork there
+    before: list[tuple[int, ...]] = []
     branches: list[list[int]] = []
-    paths: list[list[tuple[int, int]]] = []
-    for candidate in candidates:
-        answer = [*candidate, EOS] if end else list(candidate)
-        path: list[tuple[int, int]] = []
+    places: list[dict[int, int]] = []
+    steps: list[tuple[int, int, int]] = []
+    for index, candidate in enumerate(candidates):
+        node, answer = root, [*candidate, EOS] if end else candidate
         for i, token in enumerate(answer):
-            allowed = trie.allowed_next(answer[:i])
-            if len(allowed) > 1:
-                before = tuple(answer[:i])
-                if before not in places:
-                    places[before] = len(branches)
-                    branches.append(allowed)
-                path.append((places[before], allowed.index(token)))
-        paths.append(path)
-    return _Forks(list(places), branches, paths)
-
-
-def _chunk_scores(
-    model: UnifiedModel,
-    encoded: Encoded,
-    prefixes: Sequence[Sequence[int]],
-    forks: Sequence[_Forks],
-    chunk: range,
-) -> Tensor:
-    """What the forks of this chunk say about each candidate, (B, C).
-
-    Every source has as many rows; a source with fewer forks gets rows that nobody asks.
-    """
-    width = min(chunk.stop, max(len(own.before) for own in forks)) - chunk.start
-    rows: list[list[int]] = []
-    branches: list[list[int]] = []
-    for prefix, own in zip(prefixes, forks, strict=True):
-        for fork in range(chunk.start, chunk.start + width):
-            asked = fork < len(own.before)
-            rows.append([BOS, *prefix, *own.before[fork]] if asked else [BOS])
-            branches.append(own.branches[fork] if asked else [EOS])
-    log_probs_RW = _branch_log_probs(model, encoded, rows, branches)
-    taken = [
-        (b, c, b * width + fork - chunk.start, branch)
-        for b, own in enumerate(forks)
-        for c, path in enumerate(own.paths)
-        for fork, branch in path
-        if fork in chunk
-    ]
-    sources, answers, places, columns = torch.tensor(taken, device=log_probs_RW.device).T
-    scores_BC = torch.zeros(len(forks), len(forks[0].paths), device=log_probs_RW.device)
-    said = log_probs_RW[places, columns]
-    return scores_BC.index_put_((sources, answers), said, accumulate=True)
+            if len(node) > 1:
+                fork = known.setdefault(id(node), len(before))
+                if fork == len(before):
+                    before.append(tuple(answer[:i]))
+                    branches.append(sorted(node))
+                    places.append({branch: at for at, branch in enumerate(branches[fork])})
+                steps.append((fork, places[fork][token], index))
+            node = node[token]
+    ordered = torch.tensor(sorted(steps), dtype=torch.long).reshape(-1, 3).T.contiguous()
+    return _Forks(before, branches, ordered, torch.tensor(sources))
 
 
 def _branch_log_probs(
-    model: UnifiedModel, encoded: Encoded, rows: list[list[int]], branches: list[list[int]]
+    model: UnifiedModel,
+    encoded: Encoded,
+    prefixes: Sequence[Sequence[int]],
+    sets: Sequence[_Forks],
+    chunk: range,
 ) -> Tensor:
-    """Log-probability of each branch after each row, renormalised over the branches, (R, W)."""
+    """Log-probability of each branch at each fork, renormalised over the branches, (B, F, W).
+
+    Every source has as many forks here; one with fewer gets some that nobody asks.
+    """
+    num, device = len(prefixes), encoded.states.device
+    columns = [own.columns(chunk) for own in sets]
+    width = max(own_FW.shape[1] for own_FW in columns)
+    columns_BFW = torch.full((num, len(chunk), width), -1)
+    columns_BFW[..., 0] = EOS
+    rows = [[BOS]] * (num * len(chunk))
+    for own, own_FW in zip(sets, columns, strict=True):
+        columns_BFW[own.sources, : len(own_FW), : own_FW.shape[1]] = own_FW
+        for source in own.sources.tolist():
+            for place, before in enumerate(own.before[chunk.start : chunk.stop]):
+                rows[source * len(chunk) + place] = [BOS, *prefixes[source], *before]
+    check_ids(columns_BFW.clamp_min(0), model.config.vocabulary_size, "candidate")
+    columns_BFW = columns_BFW.to(device)
+    logits_BFV = _last_logits(model, encoded, rows).view(num, len(chunk), -1)
+    chosen_BFW = logits_BFV.gather(2, columns_BFW.clamp_min(0))
+    return chosen_BFW.masked_fill(columns_BFW < 0, -torch.inf).log_softmax(2)
+
+
+def _last_logits(model: UnifiedModel, encoded: Encoded, rows: Sequence[Sequence[int]]) -> Tensor:
+    """Logits after each row's last token, (R, V); a source's rows stand side by side."""
     device, length = encoded.states.device, max(len(row) for row in rows)
     prev_RT = torch.tensor([[*row, *[PAD] * (length - len(row))] for row in rows], device=device)
-    features_RTD = model.decode(prev_RT, encoded)
     last_R = torch.tensor([len(row) - 1 for row in rows], device=device)
-    every_R = torch.arange(len(rows), device=device)
-    logits_RV = model.project(features_RTD[every_R, last_R]).float()
-    width = max(len(own) for own in branches)
-    columns_RW = torch.tensor([[*own, *[-1] * (width - len(own))] for own in branches])
-    check_ids(columns_RW.clamp_min(0), model.config.vocabulary_size, "candidate")
-    columns_RW = columns_RW.to(device)
-    chosen_RW = logits_RV.gather(1, columns_RW.clamp_min(0))
-    return chosen_RW.masked_fill(columns_RW < 0, -torch.inf).log_softmax(1)
+    features_RTD = model.decode(prev_RT, encoded)
+    return model.project(features_RTD[torch.arange(len(rows), device=device), last_R]).float()
