@@ -20,6 +20,7 @@ from components.report.inputs import (
     Scores,
 )
 from components.report.samples import draw_samples
+from components.report.zero_shot import compare_models
 
 EXAMPLES_PER_REASON = 3
 
@@ -32,6 +33,7 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
     """
     manifests = read_manifests(root, params)
     metrics = {size: _read_metrics(root, size, params) for size in params.sizes}
+    zero_shot = _read_zero_shot(root, params)
     reconstructions = root / "models/image_tokenizer/reconstructions.png"
     return ReportInputs(
         params=params,
@@ -39,7 +41,8 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
         manifests=manifests,
         hashes={name: hash_file(_inside(root, name) / MANIFEST) for name in manifests},
         metrics={size: scores for size, scores in metrics.items() if scores},
-        zero_shot=_read_zero_shot(root, params),
+        zero_shot=zero_shot,
+        model_gains=compare_models(root / "predictions", params, zero_shot),
         scale_gains=_compare_all(root, params, metrics),
         samples=draw_samples(root, params, metrics),
         logs=_read_logs(root, params),
