@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from components.generation.trie import Trie
+from components.model.decoder import Cache
 from components.model.encoder import Encoded
 from components.model.ids import check_ids
 from components.model.model import UnifiedModel
@@ -32,13 +33,12 @@ class _Forks:
     """Where candidates part: the tokens before each fork, and those that may follow it.
 
     ``steps`` (3, N) holds fork, branch and candidate of each choice that a candidate makes, the
-    forks ascending. ``sources`` are those whose answers these are.
+    forks ascending.
     """
 
     before: list[tuple[int, ...]]
     branches: list[list[int]]
     steps: Tensor
-    sources: Tensor
 
     def columns(self, chunk: range) -> Tensor:
         """The branches of these forks, (F, W), filled up with -1."""
@@ -67,30 +67,70 @@ def score_candidates(
 
     ``prefixes`` are the decoder's prompt ids of each source, after bos; ``candidates`` are each
     source's answers, without eos, as many for every source, and one list where sources share it.
-    ``end=False`` leaves eos out of the sum (prompts whose answer is one token). ``chunk`` bounds
-    the forks decoded at a time, and so the memory, however many candidates there are.
+    ``end=False`` leaves eos out of the sum (prompts whose answer is one token). ``chunk`` times
+    as many rows as there are sources are decoded at a time, however many candidates there are.
     """
     num = len(candidates[0])
     if any(len(own) != num for own in candidates):
         raise ValueError("every source needs the same number of candidates")
-    sources: defaultdict[int, list[int]] = defaultdict(list)
-    for place, own in enumerate(candidates):
-        sources[id(own)].append(place)
-    sets = [_find_forks(candidates[same[0]], end, same) for same in sources.values()]
+    known: dict[int, _Forks] = {}
+    for own in candidates:
+        if id(own) not in known:
+            known[id(own)] = _find_forks(own, end)
+    forks = [known[id(own)] for own in candidates]
+    alike: defaultdict[int, list[int]] = defaultdict(list)
+    for place, prefix in enumerate(prefixes):
+        alike[len(prefix)].append(place)
     scores_BC = torch.zeros(len(candidates), num, device=encoded.states.device)
-    num_forks = max(len(own.before) for own in sets)
+    for places in alike.values():
+        rows = torch.tensor(places, device=scores_BC.device)
+        asked = _Asked(
+            encoded.select(rows), [[BOS, *prefixes[i]] for i in places], [forks[i] for i in places]
+        )
+        scores_BC[rows] = _score_alike(model, asked, num, chunk * len(candidates) // len(places))
+    return scores_BC
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Sources whose prompts (with bos) are of one length, each with the forks of its answers."""
+
+    encoded: Encoded
+    prompts: list[list[int]]
+    forks: list[_Forks]
+
+    def sets(self) -> list[tuple[_Forks, Tensor]]:
+        """Each set of answers with the sources that share it."""
+        sources: defaultdict[int, list[int]] = defaultdict(list)
+        for place, own in enumerate(self.forks):
+            sources[id(own)].append(place)
+        return [(self.forks[same[0]], torch.tensor(same)) for same in sources.values()]
+
+
+def _score_alike(model: UnifiedModel, asked: _Asked, num: int, chunk: int) -> Tensor:
+    """Scores (B, C). All of a prompt but its last token is decoded once, and not for every fork."""
+    device = asked.encoded.states.device
+    scores_BC = torch.zeros(len(asked.prompts), num, device=device)
+    num_forks = max(len(own.before) for own in asked.forks)
+    if not num_forks:
+        return scores_BC
+    deepest = max(len(before) for own in asked.forks for before in own.before)
+    cache = model.start_cache(asked.encoded, len(asked.prompts[0]) + deepest)
+    if len(asked.prompts[0]) > 1:
+        prompts_BT = torch.tensor([prompt[:-1] for prompt in asked.prompts], device=device)
+        model.decode(prompts_BT, asked.encoded, cache=cache)
     for begin in range(0, num_forks, chunk):
         forks = range(begin, min(begin + chunk, num_forks))
-        log_probs_BFW = _branch_log_probs(model, encoded, prefixes, sets, forks)
-        for own_forks in sets:
-            at, branch, answer = own_forks.steps_in(forks).to(scores_BC.device)
-            rows = own_forks.sources.to(scores_BC.device)[:, None]
+        log_probs_BFW = _branch_log_probs(model, asked, cache, forks)
+        for own, sources in asked.sets():
+            at, branch, answer = own.steps_in(forks).to(device)
+            rows = sources.to(device)[:, None]
             said = log_probs_BFW[rows, at - begin, branch]
             scores_BC.index_put_((rows, answer), said, accumulate=True)
     return scores_BC
 
 
-def _find_forks(candidates: Candidates, end: bool, sources: Sequence[int]) -> _Forks:
+def _find_forks(candidates: Candidates, end: bool) -> _Forks:
     root = Trie(candidates).root
     known: dict[int, int] = {}  # the tree's node, by its identity, to the fork there
     before: list[tuple[int, ...]] = []
@@ -109,42 +149,45 @@ def _find_forks(candidates: Candidates, end: bool, sources: Sequence[int]) -> _F
                 steps.append((fork, places[fork][token], index))
             node = node[token]
     ordered = torch.tensor(sorted(steps), dtype=torch.long).reshape(-1, 3).T.contiguous()
-    return _Forks(before, branches, ordered, torch.tensor(sources))
+    return _Forks(before, branches, ordered)
 
 
-def _branch_log_probs(
-    model: UnifiedModel,
-    encoded: Encoded,
-    prefixes: Sequence[Sequence[int]],
-    sets: Sequence[_Forks],
-    chunk: range,
-) -> Tensor:
+def _branch_log_probs(model: UnifiedModel, asked: _Asked, cache: Cache, chunk: range) -> Tensor:
     """Log-probability of each branch at each fork, renormalised over the branches, (B, F, W).
 
     Every source has as many forks here; one with fewer gets some that nobody asks.
     """
-    num, device = len(prefixes), encoded.states.device
-    columns = [own.columns(chunk) for own in sets]
-    width = max(own_FW.shape[1] for own_FW in columns)
-    columns_BFW = torch.full((num, len(chunk), width), -1)
+    num, device = len(asked.prompts), asked.encoded.states.device
+    sets = [(own, sources, own.columns(chunk)) for own, sources in asked.sets()]
+    columns_BFW = torch.full((num, len(chunk), max(own_FW.shape[1] for *_, own_FW in sets)), -1)
     columns_BFW[..., 0] = EOS
-    rows = [[BOS]] * (num * len(chunk))
-    for own, own_FW in zip(sets, columns, strict=True):
-        columns_BFW[own.sources, : len(own_FW), : own_FW.shape[1]] = own_FW
-        for source in own.sources.tolist():
-            for place, before in enumerate(own.before[chunk.start : chunk.stop]):
-                rows[source * len(chunk) + place] = [BOS, *prefixes[source], *before]
+    for _, sources, own_FW in sets:
+        columns_BFW[sources, : len(own_FW), : own_FW.shape[1]] = own_FW
     check_ids(columns_BFW.clamp_min(0), model.config.vocabulary_size, "candidate")
     columns_BFW = columns_BFW.to(device)
-    logits_BFV = _last_logits(model, encoded, rows).view(num, len(chunk), -1)
+    logits_BFV = _fork_logits(model, asked, cache, chunk).view(num, len(chunk), -1)
     chosen_BFW = logits_BFV.gather(2, columns_BFW.clamp_min(0))
     return chosen_BFW.masked_fill(columns_BFW < 0, -torch.inf).log_softmax(2)
 
 
-def _last_logits(model: UnifiedModel, encoded: Encoded, rows: Sequence[Sequence[int]]) -> Tensor:
-    """Logits after each row's last token, (R, V); a source's rows stand side by side."""
-    device, length = encoded.states.device, max(len(row) for row in rows)
+def _fork_logits(model: UnifiedModel, asked: _Asked, cache: Cache, chunk: range) -> Tensor:
+    """Logits after each fork's last token, (R, V); a source's forks stand side by side."""
+    device = asked.encoded.states.device
+    rows = [
+        [*prompt, *(own.before[fork] if fork < len(own.before) else ())]
+        for prompt, own in zip(asked.prompts, asked.forks, strict=True)
+        for fork in chunk
+    ]
+    length = max(len(row) for row in rows)
+    # What fills up a row stands behind what is asked of it, where nothing before can see it.
     prev_RT = torch.tensor([[*row, *[PAD] * (length - len(row))] for row in rows], device=device)
-    last_R = torch.tensor([len(row) - 1 for row in rows], device=device)
-    features_RTD = model.decode(prev_RT, encoded)
+    last_R = torch.tensor([len(row) - 1 for row in rows], device=device) - cache.length
+    spread = Cache(
+        cache.biases,
+        cache.memory,
+        [(k.repeat_interleave(len(chunk), 0), v.repeat_interleave(len(chunk), 0))
+         for k, v in cache.own],
+        cache.length,
+    )  # fmt: skip
+    features_RTD = model.decode(prev_RT, asked.encoded, cache=spread)
     return model.project(features_RTD[torch.arange(len(rows), device=device), last_R]).float()
