@@ -22,7 +22,6 @@ from components.config import Params
 from components.dataset.balance import AS_IS, choose_balance
 from components.dataset.feeds import load_examples
 from components.dataset.images import ImageStore
-from components.evaluation.conditions import FULL
 from components.evaluation.intervals import Interval, bootstrap_mean
 from components.evaluation.metrics import find_metric
 from components.evaluation.predict import answer_all, load_answerer
@@ -141,7 +140,7 @@ def _train_and_ask(plan: RunPlan, params: Params, held_out: Sequence[Example]) -
     answerer = load_answerer(out, VOCABULARY, params)
     answers = answer_all(
         answerer, TASKS[INSTRUCT], held_out, [[] for _ in held_out],
-        store=ImageStore([INSTRUCTIONS / IMAGES], answerer.image_px), condition=FULL,
+        store=ImageStore([INSTRUCTIONS / IMAGES], answerer.image_px),
     )  # fmt: skip
     values = find_metric(METRIC).score(
         [answer.text for answer in answers],

@@ -38,6 +38,9 @@ class ComputeParams(ParallelParams):
     )
     keep_last: int = Field(ge=1, description="checkpoints of a run that stay, the newest first")
     keep_best: int = Field(ge=0, description="and those with the best scores, where any is scored")
+    keep_answers: bool = Field(
+        description="evaluations keep answers in data/answers, and go on where they stopped"
+    )
     track: list[Literal["dvclive", "tensorboard"]] = Field(
         description="who else is told how a run goes, beside the terminal; no stage follows it"
     )
@@ -184,7 +187,9 @@ class EvaluateParams(Section):
     length_penalty: float = Field(ge=0)
     no_repeat_ngram: int = Field(ge=0, description="0 allows repetition")
     max_target_tokens: int = Field(ge=2, le=MAX_POSITIONS - 1)  # bos stands before them
-    conditions: list[Literal["full", "blank"]]
+    conditions: list[Literal["full", "blank", "noise", "swapped", "text_only", "no_question"]] = (
+        Field(description="what of a test item is shown; each but full where it takes away")
+    )
     bootstrap: int = Field(ge=100)
     confidence: float = Field(gt=0, lt=1)
 

@@ -52,6 +52,7 @@ SECTIONS = {
 }
 # What changes no product, so that a stage need not follow it.
 WHERE_CHECKPOINTS_LIE = {"compute.checkpoints", "compute.keep_last", "compute.keep_best"}
+KEPT_BY_CONTENT = {"compute.keep_answers"}
 
 # Settings of how a run is watched: they change nothing that is made, so no stage follows them.
 WATCHING = {"compute.track"}
@@ -208,7 +209,7 @@ def test_a_stage_declares_every_setting_that_it_reads(stage: str) -> None:
     read = set().union(*(read_params(source) for source in reached_files(MODULES[stage])))
     missing = {
         key
-        for key in read - WHERE_CHECKPOINTS_LIE - WATCHING
+        for key in read - WHERE_CHECKPOINTS_LIE - KEPT_BY_CONTENT - WATCHING
         if not any(key == known or key.startswith(f"{known}.") for known in declared)
     }
     assert not missing, f"dvc.yaml, {stage}: add to params {sorted(missing)}"

@@ -99,11 +99,6 @@ def normalise(pixels_BHW3: Tensor) -> Tensor:
     return pixels_BHW3.permute(0, 3, 1, 2).float().div(127.5).sub(1.0).contiguous()
 
 
-def blank_images(images_B3HW: Tensor) -> Tensor:
-    """Grey images of the same shape: what is left when the image says nothing."""
-    return torch.zeros_like(images_B3HW)
-
-
 def hide_middle(images_B3HW: Tensor, middle_px: int) -> Tensor:
     """The images with their central square set to grey: all of them where it is larger."""
     hidden = images_B3HW.clone()

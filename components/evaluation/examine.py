@@ -15,9 +15,10 @@ from components.dataset.images import ImageStore
 from components.errors import UserError
 from components.evaluation.answer_sets import describe_answer_set
 from components.evaluation.baselines import fit_baseline
-from components.evaluation.conditions import FULL
-from components.evaluation.predict import Answer, Answerer, answer_all
-from components.progress import Advance, show_progress
+from components.evaluation.cache import Answer, AnswerCache
+from components.evaluation.conditions import CHOSEN, FULL, OPEN, applicable, show
+from components.evaluation.predict import Answerer, answer_all
+from components.progress import Advance, say, show_progress
 from components.records import Example, Prediction, read_records
 from components.tasks.base import Task
 from components.tasks.registry import TASKS
@@ -74,29 +75,45 @@ def read_exam(card: Card, folder: Path, split: str = "test") -> Exam:
     return Exam(card, TASKS[card.task], train, test, candidates, images, baseline)
 
 
-def read_zero_shot_exam(card: Card, folder: Path) -> Exam:
-    """The same items asked as instructions.
+def read_zero_shot_exam(card: Card, folder: Path, answers: str = "") -> Exam:
+    """The same items asked as instructions, and answered ``open`` or ``chosen``.
 
-    Answers of the data set's own splits are not offered: where the card takes them, the text is
-    free. The baseline still knows the train split, which makes it the harder one.
+    Without a word the answers of the data set's own splits are not offered: where the card takes
+    them, the text is free. The baseline still knows the train split, which makes it the harder one.
     """
     exam = read_exam(card, folder)
     asked = [replace(example, prefix="", task=INSTRUCTION) for example in exam.test]
-    if card.candidates in FROM_ANSWERS:
+    if (answers or own_answers(card)) == OPEN:
         free = card.model_copy(update={"candidates": "none"})
-        exam = replace(exam, card=free, candidates=[[] for _ in asked])
+        exam = replace(exam, card=free, candidates=[[]] * len(asked))
     return replace(exam, task=TASKS[INSTRUCTION], test=asked)
 
 
+def own_answers(card: Card) -> str:
+    """How a card's items are answered zero-shot: chosen only where the answers are known before."""
+    return OPEN if card.candidates in (*FROM_ANSWERS, "none") else CHOSEN
+
+
 def sit_exam(
-    exam: Exam, answerer: Answerer, params: EvaluateParams, *, size: str, seed: int
+    exam: Exam,
+    answerer: Answerer,
+    params: EvaluateParams,
+    *,
+    size: str,
+    seed: int,
+    kept: Path | None = None,
 ) -> list[Prediction]:
-    """Predictions for every test item, and again without its image where items have one."""
+    """Predictions for every test item under every condition that means something for it.
+
+    ``kept`` is a folder for the answers of this model to this exam: what it holds is not computed
+    again, and what it holds beside them is removed.
+    """
     guess = fit_baseline(exam.train, exam.baseline, seed)
     guesses = [guess(example).strip() for example in exam.test]
     sees = any(example.image_id for example in exam.test)
     store = ImageStore([exam.images], answerer.image_px) if sees else None
-    conditions = params.conditions if sees else [FULL]
+    cache = AnswerCache(kept, say) if kept else None
+    conditions = applicable(params.conditions, exam.card.task, exam.test)
     predictions: list[Prediction] = []
     label, total = f"{exam.card.title} {size}", len(exam.test) * len(conditions)
     with show_progress(label, total) as advance:
@@ -104,16 +121,19 @@ def sit_exam(
             answers = answer_all(
                 answerer,
                 exam.task,
-                exam.test,
+                show(exam.test, condition, seed),
                 exam.candidates,
                 store=store,
-                condition=condition,
+                cache=cache,
+                warn=condition == FULL,
                 advance=partial(_advance_from, advance, done * len(exam.test)),
             )
             predictions += [
                 _record(example, answer, guessed, condition, size)
                 for example, answer, guessed in zip(exam.test, answers, guesses, strict=True)
             ]
+    if cache:
+        cache.prune()
     return predictions
 
 

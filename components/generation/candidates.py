@@ -5,11 +5,13 @@ to some candidate, summed over an answer's tokens and eos, and not divided by le
 one token leads on, its renormalised probability is 1; so only the forks of the candidates' prefix
 tree are decoded, not every candidate, which changes no score.
 
-Shape letters: B sources, C candidates each, F forks, R = B * F rows, T positions, W branches.
+Shape letters: B sources, C candidates each, F forks, R = B * F rows, T positions, W branches,
+V vocabulary.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +19,7 @@ import torch
 from torch import Tensor
 
 from components.generation.trie import Trie
+from components.model.decoder import Cache
 from components.model.encoder import Encoded
 from components.model.ids import check_ids
 from components.model.model import UnifiedModel
@@ -29,12 +32,25 @@ Candidates = Sequence[Sequence[int]]
 class _Forks:
     """Where candidates part: the tokens before each fork, and those that may follow it.
 
-    ``paths`` holds, for each candidate, the (fork, branch) pairs that it takes.
+    ``steps`` (3, N) holds fork, branch and candidate of each choice that a candidate makes, the
+    forks ascending.
     """
 
     before: list[tuple[int, ...]]
     branches: list[list[int]]
-    paths: list[list[tuple[int, int]]]
+    steps: Tensor
+
+    def columns(self, chunk: range) -> Tensor:
+        """The branches of these forks, (F, W), filled up with -1."""
+        own = self.branches[chunk.start : chunk.stop]
+        width = max(map(len, own), default=0)
+        filled = [[*tokens, *[-1] * (width - len(tokens))] for tokens in own]
+        return torch.tensor(filled, dtype=torch.long).reshape(len(own), width)
+
+    def steps_in(self, chunk: range) -> Tensor:
+        """The choices that candidates make at these forks, (3, n)."""
+        begin, end = torch.searchsorted(self.steps[0], torch.tensor([chunk.start, chunk.stop]))
+        return self.steps[:, begin:end]
 
 
 @torch.no_grad()
@@ -50,8 +66,9 @@ def score_candidates(
     """Log-probabilities (B, C).
 
     ``prefixes`` are the decoder's prompt ids of each source, after bos; ``candidates`` are each
-    source's answers, without eos, as many for every source. ``end=False`` leaves eos out of the
-    sum (prompts whose answer is one token). ``chunk`` bounds the forks decoded at a time.
+    source's answers, without eos, as many for every source, and one list where sources share it.
+    ``end=False`` leaves eos out of the sum (prompts whose answer is one token). ``chunk`` times
+    as many rows as there are sources are decoded at a time, however many candidates there are.
     """
     num = len(candidates[0])
     if any(len(own) != num for own in candidates):
@@ -61,78 +78,116 @@ def score_candidates(
         if id(own) not in known:
             known[id(own)] = _find_forks(own, end)
     forks = [known[id(own)] for own in candidates]
+    alike: defaultdict[int, list[int]] = defaultdict(list)
+    for place, prefix in enumerate(prefixes):
+        alike[len(prefix)].append(place)
     scores_BC = torch.zeros(len(candidates), num, device=encoded.states.device)
-    for begin in range(0, max(len(own.before) for own in forks), chunk):
-        scores_BC += _chunk_scores(model, encoded, prefixes, forks, range(begin, begin + chunk))
+    for places in alike.values():
+        rows = torch.tensor(places, device=scores_BC.device)
+        asked = _Asked(
+            encoded.select(rows), [[BOS, *prefixes[i]] for i in places], [forks[i] for i in places]
+        )
+        scores_BC[rows] = _score_alike(model, asked, num, chunk * len(candidates) // len(places))
+    return scores_BC
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Sources whose prompts (with bos) are of one length, each with the forks of its answers."""
+
+    encoded: Encoded
+    prompts: list[list[int]]
+    forks: list[_Forks]
+
+    def sets(self) -> list[tuple[_Forks, Tensor]]:
+        """Each set of answers with the sources that share it."""
+        sources: defaultdict[int, list[int]] = defaultdict(list)
+        for place, own in enumerate(self.forks):
+            sources[id(own)].append(place)
+        return [(self.forks[same[0]], torch.tensor(same)) for same in sources.values()]
+
+
+def _score_alike(model: UnifiedModel, asked: _Asked, num: int, chunk: int) -> Tensor:
+    """Scores (B, C). All of a prompt but its last token is decoded once, and not for every fork."""
+    device = asked.encoded.states.device
+    scores_BC = torch.zeros(len(asked.prompts), num, device=device)
+    num_forks = max(len(own.before) for own in asked.forks)
+    if not num_forks:
+        return scores_BC
+    deepest = max(len(before) for own in asked.forks for before in own.before)
+    cache = model.start_cache(asked.encoded, len(asked.prompts[0]) + deepest)
+    if len(asked.prompts[0]) > 1:
+        prompts_BT = torch.tensor([prompt[:-1] for prompt in asked.prompts], device=device)
+        model.decode(prompts_BT, asked.encoded, cache=cache)
+    for begin in range(0, num_forks, chunk):
+        forks = range(begin, min(begin + chunk, num_forks))
+        log_probs_BFW = _branch_log_probs(model, asked, cache, forks)
+        for own, sources in asked.sets():
+            at, branch, answer = own.steps_in(forks).to(device)
+            rows = sources.to(device)[:, None]
+            said = log_probs_BFW[rows, at - begin, branch]
+            scores_BC.index_put_((rows, answer), said, accumulate=True)
     return scores_BC
 
 
 def _find_forks(candidates: Candidates, end: bool) -> _Forks:
-    trie = Trie(candidates)
-    places: dict[tuple[int, ...], int] = {}
+    root = Trie(candidates).root
+    known: dict[int, int] = {}  # the tree's node, by its identity, to the fork there
+    before: list[tuple[int, ...]] = []
     branches: list[list[int]] = []
-    paths: list[list[tuple[int, int]]] = []
-    for candidate in candidates:
-        answer = [*candidate, EOS] if end else list(candidate)
-        path: list[tuple[int, int]] = []
+    places: list[dict[int, int]] = []
+    steps: list[tuple[int, int, int]] = []
+    for index, candidate in enumerate(candidates):
+        node, answer = root, [*candidate, EOS] if end else candidate
         for i, token in enumerate(answer):
-            allowed = trie.allowed_next(answer[:i])
-            if len(allowed) > 1:
-                before = tuple(answer[:i])
-                if before not in places:
-                    places[before] = len(branches)
-                    branches.append(allowed)
-                path.append((places[before], allowed.index(token)))
-        paths.append(path)
-    return _Forks(list(places), branches, paths)
+            if len(node) > 1:
+                fork = known.setdefault(id(node), len(before))
+                if fork == len(before):
+                    before.append(tuple(answer[:i]))
+                    branches.append(sorted(node))
+                    places.append({branch: at for at, branch in enumerate(branches[fork])})
+                steps.append((fork, places[fork][token], index))
+            node = node[token]
+    ordered = torch.tensor(sorted(steps), dtype=torch.long).reshape(-1, 3).T.contiguous()
+    return _Forks(before, branches, ordered)
 
 
-def _chunk_scores(
-    model: UnifiedModel,
-    encoded: Encoded,
-    prefixes: Sequence[Sequence[int]],
-    forks: Sequence[_Forks],
-    chunk: range,
-) -> Tensor:
-    """What the forks of this chunk say about each candidate, (B, C).
+def _branch_log_probs(model: UnifiedModel, asked: _Asked, cache: Cache, chunk: range) -> Tensor:
+    """Log-probability of each branch at each fork, renormalised over the branches, (B, F, W).
 
-    Every source has as many rows; a source with fewer forks gets rows that nobody asks.
+    Every source has as many forks here; one with fewer gets some that nobody asks.
     """
-    width = min(chunk.stop, max(len(own.before) for own in forks)) - chunk.start
-    rows: list[list[int]] = []
-    branches: list[list[int]] = []
-    for prefix, own in zip(prefixes, forks, strict=True):
-        for fork in range(chunk.start, chunk.start + width):
-            asked = fork < len(own.before)
-            rows.append([BOS, *prefix, *own.before[fork]] if asked else [BOS])
-            branches.append(own.branches[fork] if asked else [EOS])
-    log_probs_RW = _branch_log_probs(model, encoded, rows, branches)
-    taken = [
-        (b, c, b * width + fork - chunk.start, branch)
-        for b, own in enumerate(forks)
-        for c, path in enumerate(own.paths)
-        for fork, branch in path
-        if fork in chunk
+    num, device = len(asked.prompts), asked.encoded.states.device
+    sets = [(own, sources, own.columns(chunk)) for own, sources in asked.sets()]
+    columns_BFW = torch.full((num, len(chunk), max(own_FW.shape[1] for *_, own_FW in sets)), -1)
+    columns_BFW[..., 0] = EOS
+    for _, sources, own_FW in sets:
+        columns_BFW[sources, : len(own_FW), : own_FW.shape[1]] = own_FW
+    check_ids(columns_BFW.clamp_min(0), model.config.vocabulary_size, "candidate")
+    columns_BFW = columns_BFW.to(device)
+    logits_BFV = _fork_logits(model, asked, cache, chunk).view(num, len(chunk), -1)
+    chosen_BFW = logits_BFV.gather(2, columns_BFW.clamp_min(0))
+    return chosen_BFW.masked_fill(columns_BFW < 0, -torch.inf).log_softmax(2)
+
+
+def _fork_logits(model: UnifiedModel, asked: _Asked, cache: Cache, chunk: range) -> Tensor:
+    """Logits after each fork's last token, (R, V); a source's forks stand side by side."""
+    device = asked.encoded.states.device
+    rows = [
+        [*prompt, *(own.before[fork] if fork < len(own.before) else ())]
+        for prompt, own in zip(asked.prompts, asked.forks, strict=True)
+        for fork in chunk
     ]
-    sources, answers, places, columns = torch.tensor(taken, device=log_probs_RW.device).T
-    scores_BC = torch.zeros(len(forks), len(forks[0].paths), device=log_probs_RW.device)
-    said = log_probs_RW[places, columns]
-    return scores_BC.index_put_((sources, answers), said, accumulate=True)
-
-
-def _branch_log_probs(
-    model: UnifiedModel, encoded: Encoded, rows: list[list[int]], branches: list[list[int]]
-) -> Tensor:
-    """Log-probability of each branch after each row, renormalised over the branches, (R, W)."""
-    device, length = encoded.states.device, max(len(row) for row in rows)
+    length = max(len(row) for row in rows)
+    # What fills up a row stands behind what is asked of it, where nothing before can see it.
     prev_RT = torch.tensor([[*row, *[PAD] * (length - len(row))] for row in rows], device=device)
-    features_RTD = model.decode(prev_RT, encoded)
-    last_R = torch.tensor([len(row) - 1 for row in rows], device=device)
-    every_R = torch.arange(len(rows), device=device)
-    logits_RV = model.project(features_RTD[every_R, last_R]).float()
-    width = max(len(own) for own in branches)
-    columns_RW = torch.tensor([[*own, *[-1] * (width - len(own))] for own in branches])
-    check_ids(columns_RW.clamp_min(0), model.config.vocabulary_size, "candidate")
-    columns_RW = columns_RW.to(device)
-    chosen_RW = logits_RV.gather(1, columns_RW.clamp_min(0))
-    return chosen_RW.masked_fill(columns_RW < 0, -torch.inf).log_softmax(1)
+    last_R = torch.tensor([len(row) - 1 for row in rows], device=device) - cache.length
+    spread = Cache(
+        cache.biases,
+        cache.memory,
+        [(k.repeat_interleave(len(chunk), 0), v.repeat_interleave(len(chunk), 0))
+         for k, v in cache.own],
+        cache.length,
+    )  # fmt: skip
+    features_RTD = model.decode(prev_RT, asked.encoded, cache=spread)
+    return model.project(features_RTD[torch.arange(len(rows), device=device), last_R]).float()

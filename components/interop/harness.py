@@ -22,7 +22,6 @@ from PIL import Image
 from components.dataset.collate import pad
 from components.dataset.images import ImageStore
 from components.errors import UserError
-from components.evaluation.conditions import FULL
 from components.evaluation.predict import Answerer, answer_all
 from components.lineage import hash_bytes
 from components.model.specials import BOS, EOS
@@ -89,7 +88,6 @@ class HarnessModel(LM):  # type: ignore[misc]
             [self._make_example(request) for request in requests],
             [[] for _ in requests],
             store=self.images,
-            condition=FULL,
         )
         return [answer.text for answer in answers]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.cards import Card, load_card
+from components.evaluation.cache import Answer
 from components.evaluation.conditions import FULL
 from components.evaluation.metrics import find_metric
-from components.evaluation.predict import Answer
 from components.evaluation.scoring import ByCondition, Scored, score_all, split_conditions
 from components.records import Example, Prediction, read_records
 

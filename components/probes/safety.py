@@ -24,7 +24,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from components.dataset.images import ImageStore
-from components.evaluation.conditions import BLANK, FULL
+from components.evaluation.conditions import BLANK, FULL, show
 from components.evaluation.intervals import estimate_mean, find_groups
 from components.evaluation.predict import Answerer, answer_all
 from components.probes.findings import find_stated
@@ -152,9 +152,8 @@ def ask_requests(
     for condition, group in shown.items():
         examples = [_ask(one, film) for one in group]
         free: list[list[str]] = [[] for _ in group]
-        answers = answer_all(
-            answerer, TASKS[INSTRUCTION], examples, free, store=store, condition=condition
-        )
+        asked = show(examples, condition, seed=0)
+        answers = answer_all(answerer, TASKS[INSTRUCTION], asked, free, store=store)
         for found in record_answers(examples, answers, SAFETY, size):
             said[found.id] = found
     return said

@@ -129,7 +129,7 @@ def _ask_both_ways(
     return {
         way: record_answers(
             exam.test,
-            answer_all(reading, exam.task, exam.test, exam.candidates, store=None, condition=FULL),
+            answer_all(reading, exam.task, exam.test, exam.candidates, store=None),
             way,
             size,
         )

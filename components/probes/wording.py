@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from components.dataset.images import ImageStore
-from components.evaluation.conditions import FULL
 from components.evaluation.intervals import estimate_mean, find_groups
 from components.evaluation.metrics import normalise_answer
 from components.evaluation.predict import Answerer, answer_all
@@ -152,7 +151,7 @@ def _answer(
 ) -> list[Prediction]:
     free: list[list[str]] = [[] for _ in examples]
     task = TASKS["instruct"]
-    answers = answer_all(answerer, task, examples, free, store=store, condition=FULL)
+    answers = answer_all(answerer, task, examples, free, store=store)
     return record_answers(examples, answers, condition, size)
 
 

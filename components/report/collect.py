@@ -19,6 +19,7 @@ from components.report.inputs import (
 )
 from components.report.samples import draw_samples
 from components.report.scaling import compare_all
+from components.report.zero_shot import compare_models
 
 EXAMPLES_PER_REASON = 3
 
@@ -31,6 +32,7 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
     """
     manifests = read_manifests(root, params)
     metrics = {size: read_scores(root, size, params) for size in params.sizes}
+    zero_shot = read_zero_shot(root, params)
     reconstructions = root / "models/image_tokenizer/reconstructions.png"
     return ReportInputs(
         params=params,
@@ -38,7 +40,8 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
         manifests=manifests,
         hashes={name: hash_file(_inside(root, name) / MANIFEST) for name in manifests},
         metrics={size: scores for size, scores in metrics.items() if scores},
-        zero_shot=read_zero_shot(root, params),
+        zero_shot=zero_shot,
+        model_gains=compare_models(root / "predictions", params, zero_shot),
         probes=_read_probes(root, params),
         scale_gains=compare_all(root, params, metrics),
         samples=draw_samples(root, params, metrics),

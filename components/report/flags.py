@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 from components.cards import RESTRICTED
 from components.report.inputs import ReportInputs, ScaleGain
+from components.report.looks import list_worries as list_look_worries
 from components.report.numbers import print_count, print_share
 from components.report.overlaps import find_official
 from components.report.pipeline import count_by_rule
 from components.report.probes import list_worries
 from components.report.scores import ScoreRow
+from components.report.zero_shot import list_zero_shot_worries
 
 FEW_GROUPS = 30
 LOW_PSNR_DB, LOW_CODE_SHARE = 20.0, 0.5
@@ -48,6 +50,8 @@ def find_flags(
     found = [
         *_flag_scores(main, "", "scores"),
         *_flag_scores([row for row in zero_shot if row.is_main], "zero-shot", "zero-shot"),
+        *_flag_looks(main),
+        *_flag_zero_shot(inputs),
         *_flag_coverage(inputs, main),
         *_flag_empty(inputs),
         *_flag_audit(inputs),
@@ -85,6 +89,18 @@ def _flag_scores(main: list[ScoreRow], kind: str, section: str) -> list[Flag]:
         words = f"fewer than {FEW_GROUPS} independent test groups: intervals are rough"
         flags.append(Flag("note", _title(kind, words), names, section))
     return flags
+
+
+def _flag_looks(main: list[ScoreRow]) -> list[Flag]:
+    return [
+        Flag(level, _title("", words), _name(rows, lambda _: True), "looks")
+        for level, words, rows in list_look_worries(main)
+    ]
+
+
+def _flag_zero_shot(inputs: ReportInputs) -> list[Flag]:
+    told = list_zero_shot_worries(inputs)
+    return [Flag(level, title, detail, "zero-shot") for level, title, detail in told]
 
 
 def _title(kind: str, words: str) -> str:

@@ -136,6 +136,20 @@ class ScaleGain:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelGain:
+    """The instructed model's headline score minus another model's, paired over the test items.
+
+    ``answers`` says how the instructed one answered (evaluation.examine.OPEN or CHOSEN).
+    """
+
+    dataset: str
+    size: str
+    answers: str
+    model: str
+    gain: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class ReportInputs:
     """All that the page shows. What has not run is empty, and the page says so."""
 
@@ -147,6 +161,7 @@ class ReportInputs:
     zero_shot: dict[str, Scores] = field(default_factory=dict)
     probes: dict[str, dict[str, Any]] = field(default_factory=dict)  # size to probes/survey.py's
     scale_gains: list[ScaleGain] = field(default_factory=list)  # of all pairs of sizes
+    model_gains: list[ModelGain] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     logs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # model folder to log
     tokenizer: dict[str, Any] = field(default_factory=dict)

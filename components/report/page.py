@@ -22,6 +22,7 @@ from components.report.flags import derived_splits, find_flags
 from components.report.inputs import ReportInputs
 from components.report.instructions import view_instructions
 from components.report.lengths import MAX_COUNTED, NUM_DRAWN
+from components.report.looks import view_looks
 from components.report.numbers import (
     print_bytes,
     print_count,
@@ -46,12 +47,14 @@ from components.report.scores import (
 )
 from components.report.terms import TERMS, list_model_terms
 from components.report.verdict import list_facts, write_verdict
+from components.report.zero_shot import MODEL_TITLES, WAYS, view_zero_shot
 
 FOLDER = Path(__file__).parent
 SECTIONS = [
     ("worries", "What to worry about"),
     ("pipeline", "The pipeline"),
     ("scores", "Scores"),
+    ("looks", "Is the image used?"),
     ("scaling", "Does size help?"),
     ("losses", "Training"),
     ("tokenizer", "Image tokenizer"),
@@ -101,7 +104,11 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "facts": list_facts(inputs, scores),
         "flags": find_flags(inputs, scores, zero_shot),
         "scores": scores,
+        "looks": view_looks(scores),
         "zero_shot": zero_shot,
+        "unseen": view_zero_shot(inputs),
+        "model_titles": MODEL_TITLES,
+        "ways": WAYS,
         "definitions": list_definitions(inputs),
         "answer_sets": list_answer_sets(inputs),
         "comparisons": list_comparisons(inputs),

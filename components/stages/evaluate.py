@@ -17,7 +17,8 @@ from components.records import Prediction, write_records
 from components.stages.door import enter, limit_threads
 from components.training_config import SEED_FOLDER
 
-VOCABULARY = Path("data/vocabulary")
+VOCABULARY, FINETUNED = Path("data/vocabulary"), Path("data/models/finetuned")
+ANSWERS = Path("data/answers/finetuned")  # not DVC's: what is here is only a way to go on
 FACTS = ("task", "answers", "candidates", "metrics")
 
 
@@ -25,14 +26,15 @@ def run(params: Params, size: str, dataset: str) -> None:
     """Predict under every condition, write predictions and scores; of each seed's model."""
     limit_threads(params.compute.threads)
     card, examples = load_card(dataset), Path("data/examples") / dataset
-    model = Path("data/models/finetuned") / size / dataset
+    model = FINETUNED / size / dataset
     exam = read_exam(card, examples)
     folder = Path("data/predictions") / size / dataset
     repeats, files = [], []
     models = [model, *sorted(model.glob(f"{SEED_FOLDER}*"))]
     for path in models:
         answerer = load_answerer(path, VOCABULARY, params)
-        answers = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
+        kept = ANSWERS / path.relative_to(FINETUNED) if params.compute.keep_answers else None
+        answers = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed, kept=kept)
         check_split(answers, exam.test, dataset)
         name = "predictions" if path == model else path.name
         files.append(folder / f"{name}.parquet")

@@ -1,65 +1,133 @@
-"""evaluate_zero_shot: ask one instructed model about data sets that it never saw, and score it."""
+"""evaluate_zero_shot: ask a size about data sets that it was not tuned on, before and after it was
+instructed, in its own words and out of the answer set."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from components.cards import load_card
 from components.config import Params
-from components.evaluation.examine import read_zero_shot_exam, sit_exam
+from components.evaluation.alignment import score_alignment
+from components.evaluation.conditions import BLANK, CHOSEN, FULL, OPEN
+from components.evaluation.examine import (
+    Exam,
+    own_answers,
+    read_zero_shot_exam,
+    sit_exam,
+)
 from components.evaluation.passport import issue_passport
-from components.evaluation.predict import load_answerer
+from components.evaluation.predict import Answerer, load_answerer
 from components.evaluation.scoring import check_split
 from components.evaluation.summary import summarize
 from components.lineage import write_manifest
 from components.records import Prediction, write_records
 from components.stages.door import enter, limit_threads
 
-VOCABULARY = Path("data/vocabulary")
+VOCABULARY, EXAMPLES, MODELS = Path("data/vocabulary"), Path("data/examples"), Path("data/models")
+ANSWERS = Path("data/answers")  # not DVC's, as in evaluate
+PRETRAINED, INSTRUCTED = "pretrained", "instructed"
 
 
 def run(params: Params, size: str) -> None:
-    """Predict every data set of ``zero_shot_on``, write predictions and scores."""
+    """Answer every data set of ``zero_shot_on``; write predictions of each model, and scores.
+
+    The scores are those of the instructed model, answering as the card allows, with and without
+    the image; ``compared`` has both models with both ways to answer, under the condition ``full``.
+    """
     limit_threads(params.compute.threads)
-    model = Path("data/models/instructed") / size
-    answerer = load_answerer(model, VOCABULARY, params)
-    predictions: list[Prediction] = []
+    cards = {name: load_card(name) for name in params.zero_shot_on}
+    predictions: defaultdict[str, list[Prediction]] = defaultdict(list)
     scores: dict[str, Any] = {}
-    exams = {
-        name: read_zero_shot_exam(load_card(name), Path("data/examples") / name)
-        for name in params.zero_shot_on
+    exams: dict[str, Exam] = {}
+    compared: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for model in (PRETRAINED, INSTRUCTED):
+        answerer = load_answerer(MODELS / model / size, VOCABULARY, params)
+        for name, card in cards.items():
+            for answers in (OPEN, CHOSEN) if card.candidates != "none" else (OPEN,):
+                exam = read_zero_shot_exam(card, EXAMPLES / name, answers)
+                is_main = model == INSTRUCTED and answers == own_answers(card)
+                found = _sit(exam, answerer, params, size, f"{model}/{answers}", is_main=is_main)
+                check_split(found, exam.test, name)
+                summary = summarize(found, exam.card, params.evaluate, params.seed)
+                full = [prediction for prediction in found if prediction.condition == FULL]
+                compared[name].append(_compare(model, answers, summary, full, params))
+                predictions[f"{model}_{answers}"] += full
+                if is_main:
+                    predictions["predictions"] += found
+                    exams[name] = exam
+                    scores[name] = summary | exam.describe_answers()
+    for name, summary in scores.items():
+        summary["compared"] = compared[name]
+    _write(params, size, predictions, scores, exams)
+
+
+def _sit(
+    exam: Exam, answerer: Answerer, params: Params, size: str, way: str, *, is_main: bool
+) -> list[Prediction]:
+    # A search takes ten times as long as a choice; a grey image costs it each question once.
+    asked = (FULL, BLANK) if is_main else (FULL,)
+    conditions = [name for name in params.evaluate.conditions if name in asked]
+    settings = params.evaluate.model_copy(update={"conditions": conditions})
+    kept = ANSWERS / "zero_shot" / size / exam.card.name / way
+    return sit_exam(
+        exam,
+        answerer,
+        settings,
+        size=size,
+        seed=params.seed,
+        kept=kept if params.compute.keep_answers else None,
+    )
+
+
+def _compare(
+    model: str, answers: str, summary: dict[str, Any], full: list[Prediction], params: Params
+) -> dict[str, Any]:
+    main = summary["scores"][summary["headline"]]["all"]
+    print(f"{summary['dataset']} {model}, {answers}: zero-shot {main['value']:.1f}")
+    return {
+        "model": model,
+        "answers": answers,
+        **{key: main[key] for key in ("value", "low", "high", "n")},
+        "alignment": score_alignment(full, params.evaluate, params.seed),
     }
-    for name, exam in exams.items():
-        found = sit_exam(exam, answerer, params.evaluate, size=size, seed=params.seed)
-        check_split(found, exam.test, name)
-        predictions += found
-        scores[name] = summarize(found, exam.card, params.evaluate, params.seed)
-        scores[name] |= exam.describe_answers()
-        main = scores[name]["scores"][scores[name]["headline"]]["all"]
-        print(f"{name} {size}: zero-shot {main['value']:.1f}, baseline {main['baseline']:.1f}")
+
+
+def _write(
+    params: Params,
+    size: str,
+    predictions: dict[str, list[Prediction]],
+    scores: dict[str, Any],
+    exams: dict[str, Exam],
+) -> None:
     folder = Path("data/predictions/zero_shot") / size
-    file = folder / "predictions.parquet"
-    write_records(file, Prediction, predictions)
+    for name, found in predictions.items():
+        write_records(folder / f"{name}.parquet", Prediction, found)
     for name, exam in exams.items():
         scores[name]["passport"] = issue_passport(
             exam,
             params,
-            examples=Path("data/examples") / name,
-            models=[model],
-            predictions=[file],
+            examples=EXAMPLES / name,
+            models=[MODELS / INSTRUCTED / size],
+            predictions=[folder / "predictions.parquet"],
         )
     path = Path("data/metrics/zero_shot") / f"{size}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
+    num_answers = sum(map(len, predictions.values()))
     write_manifest(
         folder,
         stage="evaluate_zero_shot",
         identity={"size": size},
         settings={**params.evaluate.model_dump(), "seed": params.seed},
-        inputs=[VOCABULARY, model, *(Path("data/examples") / name for name in params.zero_shot_on)],
-        counts={"in": len(predictions), "out": len(predictions)},
+        inputs=[
+            VOCABULARY,
+            *(MODELS / model / size for model in (PRETRAINED, INSTRUCTED)),
+            *(EXAMPLES / name for name in exams),
+        ],
+        counts={"in": num_answers, "out": num_answers},
     )
 
 

@@ -10,6 +10,7 @@ from components.tasks.base import Fields, Rendered, Task
 from components.tasks.phrasing import as_question, clean_caption, num_words_cut
 
 MAX_CONTEXT_WORDS = 400
+OPTIONS, CONTEXT = " options: ", " context: "  # what stands behind the question
 
 
 def render(fields: Fields) -> Rendered:
@@ -23,9 +24,9 @@ def render(fields: Fields) -> Rendered:
     answer = _as_said(str(fields["answer"]))
     source = f" {question}"
     if options:
-        source += f" options: {', '.join(options)}"
+        source += f"{OPTIONS}{', '.join(options)}"
     if context:
-        source += f" context: {context}"
+        source += f"{CONTEXT}{context}"
     candidates = [f" {option}" for option in options]
     return Rendered(source, f" {answer}", [answer], candidates=candidates, num_cut=num_cut)
 

@@ -40,7 +40,7 @@ def test_the_repository_s_own_file_is_valid(repository: Path) -> None:
         (
             lambda v: v["finetune"].update(learning_rte=1.0),
             "finetune.learning_rte: unknown key; did you mean learning_rate? Allowed here: "
-            "clip_norm, constrain_answers, drop_path,",
+            "augment, clip_norm, constrain_answers,",
         ),
         (lambda v: v.update(finetun={}), "finetun: unknown key; did you mean finetune? Allowed"),
         (

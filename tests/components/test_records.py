@@ -35,6 +35,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "int32": st.integers(-(2**31), 2**31 - 1),
     "double": st.floats(allow_nan=False),
     "list<item: string>": st.lists(st.text(max_size=5), max_size=3),
+    "list<item: double>": st.lists(st.floats(allow_nan=False), max_size=3),
     "list<item: int32>": st.lists(st.integers(0, 2**31 - 1), max_size=3),
     "list<item: list<item: double>>": st.lists(
         st.lists(st.floats(allow_nan=False), max_size=4), max_size=3

@@ -11,7 +11,7 @@ from components.cards import Card
 from components.config import EvaluateParams, Params
 from components.errors import UserError
 from components.evaluation.baselines import fit_baseline
-from components.evaluation.conditions import BLANK, FULL
+from components.evaluation.conditions import CHOSEN, FULL, NO_QUESTION, OPEN
 from components.evaluation.examine import (
     INSTRUCTION,
     Exam,
@@ -104,7 +104,7 @@ def test_zero_shot_keeps_answers_that_the_question_names(
     assert read_zero_shot_exam(card(name), place(choose())).card.candidates == kind
 
 
-def test_every_test_item_is_answered_with_and_without_its_image(
+def test_every_test_item_is_answered_under_every_condition(
     card: LoadCard,
     place: Place,
     images: list[ImageRecord],
@@ -114,12 +114,13 @@ def test_every_test_item_is_answered_with_and_without_its_image(
     exam = read_exam(card("vqa_rad"), place(ask(images)))
     predictions = sit(exam, answerer, params)
     asked = [example.id for example in exam.test]
-    for condition in (FULL, BLANK):
+    assert len(params.conditions) == 6
+    for condition in params.conditions:
         assert [p.id for p in predictions if p.condition == condition] == asked
-    assert len(predictions) == 2 * len(asked)
+    assert len(predictions) == 6 * len(asked)
     offered = {example.target.strip() for example in exam.train}
     assert {prediction.prediction for prediction in predictions} <= offered
-    full, blank = predictions[: len(asked)], predictions[len(asked) :]
+    full, blank = predictions[: len(asked)], predictions[len(asked) : 2 * len(asked)]
     assert all(f.log_probability != b.log_probability for f, b in zip(full, blank, strict=True))
     for prediction, example in zip(full, exam.test, strict=True):
         assert prediction.target == example.references[0]
@@ -128,13 +129,14 @@ def test_every_test_item_is_answered_with_and_without_its_image(
         assert prediction.image_id == example.image_id != ""
 
 
-def test_items_without_images_are_answered_once(
+def test_items_without_images_are_answered_with_and_without_their_question(
     card: LoadCard, place: Place, answerer: Answerer, params: EvaluateParams
 ) -> None:
     exam = read_exam(card("medmcqa"), place(choose()))
     predictions = sit(exam, answerer, params)
-    assert [p.condition for p in predictions] == [FULL] * len(exam.test)
-    for prediction, example in zip(predictions, exam.test, strict=True):
+    num = len(exam.test)
+    assert [p.condition for p in predictions] == [FULL] * num + [NO_QUESTION] * num
+    for prediction, example in zip(predictions, [*exam.test] * 2, strict=True):
         assert f" {prediction.prediction}" in example.candidates
 
 
@@ -172,5 +174,23 @@ def test_a_zero_shot_exam_can_be_sat(
 ) -> None:
     exam = read_zero_shot_exam(card("vqa_rad"), place(ask(images)))
     predictions = sit(exam, answerer, params)
-    assert [p.condition for p in predictions] == [FULL] * 3 + [BLANK] * 3
+    assert [p.condition for p in predictions] == [c for c in params.conditions for _ in range(3)]
     assert all(prediction.baseline for prediction in predictions)
+
+
+def test_a_zero_shot_exam_can_be_answered_out_of_the_set(
+    card: LoadCard,
+    place: Place,
+    images: list[ImageRecord],
+    answerer: Answerer,
+    params: EvaluateParams,
+) -> None:
+    folder = place(ask(images))
+    chosen, free = (read_zero_shot_exam(card("vqa_rad"), folder, w) for w in (CHOSEN, OPEN))
+    assert chosen.candidates == read_exam(card("vqa_rad"), folder).candidates
+    assert free.candidates == read_zero_shot_exam(card("vqa_rad"), folder).candidates
+    offered = {example.target.strip() for example in chosen.train}
+    assert {p.prediction for p in sit(chosen, answerer, params)} <= offered
+    fixed = place(infer())
+    assert read_zero_shot_exam(card("mednli"), fixed, OPEN).candidates[0] == []
+    assert read_zero_shot_exam(card("mednli"), fixed).candidates[0] != []

@@ -130,3 +130,23 @@ def test_equal_answers_score_equally(model: UnifiedModel) -> None:
 def test_sets_of_other_sizes_are_refused(model: UnifiedModel) -> None:
     with pytest.raises(ValueError, match="same number"):
         score(model, [[[5]], [[5], [6]], [[5]]])
+
+
+def test_thousands_of_candidates_take_no_more_memory(model: UnifiedModel) -> None:
+    """What is decoded at a time is bounded by the chunk, and the encoder is not asked again."""
+    dice = random.Random(1)
+    answers = [list(t) for t in {tuple(dice.choices(range(4, SIZE), k=4)) for _ in range(6000)}]
+    assert len(answers) > 4000
+    rows: list[int] = []
+    hook = model.decoder.register_forward_hook(lambda _, args, __: rows.append(len(args[1])))
+    encodes: list[int] = []
+    other = model.encoder.register_forward_hook(lambda *_: encodes.append(1))
+    try:
+        scores = score(model, [answers] * 3, chunk=50)
+    finally:
+        hook.remove()
+        other.remove()
+    assert max(rows) == 3 * 50
+    assert len(rows) < len(answers) / 20
+    assert len(encodes) <= 3
+    assert torch.allclose(scores.exp().sum(1), torch.ones(3), atol=1e-4)

@@ -96,6 +96,11 @@ def make_subset(
             "blank": blank, "blank_low": max(blank - half, 0), "blank_high": blank + half,
             "visual_gain": seen, "visual_gain_low": seen - half * 0.7,
             "visual_gain_high": seen + half * 0.7, "falls_when_blank": seen > half * 0.7,
+            "conditions": {
+                name: {"value": blank, "low": max(blank - half, 0), "high": blank + half,
+                       "gain": seen, "gain_low": seen - half * 0.7, "gain_high": seen + half * 0.7}
+                for name in ("blank", "noise", "swapped", "text_only")
+            },
         }  # fmt: skip
     return made
 
