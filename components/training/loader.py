@@ -36,10 +36,19 @@ class StepLoader:
         else:
             if step != self._next:
                 self._made = self._begin(step)
-            made, self._next = next(self._made), step + 1
+            made, self._next = self._take(), step + 1
         if isinstance(made, UserError):
             raise made
         return [[batch.to(self.device) for batch in part] for part in made]
+
+    def _take(self) -> Parts | UserError:
+        """The next step's; RuntimeError, as torch has it, where a worker died handing it over."""
+        try:
+            return next(self._made)
+        except (ConnectionError, EOFError) as lost:
+            if str(lost).startswith("Caught"):  # torch's word for what a worker itself raised
+                raise
+            raise RuntimeError(f"DataLoader worker is gone ({lost!r}).") from lost
 
     def _begin(self, step: int) -> Iterator[Parts | UserError]:
         steps = _Steps(self.source, range(step, self.last_step + 1))

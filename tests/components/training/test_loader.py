@@ -78,6 +78,10 @@ def test_what_a_worker_cannot_read_is_told_as_it_is(workers: int) -> None:
         loader.parts(3)
 
 
+def _raise(fault: Exception) -> Parts:
+    raise fault
+
+
 def test_a_worker_that_was_killed_is_told_with_what_to_do() -> None:
     class Dying(TinySource):
         def parts(self, step: int) -> Parts:
@@ -90,5 +94,12 @@ def test_a_worker_that_was_killed_is_told_with_what_to_do() -> None:
         for step in range(1, 10):
             loader.parts(step)
     assert "loader_workers" in caught.value.next_command
+    for fault in (ConnectionResetError(104, "reset"), EOFError()):  # while it hands over a batch
+        loader._made, loader._next = map(_raise, [fault]), 5
+        with pytest.raises(UserError, match="makes batches was killed"), deaths_told():
+            loader.parts(5)
+    loader._made = map(_raise, [EOFError("Caught EOFError in DataLoader worker process 0.")])
+    with pytest.raises(EOFError, match="Caught"), deaths_told():
+        loader.parts(5)
     with pytest.raises(RuntimeError, match="another"), deaths_told():
         raise RuntimeError("another fault")
