@@ -4,19 +4,22 @@
 
 Asked for under a second on two cores, for what evaluation asks most: a mean and a paired difference
 of means. SciPy draws the same kind of resamples of rows, so that both intervals must agree to the
-noise of drawing. Times are the best of REPEATS, of one process and one thread.
+noise of drawing. Times are medians of REPEATS, of one process and one thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
+import statistics
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 import numpy as np
+from results import show
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from benchmarks.results import show
 from components.evaluation.intervals import (
     Interval,
     bootstrap,
@@ -50,7 +53,10 @@ def main() -> None:
           "macro_f1")),
     ]  # fmt: skip
     lines = [
-        f"### Intervals: {RESAMPLES:,} resamples over {ROWS:,} rows\n",
+        f"### Intervals: {RESAMPLES:,} resamples over {ROWS:,} rows, "
+        f"{datetime.now().astimezone():%Y-%m-%d}\n",
+        f"`python benchmarks/bootstrap.py`, one thread ({platform.machine()}), medians of "
+        f"{REPEATS}.\n",
         "| estimate | seconds | of the processor | value | 95 % interval |",
         "| --- | ---: | ---: | ---: | --- |",
         *(f"| {name} | {seconds:.2f} | {used:.2f} | {found.value:.2f} | {found.low:.2f} to "
@@ -60,14 +66,14 @@ def main() -> None:
 
 
 def measure(name: str, ask: Callable[[], Interval]) -> tuple[str, float, float, Interval]:
-    """The best times of REPEATS, by the clock and of the processor, with what was found."""
+    """The median times of REPEATS, by the clock and of the processor, with what was found."""
     clock, used = [], []
     for _ in range(REPEATS):
         begin, begin_used = time.perf_counter(), time.process_time()
         found = ask()
         clock.append(time.perf_counter() - begin)
         used.append(time.process_time() - begin_used)
-    return name, min(clock), min(used), found
+    return name, statistics.median(clock), statistics.median(used), found
 
 
 def ask_scipy(values: np.ndarray) -> Interval:
