@@ -15,7 +15,14 @@ from components.config import EvaluateParams
 from components.evaluation.conditions import BLANK, FULL
 from components.evaluation.intervals import Estimate, Interval, bootstrap, difference, seed_mean
 from components.evaluation.metrics import Metric, find_metric, find_reference_metric
-from components.evaluation.scoring import BASELINE, Scored, score_all, split_conditions
+from components.evaluation.pooling import pool_auc
+from components.evaluation.scoring import (
+    BASELINE,
+    ByCondition,
+    Scored,
+    score_all,
+    split_conditions,
+)
 from components.records import Prediction
 
 WHOLE = "all"
@@ -40,10 +47,13 @@ def summarize(
     else under the metric's name, ``paper`` is what they would, with bounds; ``metrics`` defines
     both. ``empty_answers`` counts the test items without a word said. ``repeats`` are the
     predictions of models tuned from other seeds: ``seeds`` of all items then holds the mean over
-    all of them, its bounds, and each ``values``. UserError when there is nothing to score.
+    all of them, its bounds, and each ``values``. ``left_out`` names the metrics that need the
+    probabilities of options, where some answer was written freely; the headline never is left out.
+    UserError when there is nothing to score.
     """
     by_condition = split_conditions(predictions, card.name)
-    metrics = [find_metric(name) for name in card.metrics]
+    left_out = _find_unanswerable(card, by_condition)
+    metrics = [find_metric(name) for name in card.metrics if name not in left_out]
     siblings = {metric.name: find_reference_metric(card.task, metric.name) for metric in metrics}
     full = by_condition[FULL]
     members = _subsets(full)
@@ -69,6 +79,7 @@ def summarize(
         "candidates": card.candidates,
         "headline": metrics[0].name,
         "scores": scores,
+        "left_out": left_out,
         "empty_answers": sum(not p.prediction.strip() for p in full),
         # A list, so that ``dvc metrics show`` (which skips lists) stays a table of numbers.
         "metrics": [
@@ -76,6 +87,12 @@ def summarize(
             *(_define(sibling) for sibling in siblings.values() if sibling),
         ],
     }
+
+
+def _find_unanswerable(card: Card, by_condition: ByCondition) -> list[str]:
+    if all(p.options for rows in by_condition.values() for p in rows):
+        return []
+    return [name for name in card.metrics[1:] if find_metric(name).pool is pool_auc]
 
 
 def _subsets(full: list[Prediction]) -> dict[str, NDArray[np.bool_]]:

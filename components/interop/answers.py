@@ -21,9 +21,7 @@ from components.errors import UserError
 from components.evaluation.baselines import fit_baseline
 from components.evaluation.conditions import FULL
 from components.evaluation.examine import Exam, read_exam
-from components.evaluation.metrics import find_metric
 from components.evaluation.passport import describe_fact, describe_items
-from components.evaluation.pooling import pool_auc
 from components.evaluation.summary import summarize
 from components.lineage import hash_file
 from components.records import Example, Prediction
@@ -56,19 +54,11 @@ def score_answers(path: Path, card: Card, examples: Path, params: Params) -> dic
         _record(example, answer, guess(example).strip(), path.stem)
         for example, answer in zip(exam.test, answers, strict=True)
     ]
-    left_out = [] if all(answer.options for answer in answers) else _needing_options(card)
-    kept = [name for name in card.metrics if name not in left_out]
-    known = card.model_copy(update={"metrics": kept})
-    scores = summarize(rows, known, params.evaluate, params.seed)
+    scores = summarize(rows, card, params.evaluate, params.seed)
     return scores | {
-        "left_out": left_out,
         "num_empty": sum(not answer.prediction.strip() for answer in answers),
         "passport": _state_facts(exam, examples, path),
     }
-
-
-def _needing_options(card: Card) -> list[str]:
-    return [name for name in card.metrics if find_metric(name).pool is pool_auc]
 
 
 def read_answers(path: Path) -> Iterator[GivenAnswer]:

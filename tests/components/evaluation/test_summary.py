@@ -193,3 +193,20 @@ def test_one_class_gives_no_area_and_says_so_by_null() -> None:
     assert not whole["beats_baseline"]
     assert summary["scores"]["macro_f1"]["all"]["value"] == 100
     json.dumps(summary, allow_nan=False)
+
+
+def test_what_needs_probabilities_is_left_out_where_answers_are_free() -> None:
+    card = make_card("accuracy", "auc")
+    free = world(0.8, 0.4)
+    summary = summarize(free, card, PARAMS, 1)
+    assert summary["left_out"] == ["auc"] and list(summary["scores"]) == ["accuracy"]
+    chances = {"yes": -0.5, "no": -1.5, "left": -3.0, "right": -4.0, "wrong": -5.0}
+    chosen = [
+        replace(p, options=list(chances), option_log_probabilities=list(chances.values()))
+        for p in free
+    ]
+    told = summarize(chosen, card, PARAMS, 1)
+    assert told["left_out"] == [] and list(told["scores"]) == ["accuracy", "auc"]
+    assert summarize([*chosen[:-1], free[-1]], card, PARAMS, 1)["left_out"] == ["auc"]
+    with pytest.raises(UserError, match="needs the log-probability"):
+        summarize(free, make_card("auc"), PARAMS, 1)
