@@ -129,7 +129,7 @@ def sit_exam(
                 advance=partial(_advance_from, advance, done * len(exam.test)),
             )
             predictions += [
-                _record(example, answer, guessed, condition, size)
+                record_answer(example, answer, guessed, condition, size)
                 for example, answer, guessed in zip(exam.test, answers, guesses, strict=True)
             ]
     if cache:
@@ -141,9 +141,10 @@ def _advance_from(advance: Advance, before: int, done: int) -> None:
     advance(before + done)
 
 
-def _record(
+def record_answer(
     example: Example, answer: Answer, guessed: str, condition: str, size: str
 ) -> Prediction:
+    """What was said to an example under a condition, beside the baseline's guess, "" for none."""
     return Prediction(
         id=example.id,
         dataset=example.dataset,

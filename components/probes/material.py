@@ -9,6 +9,7 @@ from pathlib import Path
 from components.cards import Card, load_card
 from components.evaluation.cache import Answer
 from components.evaluation.conditions import FULL
+from components.evaluation.examine import record_answer
 from components.evaluation.metrics import find_metric
 from components.evaluation.scoring import ByCondition, Scored, score_all, split_conditions
 from components.records import Example, Prediction, read_records
@@ -49,24 +50,5 @@ def record_answers(
     examples: Sequence[Example], answers: Sequence[Answer], condition: str, size: str
 ) -> list[Prediction]:
     """What was said to examples that were asked in another way; there is no baseline for it."""
-    return [
-        Prediction(
-            id=example.id,
-            dataset=example.dataset,
-            size=size,
-            condition=condition,
-            prediction=answer.text,
-            target=example.target.strip(),
-            references=example.references,
-            log_probability=answer.log_probability,
-            baseline="",
-            category=example.category,
-            group=example.group,
-            image_id=example.image_id,
-            source=example.source.strip(),
-            modality=example.modality,
-            options=answer.options,
-            option_log_probabilities=answer.option_log_probabilities,
-        )
-        for example, answer in zip(examples, answers, strict=True)
-    ]
+    pairs = zip(examples, answers, strict=True)
+    return [record_answer(example, answer, "", condition, size) for example, answer in pairs]

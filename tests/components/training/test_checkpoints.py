@@ -212,7 +212,7 @@ def test_a_manifest_with_one_wrong_bit_is_that_of_no_checkpoint(tmp_path: Path) 
         try:
             label = read_label(path.parent)
         except NotWholeError:
-            continue
+            continue  # refused, as it ought to be; what is read must be what was written
         assert json.loads(spoilt) == json.loads(content), (place, label)  # a space, say
 
 
