@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,9 @@ def make_image(number: int) -> ImageRecord:
     return ImageRecord(name, content, "PNG", 32, 32, "", "")
 
 
-@pytest.fixture
-def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPlan:
-    """A fine-tuning run of four steps from fresh weights, each of four micro-batches of two."""
-    monkeypatch.chdir(tmp_path)
-    images = [make_image(number) for number in range(12)]
-    examples = [
+def ask_about(images: Sequence[ImageRecord]) -> list[Example]:
+    """A question about each image, of three lengths, with four answers."""
+    return [
         Example(
             id=str(i),
             dataset="toy",
@@ -66,6 +64,14 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPlan:
         )
         for i, image in enumerate(images)
     ]
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunPlan:
+    """A fine-tuning run of four steps from fresh weights, each of four micro-batches of two."""
+    monkeypatch.chdir(tmp_path)
+    images = [make_image(number) for number in range(12)]
+    examples = ask_about(images)
     write_records(EXAMPLES / "examples.parquet", Example, examples)
     write_records(EXAMPLES / "images.parquet", ImageRecord, images)
     train_vocabulary([" is there a rib? answer"] * 3, 20, num_codes=4, num_bins=4).save(

@@ -35,7 +35,7 @@ from components.schema import validate
 from components.tokenization.vocabulary import train_vocabulary
 from components.tracking import CURVES
 from tests.components.test_pretraining import ARTICLE
-from tests.components.training.test_launch import make_image
+from tests.components.training.test_launch import ask_about, make_image
 
 pytestmark = pytest.mark.xdist_group("resume")  # one process makes each uninterrupted run once
 STEPS, NUM_EXAMPLES, BATCH = 10, 12, 8
@@ -72,19 +72,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Vocabulary, examples with images, articles with figures, and image codes."""
     data = tmp_path_factory.mktemp("resume") / "data"
     images = [make_image(number) for number in range(NUM_EXAMPLES)]
-    rows = [
-        Example(
-            id=str(i),
-            dataset="toy",
-            task="vqa",
-            split="train",
-            source=f" is there{' a' * (i % 3)} rib?",
-            target=f" answer {i % 4}",
-            prefix=" is there a rib?",
-            image_id=image.id,
-        )
-        for i, image in enumerate(images)
-    ]
+    rows = ask_about(images)
     boxed = [
         replace(row, id=f"b{row.id}", task="detect", references=["rib"], boxes=[[1.0, 2, 20, 30]])
         for row in rows[:3]
