@@ -160,7 +160,8 @@ def test_the_reference_holds_every_setting_card_column_and_command() -> None:
     sections = dict(re.findall(r"^## `(.*?)`\n(.*?)(?=^## |\Z)", pages["params"], re.M | re.S))
     sections[""] = pages["params"].split("\n## ")[0]
     for section, name in leaves(Params):
-        assert f"\n| `{name}` |" in sections[section], f"{section}.{name}"
+        row = re.search(rf"^\| `{name}` \| (.*?) \|", sections[section], re.M)
+        assert row and row[1], f"{section}.{name} has no row, or no description"
     for name in Card.model_fields:
         assert re.search(rf"`{name}(\[\]|\.NAME)?`", pages["cards"]), name
     for kind, schema in SCHEMAS.items():
