@@ -162,4 +162,5 @@ def record_answer(
         modality=example.modality,
         options=answer.options,
         option_log_probabilities=answer.option_log_probabilities,
+        attributes=example.attributes,
     )
