@@ -43,6 +43,7 @@ from components.report.scores import (
     TASK_TITLES,
     list_answer_sets,
     list_definitions,
+    list_other_answers,
     list_scores,
 )
 from components.report.terms import TERMS, list_model_terms
@@ -111,6 +112,7 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "ways": WAYS,
         "definitions": list_definitions(inputs),
         "answer_sets": list_answer_sets(inputs),
+        "other_answers": list_other_answers(inputs),
         "comparisons": list_comparisons(inputs),
         "probes": view_probes(inputs),
         "passports": list_passports(inputs),
