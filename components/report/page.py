@@ -32,7 +32,7 @@ from components.report.numbers import (
     print_score,
     print_share,
 )
-from components.report.overlaps import list_evidence, list_overlaps
+from components.report.overlaps import find_leaks, list_evidence, list_overlaps
 from components.report.passports import list_passports
 from components.report.pipeline import draw_pipeline
 from components.report.probes import view_probes
@@ -140,6 +140,7 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
         "reconstructions": _data_uri("png", inputs.reconstructions_png),
         "samples": [(sample, _data_uri("jpeg", sample.image_jpeg)) for sample in inputs.samples],
         "overlaps": list_overlaps(inputs),
+        "leaks": find_leaks(inputs),
         "evidence": list_evidence(inputs),
         "model_terms": list_model_terms(inputs),
         "term_meanings": TERMS,
