@@ -35,6 +35,12 @@ FROZEN = {
     "balance": {"--size": "optional", "--seeds": "optional"},
     "rating": {"step": "positional"},
     "model-card": {"folder": "positional", "--to": "optional"},
+    "logs": {
+        "id": "positional",
+        "--stage": "optional",
+        "--level": "optional",
+        "--json": "optional",
+    },
     "run": {},
     "plan": {
         "stage": "positional",
