@@ -47,6 +47,12 @@ FROZEN = {
     "trace": {"what": "positional"},
     "recall": {"--to": "optional"},
     "reproduce": {"metric": "positional"},
+    "logs": {
+        "id": "positional",
+        "--stage": "optional",
+        "--level": "optional",
+        "--json": "optional",
+    },
     "run": {},
     "plan": {
         "stage": "positional",
