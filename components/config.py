@@ -192,9 +192,9 @@ class EvaluateParams(Section):
     no_repeat_ngram: int = Field(ge=0, description="0 allows repetition")
     # bos stands before them
     max_target_tokens: int = Field(ge=2, le=MAX_POSITIONS - 1, description="of an answer")
-    conditions: list[Literal["full", "blank", "noise", "swapped", "text_only", "no_question"]] = (
-        Field(description="what of a test item is shown; each but full where it takes away")
-    )
+    conditions: list[
+        Literal["full", "blank", "noise", "swapped", "text_only", "no_question", "other_answers"]
+    ] = Field(description="what of a test item is shown; each but full where it changes something")
     bootstrap: int = Field(ge=100, description="resamples behind an interval")
     confidence: float = Field(gt=0, lt=1, description="of an interval")
 
