@@ -14,6 +14,7 @@ from rich.table import Table
 from components import cli as library
 from components.cli import REPORT
 from components.cli_evaluation import add_evaluation_commands
+from components.cli_remote import add_remote_commands
 from flows.graph import Plan, make_plan
 from flows.lock import hold_project
 from flows.settings import settle_environment
@@ -28,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     library.add_commands(commands)
     add_evaluation_commands(commands)
+    add_remote_commands(commands)
     run = commands.add_parser("run", help="bring every product up to date")
     run.set_defaults(call=run_pipeline)
     plan = commands.add_parser(
