@@ -35,6 +35,9 @@ FROZEN = {
     "balance": {"--size": "optional", "--seeds": "optional"},
     "rating": {"step": "positional"},
     "model-card": {"folder": "positional", "--to": "optional"},
+    "remote": {"address": "positional", "--endpoint": "optional"},
+    "push": {"targets": "positional"},
+    "pull": {"targets": "positional"},
     "artifacts": {"step": "positional"},
     "get": {"address": "positional", "--to": "optional"},
     "predict": {
