@@ -90,7 +90,9 @@ FLOW_NEIGHBOURS = (
     "components.cli",
     "components.config",
     "components.errors",
+    "components.profiles",
     "components.progress",
+    "components.pubmed.recalled",
     "flows",
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60
