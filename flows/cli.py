@@ -67,13 +67,17 @@ def run_pipeline(_arguments: argparse.Namespace) -> int:
 def _run_plan(plan: Plan, console: Console) -> int:
     console.print(f"{len(plan.upstream)} of {plan.num_stages} stages to run; starting Prefect")
     settle_environment()
+    from prefect import tags
+
+    from flows.liveness import name_project
     from flows.order import listen_to_interrupts
     from flows.pipeline import pipeline
 
     signal.signal(signal.SIGTERM, _leave)  # by way of exit, which stops Prefect's server
     listen_to_interrupts(False)
     try:
-        state = pipeline(plan.upstream, return_state=True)
+        with tags(name_project()):
+            state = pipeline(return_state=True)
     except KeyboardInterrupt:
         console.print("interrupted; `biomedgpt run` goes on from here")
         return INTERRUPTED

@@ -92,7 +92,9 @@ FLOW_NEIGHBOURS = (
     "components.config",
     "components.errors",
     "components.logs",
+    "components.profiles",
     "components.progress",
+    "components.pubmed.recalled",
     "components.redaction",
     "flows",
 )
