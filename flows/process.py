@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from components.redaction import redact
+from components.redaction import LineRedactor
 
 GRACE_S = 10.0
 NUM_KEPT = 10_000  # lines; training says for weeks how far it is
@@ -60,9 +60,10 @@ def run_command(
     timer.daemon = True
     timer.start()
     lines: deque[str] = deque(maxlen=NUM_KEPT)
+    clean = LineRedactor()
     try:
         for line in process.stdout or ():
-            lines.append(redact(line.rstrip()))
+            lines.append(clean.redact(line.rstrip()))
             tell(lines[-1])
         status = process.wait()
     finally:
