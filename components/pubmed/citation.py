@@ -100,7 +100,7 @@ def _read_texts(
     records: Sequence[bytes], flat: Sequence[bytes | None], tables: Tables
 ) -> list[pl.LazyFrame]:
     """Titles, abstracts and authors: as xml2arrow gives them where that is all, else re-read."""
-    rich = _find_rich(flat, tables)
+    rich = _find_rich(flat)
     found = read_rich_texts(records, rich)
 
     def plain(table: str, *columns: str | pl.Expr) -> pl.LazyFrame:
@@ -124,16 +124,12 @@ def _read_texts(
     ]
 
 
-def _find_rich(flat: Sequence[bytes | None], tables: Tables) -> list[int]:
-    """Records with texts that are more than letters."""
-    article, fields = tables["article"], pl.exclude("^<.*>$", KEY)
-    told = (
-        tables["authors"].filter(pl.col("last").is_null() | pl.col("suffix").is_not_null()),
-        # A vernacular title, or a child of which nothing is left without its markup.
-        article.filter(pl.col("vernacular").is_not_null() | pl.all_horizontal(fields.is_null())),
-    )
-    may_be = set(pl.concat([rows.select(KEY) for rows in told]).collect(engine=ENGINE)[KEY])
-    return [n for n, one in enumerate(flat) if one is None or (n in may_be and has_rich_rest(one))]
+def _find_rich(flat: Sequence[bytes | None]) -> list[int]:
+    """Records with texts that are more than letters.
+
+    xml2arrow cannot tell: of a name that is markup and nothing else it leaves nothing.
+    """
+    return [n for n, one in enumerate(flat) if one is None or has_rich_rest(one)]
 
 
 def _add(plain: pl.LazyFrame, rich: Sequence[tuple[object, ...]]) -> pl.LazyFrame:

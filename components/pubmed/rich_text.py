@@ -19,7 +19,8 @@ from components.pubmed.markup import Element, plain_text, squeeze
 MATHML = b'xmlns:mml="http://www.w3.org/1998/Math/MathML"'
 LETTERS = re.compile(rb"</?(?:[biu]|su[bp])>")
 OTHER_TAG = re.compile(rb"<(?!/?(?:AbstractText|CopyrightInformation)\b)")
-EXPONENT = re.compile(rb"(?<=[0-9])<sup>(?=\s*(?:-|\xe2\x88\x92|&#x2212;|&#8722;)?[0-9])")
+# The tag first and then what is before it: so its letters are looked for, and not every digit.
+EXPONENT = re.compile(rb"<sup>(?<=[0-9]<sup>)(?=\s*(?:-|\xe2\x88\x92|&#x2212;|&#8722;)?[0-9])")
 # Where text stands, and the names of the elements within.
 SPANS = (
     (b"<ArticleTitle", b"</ArticleTitle>", ()),

@@ -36,6 +36,18 @@ FROZEN = {
     "balance": {"--size": "optional", "--seeds": "optional"},
     "rating": {"step": "positional"},
     "model-card": {"folder": "positional", "--to": "optional"},
+    "artifacts": {"step": "positional"},
+    "get": {"address": "positional", "--to": "optional"},
+    "predict": {
+        "--model": "optional",
+        "--image": "optional",
+        "--question": "optional",
+        "--text": "optional",
+        "--option": "optional",
+    },
+    "trace": {"what": "positional"},
+    "recall": {"--to": "optional"},
+    "reproduce": {"metric": "positional"},
     "logs": {
         "id": "positional",
         "--stage": "optional",
