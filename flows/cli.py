@@ -47,6 +47,15 @@ def build_parser() -> argparse.ArgumentParser:
     plan.add_argument("--dataset", help="that finetune is to tune on")
     plan.add_argument("--gpus", type=int, metavar="N", help="else compute.workers of params.yaml")
     plan.set_defaults(call=show_plan)
+    completion = commands.add_parser(
+        "completion",
+        help="print what makes your shell complete these commands",
+        description="For bash: biomedgpt completion bash > "
+        "~/.local/share/bash-completion/completions/biomedgpt. For zsh: a file _biomedgpt in a "
+        "folder of $fpath.",
+    )
+    completion.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+    completion.set_defaults(call=print_completion)
     return parser
 
 
@@ -105,6 +114,14 @@ def show_plan(arguments: argparse.Namespace) -> int:
     if plan.reasons:
         console.print(table)
     console.print(f"{len(plan.reasons)} of {plan.num_stages} stages to run")
+    return 0
+
+
+def print_completion(arguments: argparse.Namespace) -> int:
+    """Print the script, which knows every command and option by itself."""
+    import shtab
+
+    sys.stdout.write(shtab.complete(build_parser(), arguments.shell) + "\n")
     return 0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from components.redaction import redact
+from components.redaction import LineRedactor
 from flows import guard
 
 GRACE_S = guard.GRACE_S
@@ -66,9 +66,10 @@ def run_command(
     # A child that outlives a killed command keeps its output open: it would be read for ever.
     threading.Thread(target=_clear_up, args=(process,), daemon=True).start()
     lines: deque[str] = deque(maxlen=NUM_KEPT)
+    clean = LineRedactor()
     try:
         for line in process.stdout or ():
-            lines.append(redact(line.rstrip()))
+            lines.append(clean.redact(line.rstrip()))
             tell(lines[-1])
         status = process.wait()
     finally:
