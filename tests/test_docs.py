@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import get_origin
 
@@ -48,7 +49,7 @@ def commands(page: Path) -> Iterator[list[str]]:
     for line in [*lines, *phrases(page)]:
         if not re.match(r"(\S+=\S* )*(\S*/)?(biomedgpt|make|dvc) ", line):
             continue
-        words = shlex.split(line, comments=True)
+        words = list(takewhile(lambda word: word != "|", shlex.split(line, comments=True)))
         start = next(i for i, word in enumerate(words) if "=" not in word)
         yield [Path(words[start]).name, *words[start + 1 :]]
 
