@@ -18,7 +18,8 @@ from flows.cli import build_parser
 
 FROZEN = {
     "use": {"profile": "positional", "--raw": "optional"},
-    "doctor": {},
+    "doctor": {"--json": "optional"},
+    "completion": {"shell": "positional"},
     "datasets": {"name": "positional"},
     "new-dataset": {"name": "positional", "--task": "optional"},
     "check": {"name": "positional"},
