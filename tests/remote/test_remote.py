@@ -217,6 +217,8 @@ def test_a_bucket_that_vanishes_is_told(
     here: Project, line: Line, server: Server, bucket: str
 ) -> None:
     client, num_put = server.client(), 0
+    with (here.root / ".dvc/config").open("a") as config:
+        config.write("jobs = 1\n")  # nothing else is under way when it goes
 
     def remove(asked: str) -> None:
         nonlocal num_put

@@ -60,7 +60,8 @@ def whole(*steps: int) -> list[str]:
 
 def few_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up a request after two, so that a test of a dead server takes a second."""
-    monkeypatch.setattr(BucketMirror.__init__, "__kwdefaults__", {"attempts": 2, "timeout_s": 5.0})
+    defaults = {"endpoint": "", "attempts": 2, "timeout_s": 5.0}
+    monkeypatch.setattr(BucketMirror.__init__, "__kwdefaults__", defaults)
 
 
 def test_another_machine_goes_on_from_the_bucket(line: Line) -> None:
