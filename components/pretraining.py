@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from components.dataset.codes import hidden_side
 from components.dataset.images import ImageStore
 from components.dataset.left_out import LeftOut
 from components.dataset.pretrain_feed import Mixing, PretrainFeed, PretrainMaterial
 from components.dataset.windows import Documents, mark_sections
 from components.errors import UserError
+from components.lineage import read_manifest
 from components.progress import say
 from components.records import Article, Example, Figure, ImageCodes, read_records
 from components.run_plan import RunPlan, identify, run_limits
@@ -48,7 +50,7 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
         Mixing(
             plan.settings["mixture"],
             plan.settings["mask_ratio"],
-            plan.code_px,
+            hidden_side(store.image_px, read_manifest(codes)["settings"]["crop"]),
             plan.settings["augment"],
         ),
     )

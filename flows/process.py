@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from components.redaction import redact
 from flows import guard
 
 GRACE_S = guard.GRACE_S
@@ -36,7 +37,7 @@ def run_command(
     time_limit_s: float,
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run a command and hand each line of its output to ``tell`` as it comes.
+    """Run a command and hand each line of its output to ``tell`` as it comes, without secrets.
 
     When the command ends, so does all that it began; when this process is killed, all of it too.
     """
@@ -67,8 +68,8 @@ def run_command(
     lines: deque[str] = deque(maxlen=NUM_KEPT)
     try:
         for line in process.stdout or ():
-            lines.append(line.rstrip())
-            tell(line.rstrip())
+            lines.append(redact(line.rstrip()))
+            tell(lines[-1])
         status = process.wait()
     finally:
         timer.cancel()

@@ -85,14 +85,17 @@ GPU_NEIGHBOURS = (
     "components.generation",
     "components.training",
     "components.errors",
+    "components.logs",
 )
 FLOW_NEIGHBOURS = (
     "components.cli",
     "components.config",
     "components.errors",
+    "components.logs",
     "components.profiles",
     "components.progress",
     "components.pubmed.recalled",
+    "components.redaction",
     "flows",
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60

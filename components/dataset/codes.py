@@ -137,6 +137,11 @@ def cut_middle(content: bytes, code_px: int, crop: str) -> Tensor:
     return torch.tensor(square[begin : begin + code_px, begin : begin + code_px])
 
 
+def hidden_side(image_px: int, crop: str) -> int:
+    """The side of the central square of an image of ``image_px`` that its codes tell of."""
+    return -(-image_px // 2) if crop == "centre" else image_px
+
+
 def middle_batch(images: Iterable[ImageRecord], code_px: int, crop: str) -> Tensor:
     """Images in [-1, 1], (B, 3, code_px, code_px); UserError where one cannot be decoded."""
     squares = []

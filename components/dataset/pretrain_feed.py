@@ -51,7 +51,7 @@ class Mixing:
 
     shares: dict[str, int]
     mask_ratio: float
-    code_px: int
+    hidden_px: int
     augment: Augment = "none"
 
 
@@ -101,7 +101,7 @@ class PretrainFeed:
 
     def parts(self, step: int) -> list[list[Batch]]:
         """Both parts of the effective batch of a step (counted from 1)."""
-        px = self.mixing.code_px
+        px = self.mixing.hidden_px
         pairs = [
             item
             for position, index in enumerate(self._draw(len(self.plain), self.num_pairs, step))
@@ -125,7 +125,7 @@ class PretrainFeed:
         Where codes are the target of a whole image, all of it is hidden.
         """
         shown = self.num_boxed
-        shown += self.num_images if self.mixing.code_px < self.store.image_px else 0
+        shown += self.num_images if self.mixing.hidden_px < self.store.image_px else 0
         num = self.num_texts + self.num_images + self.num_boxed
         return {
             "vision_language": share_with_image(self.material.pairs),

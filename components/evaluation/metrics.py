@@ -12,6 +12,7 @@ are here: the clean one, and one that reproduces the scripts (``REFERENCE_METRIC
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,22 +56,24 @@ class Metric:
 
 
 def normalise_answer(text: str) -> str:
-    """Lower case, single spaces, no space or full stop at the ends."""
-    return " ".join(text.lower().split()).strip(" .")
+    """Lower case, single spaces, no full stop at the end; signs and accents composed (NFC).
+
+    A full stop at the beginning stays: .5 is not 5.
+    """
+    return unicodedata.normalize("NFC", " ".join(text.lower().split())).rstrip(" .")
 
 
 def score_exact_match(predictions: Sequence[str], references: References) -> Values:
     """100 where the whole normalised prediction equals a reference, else 0.
 
-    The whole answer counts: "no" is not found inside "normal".
+    The whole answer counts: "no" is not found inside "normal". Nothing said is never right.
     """
-    return score_each(
-        predictions,
-        references,
-        lambda prediction, accepted: (
-            100.0 * (normalise_answer(prediction) in {normalise_answer(text) for text in accepted})
-        ),
-    )
+
+    def value(prediction: str, accepted: Sequence[str]) -> float:
+        said = normalise_answer(prediction)
+        return 100.0 * (said != "" and said in {normalise_answer(text) for text in accepted})
+
+    return score_each(predictions, references, value)
 
 
 def score_words(
@@ -98,8 +101,8 @@ def score_words(
 
 
 _EXACT = (
-    "Share of answers that equal the true answer as a whole, after lower-casing, joining spaces "
-    "and dropping a final full stop. An empty answer is wrong."
+    "Share of answers that equal the true answer as a whole, after lower-casing, joining spaces, "
+    "composing accents (NFC) and dropping a final full stop. An empty answer is wrong."
 )
 _CLASSES = "A class is a whole answer, as in accuracy; an answer that is no class counts as one."
 _NO_SCRIPT = "The reference's scripts do not compute it."
@@ -114,19 +117,19 @@ _UNCLEANED = (
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "Accuracy", "1.0", "%", _EXACT, score_exact_match),
+        Metric("accuracy", "Accuracy", "1.1", "%", _EXACT, score_exact_match),
         Metric(
-            "balanced_accuracy", "Balanced accuracy", "1.0", "%",
+            "balanced_accuracy", "Balanced accuracy", "1.1", "%",
             "Mean over the true classes of the share of that class answered rightly (as accuracy).",
             score_exact_match, pool_class_mean, _NO_SCRIPT,
         ),
         Metric(
-            "macro_f1", "Macro F1", "1.0", "%",
+            "macro_f1", "Macro F1", "1.1", "%",
             f"Mean of the classes' F1, over those that are true or answered. {_CLASSES}",
             score_exact_match, pool_f1("macro", normalise_answer), _NO_SCRIPT,
         ),
         Metric(
-            "weighted_f1", "Weighted F1", "1.0", "%",
+            "weighted_f1", "Weighted F1", "1.1", "%",
             f"Mean of the classes' F1, each by its number of true items. {_CLASSES}",
             score_exact_match, pool_f1("weighted", normalise_answer), _NO_SCRIPT,
         ),
@@ -138,7 +141,7 @@ METRICS: dict[str, Metric] = {
             score_exact_match, pool_auc, _NO_SCRIPT,
         ),
         Metric(
-            "vqa_accuracy", "Accuracy", "1.0", "%",
+            "vqa_accuracy", "Accuracy", "1.1", "%",
             _EXACT + " Open and closed questions are also scored apart.", score_exact_match,
         ),
         Metric(

@@ -28,7 +28,9 @@ from components.records import Example, Prediction
 
 NUM_NAMED = 5  # ids that an error names
 ROW = '{"id": "...", "prediction": "..."}'
-SHARED = ("id", "dataset", "references", "category", "group", "image_id", "modality")
+SHARED = (
+    "id", "dataset", "references", "category", "group", "image_id", "modality", "attributes"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ def score_answers(path: Path, card: Card, examples: Path, params: Params) -> dic
     """
     exam = read_exam(card, examples)
     answers = match_answers(list(read_answers(path)), exam.test, path, card.title)
+    if card.candidates == "fixed":
+        _check_options(answers, exam.candidates, path)
     guess = fit_baseline(exam.train, exam.baseline, params.seed)
     rows = [
         _record(example, answer, guess(example).strip(), path.stem)
@@ -65,17 +69,22 @@ def read_answers(path: Path) -> Iterator[GivenAnswer]:
     """The rows of a file; UserError with the number of the first that is none."""
     if not path.is_file():
         raise UserError(f"{path} is not there", next_command=f"write rows like {ROW}")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not splitlines: an answer may hold a line separator of Unicode, which JSON leaves as it is.
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if line.strip():
             yield _parse(line, f"{path}, line {number}")
 
 
-def _parse(line: str, where: str) -> GivenAnswer:
+def _parse(line: bytes, where: str) -> GivenAnswer:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode("utf-8-sig"))  # some editors mark a file's beginning
+        row = _read_sample(row) if isinstance(row, dict) and "doc" in row else row
     except ValueError as error:
         raise _refuse_row(where, str(error)) from None
-    row = _read_sample(row) if isinstance(row, dict) and "doc" in row else row
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _refuse_row(
+            where, f"a logged sample is not as the harness writes it: {error!r}"
+        ) from None
     if not isinstance(row, dict) or not isinstance(row.get("id"), str):
         raise _refuse_row(where, "it has no id that is a text")
     if not isinstance(row.get("prediction"), str):
@@ -126,6 +135,21 @@ def match_answers(
         )
     by_id = {answer.id: answer for answer in answers}
     return [by_id[item.id] for item in items]
+
+
+def _check_options(
+    answers: Sequence[GivenAnswer], candidates: Sequence[Sequence[str]], path: Path
+) -> None:
+    """UserError for log-probabilities of other classes than the set has: a class that nobody gave
+    would be missing from the mean of areas, and none would see it."""
+    for answer, texts in zip(answers, candidates, strict=True):
+        classes = sorted(text.strip() for text in texts)
+        if answer.options and sorted(name.strip() for name in answer.options) != classes:
+            raise UserError(
+                f"{path}: the options of {answer.id} are {sorted(answer.options)}",
+                why=f"the classes are {classes}",
+                next_command="give a log-probability of each of them, or no options",
+            )
 
 
 def _name(names: Sequence[str]) -> str:

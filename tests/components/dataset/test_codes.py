@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from components.dataset.codes import (
     Place,
     draw_sample,
+    hidden_side,
     hold_out,
     load_images,
     middle_batch,
@@ -118,6 +119,17 @@ def test_the_middle_is_what_pretraining_hides(images: list[ImageRecord], store: 
     hidden = whole - hide_middle(whole, 8)
     assert torch.equal(hidden[..., 4:12, 4:12], middle)
     assert middle_batch(images[:2], 16, "whole").equal(whole)
+
+
+@pytest.mark.parametrize("image_px", [16, 17, 24, 64])
+def test_all_that_codes_tell_of_is_hidden_at_any_size(image_px: int) -> None:
+    images = torch.ones(1, 3, image_px, image_px)
+    assert not hide_middle(images, hidden_side(image_px, "whole")).any()
+    shown = hide_middle(images, hidden_side(image_px, "centre"))[0, 0].nonzero()
+    quarter = image_px / 4  # what twice the codes' side is cut to lies within these edges
+    inside = ((shown >= quarter) & (shown + 1 <= image_px - quarter)).all(1)
+    assert not inside.any()
+    assert len(shown) > image_px**2 / 2
 
 
 @given(st.integers(0, 3000), st.integers(1, 40), st.integers(0, 99))

@@ -125,6 +125,9 @@ def test_missing_doubled_and_foreign_ids_are_named(
         ({"id": "a", "prediction": None}, "the prediction of a is no text"),
         ({"id": "a", "prediction": "x", "options": {"x": float("nan")}}, "finite"),
         ({"id": "a", "prediction": "x", "options": {"x": True}}, "finite"),
+        ({"doc": {"id": "a"}, "filtered_resps": [["-3.5", "False"]]}, "harness"),
+        ({"doc": "a", "filtered_resps": ["x"]}, "harness"),
+        ({"doc": {"id": "a", "choices": ["x"]}, "filtered_resps": [["no", "1"]]}, "is no answer"),
     ],
 )
 def test_a_row_that_is_none_is_named(
@@ -148,6 +151,18 @@ def test_logged_samples_of_the_harness_are_read(write: Callable[[list[Any]], Pat
     assert (second.prediction, second.options) == ("no", {"yes": -3.5, "no": -0.5})
 
 
+def test_lines_end_where_json_lines_do_and_another_encoding_is_told(tmp_path: Path) -> None:
+    path, said = tmp_path / "answers.jsonl", "one\u2028two\u0085three"
+    row = json.dumps({"id": "a", "prediction": said}, ensure_ascii=False)
+    path.write_bytes(f"\ufeff{row}\r\n".encode())
+    assert [answer.prediction for answer in read_answers(path)] == [said]
+    path.write_bytes(
+        json.dumps({"id": "a", "prediction": "\u00e9"}, ensure_ascii=False).encode("latin-1")
+    )
+    with pytest.raises(UserError, match=r"line 1 is no answer(.|\n)*utf-8"):
+        list(read_answers(path))
+
+
 def test_an_absent_file_says_what_to_write(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not there"):
         list(read_answers(tmp_path / "none.jsonl"))
@@ -166,3 +181,13 @@ def test_metrics_that_need_probabilities_wait_for_rows_that_have_some(
     assert told["left_out"] == [] and "auc" in told["scores"]
     some = [row | ({"options": chances} if i else {}) for i, row in enumerate(rows)]
     assert score_answers(write(some), both, folder, PARAMS)["left_out"] == ["auc"]
+
+
+def test_probabilities_of_other_classes_than_the_set_has_are_refused(
+    folder: Path, card: Card, write: Callable[[list[Any]], Path]
+) -> None:
+    """Else the class that is missing drops out of the mean of areas, and none sees it."""
+    both = card.model_copy(update={"metrics": ["accuracy", "auc"]})
+    rows = [row | {"options": {"yes": -0.2, "no": -2.0}} for row in answer(folder, card)]
+    with pytest.raises(UserError, match=r"options of mednli/\d+ are(.|\n)*the classes are"):
+        score_answers(write(rows), both, folder, PARAMS)

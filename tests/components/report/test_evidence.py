@@ -28,7 +28,7 @@ def with_passports(inputs: ReportInputs) -> ReportInputs:
 def test_a_score_opens_into_what_it_rests_on(inputs: ReportInputs) -> None:
     found = with_passports(inputs)
     (passport,) = list_passports(found)
-    assert passport.metrics == "vqa_accuracy 1.0, vqa_accuracy_paper 1.0, token_f1 1.0"
+    assert passport.metrics == "vqa_accuracy 1.1, vqa_accuracy_paper 1.0, token_f1 1.0"
     assert not passport.zero_shot
     rows = {fact.name: fact for fact in passport.facts}
     assert rows["test items"].words == "n 250" and rows["test items"].sha256 == HASH[:16]

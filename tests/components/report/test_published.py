@@ -53,7 +53,7 @@ def test_the_subset_that_was_published_is_compared(inputs: ReportInputs) -> None
     for size, of in found.ours:
         assert of is inputs.metrics[size]["vqa_rad"]["scores"]["vqa_accuracy"]["closed"]
     assert [figure.value for figure in found.published] == [81.5]
-    assert found.metric == "Accuracy 1.0"
+    assert found.metric == "Accuracy 1.1"
 
 
 def test_a_zero_shot_figure_stands_beside_zero_shot_scores(inputs: ReportInputs) -> None:
