@@ -75,25 +75,23 @@ def take_turn(work: Callable[[], State[Any]]) -> State[Any]:
     It is Refused, and says by whom, while another run works in this project. A run that was called
     crashed or cancelled meanwhile stays so, though its work may have ended well.
     """
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_is_news)
-    listen_to_interrupts(True)
     log = Log(str(flow_run.id), FLOW)  # its stages, and their workers, log under the same id
-    try:
-        with (
-            open_log(log, "prefect.flow_runs"),
-            hold_project(run=str(flow_run.name), run_id=str(flow_run.id)),
-        ):
-            claim_run()
-            bury_dead()
-            state = work()
-            return read_verdict(SERVER_PATIENCE_S) or state
-    except OverruledError as overruled:
-        return overruled.verdict
-    except ProjectHeldError as error:
-        return Failed(name="Refused", message=str(error))
-    except UserError as error:
-        return Failed(message=str(error))
+    with open_log(log, "prefect.flow_runs"):
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logging.getLogger(name).addFilter(_is_news)
+        listen_to_interrupts(True)
+        try:
+            with hold_project(run=str(flow_run.name), run_id=str(flow_run.id)):
+                claim_run()
+                bury_dead()
+                state = work()
+                return read_verdict(SERVER_PATIENCE_S) or state
+        except OverruledError as overruled:
+            return overruled.verdict
+        except ProjectHeldError as error:
+            return Failed(name="Refused", message=str(error))
+        except UserError as error:
+            return Failed(message=str(error))
 
 
 def _run_chosen(blocks: Collection[str], choice: Choice) -> State[Any]:
@@ -114,11 +112,10 @@ def run_plan(plan: Plan, compute: ComputeParams) -> State[Any]:
     with show_bars() as bars:
         results = run_in_order(plan, compute, bars)
     show_results(results, time.monotonic() - started)
-    failed = [result for result in results if result.status == "failed"]
+    failed = [f"{r.stage} failed\n{r.words}" for r in results if r.status == "failed"]
     if failed:
-        words = [f"{result.stage} failed\n{result.words}" for result in failed]
-        told = f"all that was said: biomedgpt logs {flow_run.id}"
-        return Failed(message="\n".join([*words, told]))
+        failed.append(f"all that was said: biomedgpt logs {flow_run.id}")
+        return Failed(message="\n".join(failed))
     return Completed(message=f"{plan.num_stages} stages up to date")
 
 
