@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluation.intervals import difference
+from components.evaluation.intervals import difference, gain_scale
 from components.evaluation.scoring import Scored
 from components.probes.material import Answered
 from components.probes.measure import Places, Sampling, choose, estimate_part
@@ -62,8 +62,9 @@ def _probe(answered: Answered, attribute: str, sampling: Sampling) -> dict[str, 
     }
     if len(parts) < 2:
         return None
+    scale = scored.metric.scale
     measured = [
-        {"name": name, **sampling.measure(part.estimate(), part.groups)}
+        {"name": name, **sampling.measure(part.estimate(), part.groups, scale=scale)}
         for name, places in parts.items()
         for part in [scored.only(np.isin(np.arange(len(labels)), places))]
     ]
@@ -73,6 +74,7 @@ def _probe(answered: Answered, attribute: str, sampling: Sampling) -> dict[str, 
         difference(estimate_part(scored, best), estimate_part(scored, worst)),
         scored.groups,
         num_comparisons=comb(len(parts), 2),
+        scale=gain_scale(scale),
     )
     return {
         **answered.head(),
