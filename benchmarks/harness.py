@@ -18,8 +18,9 @@ from pathlib import Path
 from components.cards import load_card
 from components.config import load_params
 from components.evaluation.predict import load_answerer
-from components.interop.export import PREFIX
+from components.interop.export import TEXT
 from components.interop.harness import run_tasks
+from components.interop.task_files import PREFIX
 from components.tasks.registry import TASKS
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     ours = json.loads(Path(f"data/metrics/{arguments.size}/{card.name}.json").read_text())
     samples = arguments.samples.resolve() if arguments.samples else None
     os.chdir(arguments.tasks)  # a task names its data by file
-    found = run_tasks(answerer, TASKS[card.task], [PREFIX + card.name], Path())
+    found = run_tasks(answerer, TASKS[card.task], [PREFIX + card.name], Path(TEXT))
     for metric in card.metrics:
         theirs = found["results"][PREFIX + card.name][f"{metric},none"]
         value = ours["scores"][metric]["all"]["value"]

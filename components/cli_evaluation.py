@@ -24,7 +24,7 @@ def add_evaluation_commands(commands: argparse._SubParsersAction[argparse.Argume
     score.add_argument("--to", metavar="FILE", type=Path, help="a JSON file for the scores")
     score.set_defaults(call=score_file)
     tasks = commands.add_parser(
-        "export-tasks", help="write the test splits as tasks of the LM Evaluation Harness"
+        "export-tasks", help="write the test splits as tasks of lm-eval and lmms-eval"
     )
     tasks.add_argument("folder", type=Path, help="a new folder")
     tasks.set_defaults(call=export_tasks)
@@ -94,7 +94,8 @@ def export_tasks(arguments: argparse.Namespace) -> int:
     """Write the data sets of params.yaml as tasks, and say which were left out and why."""
     from components.cards import load_card
     from components.errors import UserError
-    from components.interop.export import PREFIX, export_tasks
+    from components.interop.export import TEXT, VISUAL, export_tasks
+    from components.interop.task_files import PREFIX
 
     check_project()
     params, folder = load_params(), arguments.folder
@@ -102,9 +103,11 @@ def export_tasks(arguments: argparse.Namespace) -> int:
         raise UserError(f"{folder} is not empty", next_command="name a new folder")
     cards = [load_card(name) for name in params.datasets]
     for found in export_tasks(cards, EXAMPLES, params.evaluate, folder):
-        told = f"{found.num} items" if not found.reason else f"left out: {found.reason}"
-        show(f"{PREFIX}{found.dataset:<24} {told}")
-    show(f"next: cd {folder}, then lm_eval --include_path . --tasks {PREFIX}NAME --model ...")
+        told = f"{found.num} items, {' and '.join(found.harnesses)}"
+        show(f"{PREFIX}{found.dataset:<24} {f'left out: {found.reason}' if found.reason else told}")
+    asked = f"--tasks {PREFIX}NAME --model ..."
+    show(f"next: cd {folder}, then lm_eval --include_path {TEXT} {asked}")
+    show(f"   or python -m lmms_eval --include_path {VISUAL} {asked}")
     return 0
 
 

@@ -187,9 +187,9 @@ class EvaluateParams(Section):
     length_penalty: float = Field(ge=0)
     no_repeat_ngram: int = Field(ge=0, description="0 allows repetition")
     max_target_tokens: int = Field(ge=2, le=MAX_POSITIONS - 1)  # bos stands before them
-    conditions: list[Literal["full", "blank", "noise", "swapped", "text_only", "no_question"]] = (
-        Field(description="what of a test item is shown; each but full where it takes away")
-    )
+    conditions: list[
+        Literal["full", "blank", "noise", "swapped", "text_only", "no_question", "other_answers"]
+    ] = Field(description="what of a test item is shown; each but full where it changes something")
     bootstrap: int = Field(ge=100)
     confidence: float = Field(gt=0, lt=1)
 

@@ -139,7 +139,7 @@ def check_lock(path: Path) -> Finding:
 
 
 def check_privacy(folder: Path) -> Finding:
-    """DVC's folders must be closed to other users: see the README on diskcache."""
+    """DVC's folders must be closed to other users: docs/safety.md tells of diskcache."""
     open_to_others = [
         path.name
         for path in (folder / "cache", folder / "site")

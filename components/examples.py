@@ -179,6 +179,7 @@ def render_row(card: Card, task: Task, row: RawRow, image_id: str, cut: Counter[
         boxes=row.boxes,
         num_frames=len(choose_frames(len(row.frames))),
         signal=row.signal,
+        attributes=row.attributes,
     )
 
 
@@ -228,7 +229,7 @@ def _find_broken_text(row: RawRow) -> Reject | None:
     Readers see to the fields themselves.
     """
     named = {"id": row.id, "group": row.group, "category": row.category, "origin": row.origin}
-    named |= {"documents": " ".join(row.documents)}
+    named |= {"documents": " ".join(row.documents), "attributes": " ".join(row.attributes.values())}
     broken = [name for name, text in named.items() if not is_whole_text(text)]
     if not broken:
         return None

@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from components.logs import log_fields
+
 PLAIN_EVERY_S = 5.0
 EVERY_S = "BIOMEDGPT_PROGRESS_EVERY_S"  # environment: a flow that draws bars asks for more lines
 
@@ -119,7 +121,8 @@ def _plain_lines(console: Console, label: str, total: int) -> Advance:
             last = now
             text = f"{label}: {done}/{total}, {_tell_left(*first, done, now, total)} {note}"
             text = ", ".join([text.rstrip(), *(f"{k} {v}" for k, v in (details or {}).items())])
-            console.print(text, highlight=False, soft_wrap=True, markup=False)
+            with log_fields({**(details or {}), "done": done, "total": total}):
+                console.print(text, highlight=False, soft_wrap=True, markup=False)
             sys.stdout.flush()
 
     return advance

@@ -35,7 +35,8 @@ class RawRow:
     ``signal`` is what was measured over time, evenly spaced; ``group`` names what rows share (an
     image, a patient), so that splits and intervals can respect it; ``documents`` names the article
     that it is from, in every way that is known (``PMID 1``, ``PMC1``); ``boxes`` lie around what a
-    field names;
+    field names; ``attributes`` are what else is told of the patient or the picture, by which scores
+    may be taken apart (sex, age, view, location);
     ``origin`` is ``file#record``.
     """
 
@@ -51,6 +52,7 @@ class RawRow:
     modality: str = ""
     documents: list[str] = field(default_factory=list)
     boxes: list[Box] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Example:
     boxes: list[Box] = field(default_factory=list)
     num_frames: int = 0
     signal: list[float] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,7 @@ class Prediction:
     modality: str = ""
     options: list[str] = field(default_factory=list)
     option_log_probabilities: list[float] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,7 @@ _TYPES: dict[object, pa.DataType] = {
     str: pa.string(), int: pa.int32(), float: pa.float64(), bool: pa.bool_(), bytes: pa.binary(),
     list[str]: pa.list_(pa.string()), list[int]: pa.list_(pa.int32()),
     list[float]: pa.list_(pa.float64()), list[Box]: pa.list_(pa.list_(pa.float64())),
+    dict[str, str]: pa.map_(pa.string(), pa.string()),
 }  # fmt: skip
 
 
@@ -275,7 +280,7 @@ def read_groups(path: Path, kind: type[T], groups: Sequence[int] = ()) -> Iterat
             for index in groups or range(file.num_row_groups):
                 size = _batch_rows(file.metadata.row_group(index))
                 for batch in file.iter_batches(size, row_groups=[index], columns=names):
-                    for row in batch.to_pylist():
+                    for row in batch.to_pylist(maps_as_pydicts="strict"):
                         yield index, kind(**row)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:

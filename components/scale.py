@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from components.logs import inherited_log, log_rank
 from components.progress import follow, show_progress
 
 T = TypeVar("T")
@@ -49,11 +50,13 @@ class Workers:
         """(number, result) of the items as they get done."""
         import ray
 
-        here = Path.cwd()
+        here, log = Path.cwd(), inherited_log()
 
         def work_here(item: T) -> R:
             os.chdir(here)  # paths are relative to the project
-            return work(item)
+            worker = ray.get_runtime_context().get_worker_id()
+            with log_rank(log, f"worker-{worker[:8]}"):
+                return work(item)
 
         place = ray.remote(num_cpus=1, num_gpus=self.gpus_each, max_retries=RETRIES)
         task = place(work_here)

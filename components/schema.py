@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from components.errors import UserError
+from components.redaction import HIDDEN, holds_secret
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -53,13 +55,44 @@ def load_yaml(path: Path) -> Any:
 
 
 def validate(model: type[M], values: Any, where: str) -> M:
-    """Check values against a model; UserError lists each bad key, its value and what is allowed."""
+    """Check values against a model; UserError lists each bad key, its value and what is allowed.
+
+    A value that looks like a secret is refused before its error could show it.
+    """
+    _refuse_secrets(values, where)
     try:
         return model.model_validate(values)
     except ValidationError as error:
         lines = [_explain(model, item) for item in error.errors()]
         what = "1 bad setting" if len(lines) == 1 else f"{len(lines)} bad settings"
         raise UserError(f"{where}: {what}", why="\n        ".join(lines)) from None
+
+
+def _refuse_secrets(values: Any, where: str) -> None:
+    """Settings go into manifests, dvc.lock and git, which are handed on."""
+    found = [key for key, text in _texts(values) if holds_secret(text)]
+    if found:
+        raise UserError(
+            f"{where}: {', '.join(found)} looks like a secret",
+            why="settings are written to dvc.lock, manifests and reports, which others read",
+            next_command="take it out, and set it in the environment (AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY for S3); if it was committed, let its issuer replace it",
+        )
+
+
+def _texts(values: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Each text, and each key, with the keys that lead to it."""
+    if isinstance(values, str):
+        yield key, values
+    elif isinstance(values, Mapping):
+        for name, value in values.items():
+            # a secret may stand in a key's place; an error must not show it then
+            path = f"{key}.{HIDDEN if holds_secret(str(name)) else name}".lstrip(".")
+            yield path, str(name)
+            yield from _texts(value, path)
+    elif isinstance(values, list):
+        for number, value in enumerate(values):
+            yield from _texts(value, f"{key}.{number}")
 
 
 def _explain(model: type[BaseModel], item: Any) -> str:

@@ -14,7 +14,9 @@ from components import __version__
 
 MD5 = re.compile(r"[0-9a-f]{32}")
 MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
-CHANGED = frozenset({"412", "PreconditionFailed", "416", "InvalidRange"})
+CHANGED = frozenset(
+    {"412", "PreconditionFailed", "416", "InvalidRange", "ConditionalRequestConflict"}
+)
 BUSY = frozenset({"429", "SlowDown", "RequestTimeout", "TooManyRequests", "Throttling"})
 
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # environment: another server than AWS's
@@ -89,10 +91,29 @@ class Bucket:
 
     def keys(self, prefix: str) -> list[str]:
         """The keys that begin with the prefix, sorted."""
-        pages = self._client.get_paginator("list_objects_v2")
-        with _told():
-            found = list(pages.paginate(Bucket=self.name, Prefix=prefix))
-        return sorted(item["Key"] for page in found for item in page.get("Contents", []))
+        return [stored.key for stored in self.objects(prefix)]
+
+    def objects(self, prefix: str) -> list[StoredObject]:
+        """The objects whose keys begin with the prefix, by key."""
+        return _list_objects(self._client, self.name, prefix)
+
+    @contextmanager
+    def open(self, key: str, begin: int = 0, tag: str = "") -> Iterator[StoredPart]:
+        """As ``PublicBucket.open``."""
+        with _open_part(self._client, self.name, key, begin, tag) as part:
+            yield part
+
+    def create(self, content: bytes, key: str) -> bool:
+        """Store an object under a key that is free; False where another one was first.
+
+        The server decides (``If-None-Match``), so that of two who ask at once one hears False.
+        """
+        try:
+            with _told():
+                self._client.put_object(Bucket=self.name, Key=key, Body=content, IfNoneMatch="*")
+        except ChangedError:
+            return False
+        return True
 
     def upload(self, file: Path, key: str) -> None:
         """Store a file, in parts side by side where it is large; it appears when it is whole."""
@@ -147,17 +168,12 @@ class PublicBucket:
 
     def folders(self, prefix: str) -> list[str]:
         """What stands between the prefix and the next slash, each with the prefix, sorted."""
-        pages = self._pages(prefix, Delimiter="/")
+        pages = _list_pages(self._client, self.name, prefix, Delimiter="/")
         return sorted(item["Prefix"] for page in pages for item in page.get("CommonPrefixes", []))
 
     def objects(self, prefix: str) -> list[StoredObject]:
         """The objects whose keys begin with the prefix, by key."""
-        found = [item for page in self._pages(prefix) for item in page.get("Contents", [])]
-        made = (
-            StoredObject(item["Key"], int(item.get("Size", 0)), _md5(item.get("ETag", "")))
-            for item in found
-        )
-        return sorted(made, key=lambda stored: stored.key)
+        return _list_objects(self._client, self.name, prefix)
 
     @contextmanager
     def open(self, key: str, begin: int = 0, tag: str = "") -> Iterator[StoredPart]:
@@ -165,27 +181,44 @@ class PublicBucket:
 
         Raises NotStoredError, ChangedError, BusyError, and StorageError for any other refusal.
         """
-        wanted: dict[str, Any] = {"Bucket": self.name, "Key": key}
-        if begin:
-            wanted |= {"Range": f"bytes={begin}-", "IfMatch": tag}
-        with _told():
-            answer = self._client.get_object(**wanted)
-        stream, found = answer["Body"], _begin(answer.get("ContentRange"))
-        tag = str(answer.get("ETag", ""))
-        with stream:
-            yield StoredPart(
-                # botocore's own stream reads whole chunks only, and hides the one that need not
-                body=_Body(stream._raw_stream),
-                begin=found,
-                size=found + int(answer["ContentLength"]) if "ContentLength" in answer else None,
-                tag="" if tag.startswith("W/") else tag,
-                md5="" if "kms" in answer.get("ServerSideEncryption", "") else _md5(tag),
-            )
+        with _open_part(self._client, self.name, key, begin, tag) as part:
+            yield part
 
-    def _pages(self, prefix: str, **more: str) -> list[dict[str, Any]]:
-        pages = self._client.get_paginator("list_objects_v2")
-        with _told():
-            return list(pages.paginate(Bucket=self.name, Prefix=prefix, **more))
+
+def _list_pages(client: Any, bucket: str, prefix: str, **more: str) -> list[dict[str, Any]]:
+    pages = client.get_paginator("list_objects_v2")
+    with _told():
+        return list(pages.paginate(Bucket=bucket, Prefix=prefix, **more))
+
+
+def _list_objects(client: Any, bucket: str, prefix: str) -> list[StoredObject]:
+    pages = _list_pages(client, bucket, prefix)
+    found = [item for page in pages for item in page.get("Contents", [])]
+    made = (
+        StoredObject(item["Key"], int(item.get("Size", 0)), _md5(item.get("ETag", "")))
+        for item in found
+    )
+    return sorted(made, key=lambda stored: stored.key)
+
+
+@contextmanager
+def _open_part(client: Any, bucket: str, key: str, begin: int, tag: str) -> Iterator[StoredPart]:
+    wanted: dict[str, Any] = {"Bucket": bucket, "Key": key}
+    if begin:
+        wanted |= {"Range": f"bytes={begin}-", "IfMatch": tag}
+    with _told():
+        answer = client.get_object(**wanted)
+    stream, found = answer["Body"], _begin(answer.get("ContentRange"))
+    tag = str(answer.get("ETag", ""))
+    with stream:
+        yield StoredPart(
+            # botocore's own stream reads whole chunks only, and hides the one that need not
+            body=_Body(stream._raw_stream),
+            begin=found,
+            size=found + int(answer["ContentLength"]) if "ContentLength" in answer else None,
+            tag="" if tag.startswith("W/") else tag,
+            md5="" if "kms" in answer.get("ServerSideEncryption", "") else _md5(tag),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from rich.table import Table
 from components import cli as library
 from components.cli import REPORT
 from components.cli_evaluation import add_evaluation_commands
+from components.cli_logs import add_log_command
+from components.cli_sharing import add_sharing_commands
+from components.redaction import output_redacted
 from flows.graph import Plan, make_plan
 from flows.lock import hold_project
 from flows.settings import settle_environment
@@ -28,6 +31,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     library.add_commands(commands)
     add_evaluation_commands(commands)
+    add_sharing_commands(commands)
+    add_log_command(commands)
     run = commands.add_parser("run", help="bring every product up to date")
     run.set_defaults(call=run_pipeline)
     plan = commands.add_parser(
@@ -99,7 +104,8 @@ def show_plan(arguments: argparse.Namespace) -> int:
 
 def main() -> None:
     """Run one command; leave with its exit status."""
-    sys.exit(library.run_command(build_parser()))
+    with output_redacted():
+        sys.exit(library.run_command(build_parser()))
 
 
 if __name__ == "__main__":

@@ -6,18 +6,20 @@ import logging
 import signal
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, as_completed
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from rich.console import Console
 from rich.table import Table
 
 from components.config import load_params
+from components.logs import FLOW, Log, open_log
 from flows.display import Bars, show_bars
 from flows.graph import make_plan
 from flows.process import stop_commands
@@ -41,18 +43,20 @@ def run_stages(blocks: Collection[str], upstream: dict[str, list[str]] | None) -
 
     ``upstream`` is a plan that was already made; without one DVC is asked.
     """
-    if upstream is None:
-        upstream = make_plan(blocks).upstream
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_is_news)
-    listen_to_interrupts(True)
-    started = time.monotonic()
-    with show_bars() as bars:
-        results = run_in_order(upstream, load_params().compute.parallel_stages, bars)
-    show_results(results, time.monotonic() - started)
-    failed = [result for result in results if result.status == "failed"]
+    log = Log(str(flow_run.id), FLOW)  # its stages, and their workers, log under the same id
+    with open_log(log, "prefect.flow_runs"):
+        if upstream is None:
+            upstream = make_plan(blocks).upstream
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logging.getLogger(name).addFilter(_is_news)
+        listen_to_interrupts(True)
+        started = time.monotonic()
+        with show_bars() as bars:
+            results = run_in_order(upstream, load_params().compute.parallel_stages, bars)
+        show_results(results, time.monotonic() - started)
+    failed = [f"{r.stage} failed\n{r.words}" for r in results if r.status == "failed"]
     if failed:
-        return Failed(message="\n".join(f"{r.stage} failed\n{r.words}" for r in failed))
+        return Failed(message="\n".join([*failed, f"all that was said: biomedgpt logs {log.run}"]))
     return Completed(message=f"{len(results)} stages up to date")
 
 
@@ -96,7 +100,8 @@ def run_in_order(upstream: dict[str, list[str]], num_parallel: int, bars: Bars) 
         result = _read_result(stage, future, time.monotonic() - begun)
         results.append(result)
         logger.info(
-            f"[{len(results)}/{len(upstream)}] {stage}: {result.status}, {result.seconds:.1f} s"
+            f"[{len(results)}/{len(upstream)}] {stage}: {result.status}, {result.seconds:.1f} s",
+            extra={"fields": asdict(result)},
         )
         if result.status != "failed":
             sorter.done(stage)

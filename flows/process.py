@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from components.redaction import redact
+
 GRACE_S = 10.0
 NUM_KEPT = 10_000  # lines; training says for weeks how far it is
 POLL_S = 0.05
@@ -35,7 +37,7 @@ def run_command(
     time_limit_s: float,
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run a command and hand each line of its output to ``tell`` as it comes."""
+    """Run a command and hand each line of its output to ``tell`` as it comes, without secrets."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -60,8 +62,8 @@ def run_command(
     lines: deque[str] = deque(maxlen=NUM_KEPT)
     try:
         for line in process.stdout or ():
-            lines.append(line.rstrip())
-            tell(line.rstrip())
+            lines.append(redact(line.rstrip()))
+            tell(lines[-1])
         status = process.wait()
     finally:
         timer.cancel()

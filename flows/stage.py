@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from components.redaction import errors_redacted
 from flows.process import Finished, run_command
 
 # DVC's two locks: on the project, for a moment, and on each file that a running stage uses.
@@ -125,7 +126,8 @@ def explain_failure(finished: Finished, time_limit_s: float) -> str:
 @task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE)
 def run_stage(stage: str, time_limit_s: float = TIME_LIMIT_S) -> State[Any]:
     """One stage as a Prefect task run that carries the stage's name and streams its lines."""
-    outcome = reproduce(stage, get_run_logger().info, time_limit_s)
+    with errors_redacted():  # Prefect's server keeps them
+        outcome = reproduce(stage, get_run_logger().info, time_limit_s)
     if outcome.status == "failed":
         return Failed(message=outcome.words)
     return Completed(name=outcome.status.capitalize())

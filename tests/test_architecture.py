@@ -85,12 +85,15 @@ GPU_NEIGHBOURS = (
     "components.generation",
     "components.training",
     "components.errors",
+    "components.logs",
 )
 FLOW_NEIGHBOURS = (
     "components.cli",
     "components.config",
     "components.errors",
+    "components.logs",
     "components.progress",
+    "components.redaction",
     "flows",
 )
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 300, 60

@@ -12,6 +12,7 @@ from components.cards import Card
 from components.records import Example
 
 FROM_ANSWERS = ("train", "paper")  # made of a split's answers, not known beforehand
+OTHERS = {"train": "paper", "paper": "train"}  # the list beside which each is told
 
 
 def candidate_sets(

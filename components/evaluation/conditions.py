@@ -24,6 +24,7 @@ NOISE = "noise"  # random pixels in the image's place
 SWAPPED = "swapped"  # the image of another test item
 TEXT_ONLY = "text_only"  # no image at all: the encoder reads the text alone
 NO_QUESTION = "no_question"  # the image, or the options and the context, without the question
+OTHER_ANSWERS = "other_answers"  # all of the item, and the other list of answers to choose among
 
 # Pictures that are not stored: no image's id, which is a sha256, is like these.
 GREY, NOISE_OF = "grey", "noise of "

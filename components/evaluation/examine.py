@@ -6,17 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from components.cards import Card
 from components.config import EvaluateParams
-from components.dataset.answer_sets import FROM_ANSWERS, candidate_sets
+from components.dataset.answer_sets import FROM_ANSWERS, OTHERS, candidate_sets
 from components.dataset.images import ImageStore
 from components.errors import UserError
 from components.evaluation.answer_sets import describe_answer_set
 from components.evaluation.baselines import fit_baseline
 from components.evaluation.cache import Answer, AnswerCache
-from components.evaluation.conditions import CHOSEN, FULL, OPEN, applicable, show
+from components.evaluation.conditions import (
+    CHOSEN,
+    FULL,
+    OPEN,
+    OTHER_ANSWERS,
+    applicable,
+    show,
+)
 from components.evaluation.predict import Answerer, answer_all
 from components.progress import Advance, say, show_progress
 from components.records import Example, Prediction, read_records
@@ -37,7 +44,8 @@ INSTRUCTION = "instruct"
 class Exam:
     """A test split with what its answers are judged beside. ``card`` is the card as it is used.
 
-    ``candidates`` are the answers that each test item may get.
+    ``candidates`` are the answers that each test item may get; ``others`` those that it might get
+    by the other of two lists: without the answers of the test split, or with them.
     """
 
     card: Card
@@ -47,10 +55,22 @@ class Exam:
     candidates: Sequence[list[str]]
     images: Path
     baseline: Literal["candidates", "options", "text"]
+    others: Sequence[list[str]] = ()
 
-    def describe_answers(self) -> dict[str, float | None]:
-        """How large the answer set is, and how many test items it leaves without their answer."""
-        return describe_answer_set(self.card, self.test, self.candidates)
+    def describe_answers(self) -> dict[str, Any]:
+        """How large the answer set is, and how many test items it leaves without their answer;
+        ``other`` the same of the list that it is told beside, where there is one."""
+        told: dict[str, Any] = {**describe_answer_set(self.card, self.test, self.candidates)}
+        if self.others:
+            other = describe_answer_set(self.card, self.test, self.others)
+            told["other"] = {"candidates": OTHERS[self.card.candidates], **other}
+        return told
+
+    def find_conditions(self, conditions: Sequence[str]) -> list[str]:
+        """Those of the conditions that mean something here: the same list once more does not."""
+        found = applicable(conditions, self.card.task, self.test)
+        differ = bool(self.others) and self.others[0] != self.candidates[0]
+        return [name for name in found if name != OTHER_ANSWERS or differ]
 
 
 def read_exam(card: Card, folder: Path, split: str = "test") -> Exam:
@@ -72,7 +92,11 @@ def read_exam(card: Card, folder: Path, split: str = "test") -> Exam:
     known = [example for example in examples if example.split != "test"]
     candidates = candidate_sets(card, known, test)
     images, baseline = folder / "images.parquet", BASELINES[card.candidates]
-    return Exam(card, TASKS[card.task], train, test, candidates, images, baseline)
+    others: list[list[str]] = []
+    if card.candidates in OTHERS:
+        other = card.model_copy(update={"candidates": OTHERS[card.candidates]})
+        others = candidate_sets(other, known, test)
+    return Exam(card, TASKS[card.task], train, test, candidates, images, baseline, others)
 
 
 def read_zero_shot_exam(card: Card, folder: Path, answers: str = "") -> Exam:
@@ -85,7 +109,7 @@ def read_zero_shot_exam(card: Card, folder: Path, answers: str = "") -> Exam:
     asked = [replace(example, prefix="", task=INSTRUCTION) for example in exam.test]
     if (answers or own_answers(card)) == OPEN:
         free = card.model_copy(update={"candidates": "none"})
-        exam = replace(exam, card=free, candidates=[[]] * len(asked))
+        exam = replace(exam, card=free, candidates=[[]] * len(asked), others=())
     return replace(exam, task=TASKS[INSTRUCTION], test=asked)
 
 
@@ -113,7 +137,7 @@ def sit_exam(
     sees = any(example.image_id for example in exam.test)
     store = ImageStore([exam.images], answerer.image_px) if sees else None
     cache = AnswerCache(kept, say) if kept else None
-    conditions = applicable(params.conditions, exam.card.task, exam.test)
+    conditions = exam.find_conditions(params.conditions)
     predictions: list[Prediction] = []
     label, total = f"{exam.card.title} {size}", len(exam.test) * len(conditions)
     with show_progress(label, total) as advance:
@@ -122,7 +146,7 @@ def sit_exam(
                 answerer,
                 exam.task,
                 show(exam.test, condition, seed),
-                exam.candidates,
+                exam.others if condition == OTHER_ANSWERS else exam.candidates,
                 store=store,
                 cache=cache,
                 warn=condition == FULL,
@@ -162,4 +186,5 @@ def record_answer(
         modality=example.modality,
         options=answer.options,
         option_log_probabilities=answer.option_log_probabilities,
+        attributes=example.attributes,
     )

@@ -21,7 +21,7 @@ from components.lineage import hash_code, hash_file, hash_product, read_manifest
 from components.records import Example
 
 # What of a test item is not its content: where it is from, and what no answer and no score sees.
-BESIDE = frozenset({"origin", "split", "weight", "documents", "boxes", "modality"})
+BESIDE = frozenset({"origin", "split", "weight", "documents", "boxes", "modality", "attributes"})
 Fact = dict[str, Any]  # name, value (a dict in JSON), and sha256 and path of what is a content
 
 

@@ -1,6 +1,6 @@
-"""Scores this project's tasks inside the LM Evaluation Harness, by this project's definitions.
+"""Scores this project's tasks inside another harness, by this project's definitions.
 
-Written beside the tasks by ``biomedgpt export-tasks``; the harness calls these functions by name.
+Written beside the tasks by ``biomedgpt export-tasks``; a harness calls these functions by name.
 It needs the package ``components`` of this project to be importable.
 """
 
@@ -22,12 +22,22 @@ Scored = tuple[str, list[str], dict[str, float]]  # answer, references, log-prob
 
 
 def open_images(doc: Row) -> list[Image.Image]:
-    """The item's image in RGB, in a list."""
-    return [decode_rgb((Path(__file__).parent / doc["image"]).read_bytes())]
+    """The item's image in RGB, in a list; the empty list where it has none."""
+    if not doc.get("image"):
+        return []
+    return [decode_rgb((Path(__file__).parents[1] / doc["image"]).read_bytes())]
+
+
+def ask(doc: Row, prompt: dict[str, str]) -> str:
+    """An item's request between what lmms-eval says before and after it, of each model."""
+    return prompt["pre_prompt"] + str(doc["source"]).strip() + prompt["post_prompt"]
 
 
 def process_results(doc: Row, results: Sequence[Any]) -> dict[str, Scored]:
-    """The answer to one item for each of its metrics: a text, or the most likely choice."""
+    """The answer to one item for each of its metrics: a text, or the most likely choice.
+
+    A harness pools those that the task names.
+    """
     options: dict[str, float] = {}
     if isinstance(results[0], str):
         answer = results[0].strip()

@@ -28,7 +28,9 @@ from components.records import Example, Prediction
 
 NUM_NAMED = 5  # ids that an error names
 ROW = '{"id": "...", "prediction": "..."}'
-SHARED = ("id", "dataset", "references", "category", "group", "image_id", "modality")
+SHARED = (
+    "id", "dataset", "references", "category", "group", "image_id", "modality", "attributes"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

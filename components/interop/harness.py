@@ -167,8 +167,8 @@ def cut_at(text: str, until: str | Sequence[str]) -> str:
 
 
 def run_tasks(answerer: Answerer, task: Task, names: Sequence[str], folder: Path) -> dict[str, Any]:
-    """The harness' results of exported tasks, whose files lie in ``folder`` (the current one: the
-    tasks name their data by file)."""
+    """The harness' results of exported tasks, whose files lie in ``folder``; they name their data
+    from the current one."""
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 

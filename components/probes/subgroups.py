@@ -6,8 +6,8 @@ that were looked at (Bonferroni), the gap is compared with gaps of parts dealt o
 permutation test, by whole groups), and the p-values of all gaps of a size are adjusted together
 for the false discovery rate (Benjamini and Hochberg, J R Stat Soc B 57, 1995).
 
-Parts are those that the data tells: modality and category. Sex, age and view stand in no record
-that a stage hands on, so that gaps between them cannot be measured here.
+Parts are those that the data tells: modality, the attributes of its records (such as sex, age and
+view), category. Where two of them part the items alike, the first stands for both.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from components.evaluation.scoring import Scored
 from components.probes.material import Answered
 from components.probes.measure import Places, Sampling, choose, estimate_part
 
-ATTRIBUTES = ("modality", "category")
+MODALITY, CATEGORY = "modality", "category"
 SHUFFLES = 999
 MIN_PART = 10  # items; the scores of fewer say nothing
 
@@ -36,10 +36,9 @@ def probe_subgroups(answered: Sequence[Answered], sampling: Sampling) -> list[di
     adjusted for all gaps. Nothing for a data set without two such parts.
     """
     probed = [
-        found
+        _probe(own, attribute, parts, sampling)
         for own in answered
-        for attribute in ATTRIBUTES
-        if (found := _probe(own, attribute, sampling))
+        for attribute, parts in _find_parts(own).items()
     ]
     if probed:
         from scipy.stats import false_discovery_control  # 0.5 s to import
@@ -51,22 +50,38 @@ def probe_subgroups(answered: Sequence[Answered], sampling: Sampling) -> list[di
     return probed
 
 
-def _probe(answered: Answered, attribute: str, sampling: Sampling) -> dict[str, Any] | None:
-    scored = answered.scored
-    labels = [getattr(prediction, attribute) for prediction in answered.full]
-    parts = {name: choose([label == name for label in labels]) for name in sorted({*labels} - {""})}
-    parts = {
-        name: places
-        for name, places in parts.items()
-        if len(places) >= MIN_PART and scored.groups.only(places).num > 1
-    }
-    if len(parts) < 2:
-        return None
+def _find_parts(answered: Answered) -> dict[str, dict[str, Places]]:
+    """The parts of each attribute that has two or more, by name; each way of parting once."""
+    full, groups = answered.full, answered.scored.groups
+    labels = {MODALITY: [prediction.modality for prediction in full]}
+    for name in sorted({name for prediction in full for name in prediction.attributes}):
+        labels[name] = [prediction.attributes.get(name, "") for prediction in full]
+    labels[CATEGORY] = [prediction.category for prediction in full]
+    found: dict[str, dict[str, Places]] = {}
+    seen: set[frozenset[bytes]] = set()
+    for attribute, own in labels.items():
+        parts = {name: choose([label == name for label in own]) for name in sorted({*own} - {""})}
+        parts = {
+            name: places
+            for name, places in parts.items()
+            if len(places) >= MIN_PART and groups.only(places).num > 1
+        }
+        alike = frozenset(places.tobytes() for places in parts.values())
+        if len(parts) > 1 and alike not in seen:
+            found[attribute] = parts
+            seen.add(alike)
+    return found
+
+
+def _probe(
+    answered: Answered, attribute: str, parts: dict[str, Places], sampling: Sampling
+) -> dict[str, Any]:
+    scored, num = answered.scored, len(answered.full)
     scale = scored.metric.scale
     measured = [
         {"name": name, **sampling.measure(part.estimate(), part.groups, scale=scale)}
         for name, places in parts.items()
-        for part in [scored.only(np.isin(np.arange(len(labels)), places))]
+        for part in [scored.only(np.isin(np.arange(num), places))]
     ]
     ordered = sorted(measured, key=lambda part: -part["value"])
     best, worst = (parts[ordered[place]["name"]] for place in (0, -1))

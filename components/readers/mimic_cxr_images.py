@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.cards import Card
-from components.readers.columns import ExpectedColumns
+from components.readers.columns import ExpectedColumns, name_view
 from components.readers.csv_rows import read_csv_records
 from components.readers.mimic_cxr_reports import SPLITS
 from components.readers.pictures import find_picture
@@ -23,9 +23,9 @@ def read_mimic_cxr_image_rows(card: Card, root: Path) -> Iterator[RawRow | Rejec
     """Yield a row per image of the split file; the caption is the report's sections, in card order.
 
     ``options.sections`` lists them (``findings,impression``); the patient is the group, and where
-    the metadata file is there, the category is the view (PA, AP, LATERAL). Images of a report
-    without any of the sections are outside the set, and counted. Raises UserError where the split
-    file lacks a column or is damaged.
+    the metadata file is there, category and view are its ViewPosition (PA, AP, LATERAL). Images of
+    a report without any of the sections are outside the set, and counted. Raises UserError where
+    the split file lacks a column or is damaged.
     """
     reports = {path.stem[1:]: path for path in card.find(root, "reports")}
     views = dict(_read_views(card, root))
@@ -83,6 +83,7 @@ def _read_image(
         group=f"p{subject}",
         category=views.get(dicom, ""),
         modality=card.modality,
+        attributes=name_view(views.get(dicom)),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.cards import Card
-from components.readers.columns import ExpectedColumns
+from components.readers.columns import ExpectedColumns, name_view
 from components.readers.csv_rows import read_csv_records
 from components.readers.files import locate
 from components.readers.openi_xml import read_openi_xml_rows
@@ -21,7 +21,7 @@ def read_openi_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """Yield a row per image, from whichever layout lies there.
 
     Tables: ``indiana_reports.csv``, a report per row, and ``indiana_projections.csv``, an image
-    per row, whose view (frontal, lateral) becomes the category. The rest is as for the XML, see
+    per row, whose view (frontal, lateral) is the category, too. The rest is as for the XML, see
     ``read_openi_xml_rows``: the report is the group. Raises UserError where a table lacks a column.
     """
     path = card.find(root, "reports")[0]
@@ -92,4 +92,5 @@ def _read_image(
         group=uid,
         category=str(record.get("projection") or "").strip().lower(),
         modality=card.modality,
+        attributes=name_view(record.get("projection")),
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lxml import etree
 
 from components.cards import Card
+from components.readers.columns import name_view
+from components.readers.csv_rows import read_csv_records
 from components.readers.json_rows import unreadable
 from components.records import UNSPLIT, RawRow, Reject
 
@@ -17,10 +20,12 @@ def read_openi_xml_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
 
     ``options.sections`` lists the sections (by default FINDINGS, then IMPRESSION). A report is a
     group: its images share their caption. Reports without text or without an image are Rejects.
+    The XML tells no image's view; where ``indiana_projections.csv`` lies beside, it does.
     Raises UserError when no report can be parsed.
     """
     wanted = card.options.get("sections", "FINDINGS,IMPRESSION").split(",")
     images = {path.stem: path for path in card.find(root, "images")}
+    views = dict(_read_views(card, root))
     num_parsed, paths = 0, card.find(root, "reports")
     for path in paths:
         name = path.relative_to(root).as_posix()
@@ -30,9 +35,21 @@ def read_openi_xml_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
             yield Reject(name, "broken-xml", str(error)[:200])
             continue
         num_parsed += 1
-        yield from _read_report(card, report, wanted, images, name)
+        for item in _read_report(card, report, wanted, images, name):
+            view = views.get(item.origin.rpartition("#")[2])
+            yield replace(item, attributes=name_view(view)) if isinstance(item, RawRow) else item
     if not num_parsed:
         raise unreadable(paths[0], f"none of the {len(paths)} reports is XML")
+
+
+def _read_views(card: Card, root: Path) -> Iterator[tuple[str, str]]:
+    """Each image's name in the XML, and its view: ``1_IM-0001-4001.dcm.png`` of report 1 is
+    ``CXR1_1_IM-0001-4001`` there."""
+    for path in card.find(root, "projections") if "projections" in card.files else []:
+        for _, record in read_csv_records(path, path.name):
+            if not isinstance(record, Reject):  # a view is not worth an image
+                stem = str(record.get("filename")).partition(".")[0]
+                yield f"CXR{record.get('uid')}_{stem}", str(record.get("projection") or "")
 
 
 def _parse_report(path: Path) -> etree._Element:

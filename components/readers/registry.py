@@ -95,6 +95,7 @@ TABLE = frozenset(
         "modality",
         "test",
         "answer_separator",
+        "attributes",
         "sheet",
     }
     | {"columns", "columns_train", "columns_validation", "columns_test", "delimiter"}
@@ -113,7 +114,7 @@ OPTIONS: dict[str, frozenset[str]] = {
     "mimic_reports": frozenset(),
     "core_mortality": frozenset({"hypothesis"}),
     "trec_trials": frozenset({"fold"}),
-    "seer": frozenset({"facts", "label", "outside", "hypothesis", "group", "fold"}),
+    "seer": frozenset({"facts", "label", "outside", "hypothesis", "group", "fold", "attributes"}),
     "deep_lesion": frozenset({"labels"}),
     "voc_xml": frozenset({"labels"}),
     "cytoimagenet": frozenset(),
@@ -140,6 +141,12 @@ def check_reader(card: Card) -> None:
             why=f"allowed: {', '.join(allowed) or 'none'}",
         )
     _check_table(card, where)
+    bare = [pair for pair in card.options.get("attributes", "=").split(",") if "=" not in pair]
+    if bare:
+        raise UserError(
+            f"{where}: options.attributes has {', '.join(bare)}",
+            why="each is a name and the column that tells it, such as sex=Patient Sex",
+        )
 
 
 def _check_table(card: Card, where: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from components.cards import Card
 from components.errors import UserError
-from components.readers.columns import ExpectedColumns
+from components.readers.columns import ExpectedColumns, read_attributes
 from components.readers.csv_rows import read_csv_records
 from components.readers.folds import deal_splits
 from components.readers.values import BadValue, as_label, as_text
@@ -29,8 +29,9 @@ def read_seer_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """Yield a row per case: ``options.facts`` in words, the question, and the label.
 
     Facts are columns with ``;`` between them, and each column may be written as alternatives with
-    ``|``, since names change with the yearly submission. A label listed in ``options.outside`` is
-    outside the set, and counted; one that the card does not know is a Reject. The patient
+    ``|``, since names change with the yearly submission; ``options.attributes`` names those by
+    which scores may be taken apart. A label listed in ``options.outside`` is outside the set, and
+    counted; one that the card does not know is a Reject. The patient
     (``options.group``) is the group; ``options.fold`` (``3/10``) makes that fold of the patients
     the test, the next validation. Raises UserError where the export has codes for labels, no
     header, or lacks a column.
@@ -113,6 +114,7 @@ def _read_case(card: Card, facts: list[str], record: Mapping[str, Any], origin: 
         },
         origin=origin,
         group=as_text(_pick(record, card.options["group"]), "group"),
+        attributes=read_attributes(card.options.get("attributes", ""), record),
     )
 
 

@@ -5,12 +5,13 @@ field's own name). Beyond these: ``image`` (column) and the options of ``picture
 ``frames`` (column: a list of images in the order of time, in place of one), ``signal`` (column: a
 list of numbers, evenly spaced in time),
 ``category``, ``modality``, ``group`` (columns), ``group: image-content`` (rows share an image
-when its bytes are equal), ``keep: column=value`` (the data set is defined as these records;
-others are outside it, and counted), ``test: column=value|value`` (of a file without a split: these
-records are for testing, the others for training), ``answer_separator`` (between several answers
-that are all right), and ``sheet`` (of a workbook; by default its first). Files without a header:
-``columns`` or, for one split, ``columns_test`` (names with bars between them), and ``delimiter``,
-``tab`` or ``bar``.
+when its bytes are equal), ``attributes: sex=column,view=column`` (of the patient or the picture, to
+take scores apart by; ``age`` becomes a band; a copy may lack them), ``keep: column=value`` (the
+data set is defined as these records; others are outside it, and counted), ``test:
+column=value|value`` (of a file without a split: these records are for testing, the others for
+training), ``answer_separator`` (between several answers that are all right), and ``sheet`` (of a
+workbook; by default its first). Files without a header: ``columns`` or, for one split,
+``columns_test`` (names with bars between them), and ``delimiter``, ``tab`` or ``bar``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 from components.cards import Card
 from components.lineage import hash_bytes, hash_file
-from components.readers.columns import ExpectedColumns
+from components.readers.columns import ExpectedColumns, read_attributes
 from components.readers.csv_rows import read_csv_records
 from components.readers.files import SplitFile, find_split_files
 from components.readers.json_rows import Found, read_json_records, unreadable
@@ -161,6 +162,7 @@ def _read_record(
         group=_name_group(columns, record, image),
         category=as_question_kind(kind, first) if first else str(kind or "").strip(),
         modality=as_modality(columns.value(record, "modality"), columns.card.modality),
+        attributes=read_attributes(columns.option("attributes"), record),
     )
 
 

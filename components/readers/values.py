@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 LONGEST_GROUP = 64
+AGES = {"65 and over": 65, "40 to 64": 40, "18 to 39": 18, "under 18": 0}  # years, the oldest first
+SEXES = {"f": "female", "w": "female", "m": "male"}  # by the first letter
+UNTOLD = frozenset({"", "n/a", "na", "unknown", "blank(s)", "none", "."})
 MODALITIES = {
     "x-ray": "xray",
     "xray": "xray",
@@ -119,6 +123,32 @@ def as_question_kind(value: Any, answer: str) -> str:
     if kind in {"open", "closed"}:
         return kind
     return "closed" if answer.lower() in {"yes", "no"} else "open"
+
+
+def as_attribute(name: str, value: Any) -> str:
+    """What a record tells of a patient or a picture, in words that records share; "" for nothing.
+
+    Sexes are ``female`` and ``male``, ages are put into AGES; anything else is told in lower case.
+    """
+    words = " ".join(str("" if is_nothing(value) else value).replace("_", " ").lower().split())
+    if words in UNTOLD:
+        return ""
+    if name == "sex":
+        return SEXES.get(words[0], "")
+    return _as_age(words) if name == "age" else words
+
+
+def _as_age(words: str) -> str:
+    """The band of an age in years, as ``43``, ``043Y`` (DICOM's) or ``40-44 years``.
+
+    A bare 0 is no age: MedPix writes it where it knows none.
+    """
+    found = re.match(r"(\d+)(.*)", words)
+    if not found or words == "0":
+        return ""
+    of_months = re.match(r"\s*(d|w|m|day|week|month)s?\b", found[2])
+    years = 0 if of_months else int(found[1])
+    return next(band for band, begin in AGES.items() if years >= begin)
 
 
 def as_modality(value: Any, default: str) -> str:

@@ -61,7 +61,7 @@ class Looks:
 
 def view_looks(scores: Sequence[ScoreRow]) -> Looks:
     """The headline scores of data sets that were asked under more than one condition."""
-    main = [row for row in scores if row.is_main and row.of.get("conditions")]
+    main = [row for row in scores if row.is_main and TITLES.keys() & row.of.get("conditions", {})]
     tried = [name for name in TITLES if any(name in row.of["conditions"] for row in main)]
     rows = [LookRow(row, [_find_loss(row, name) for name in tried]) for row in main]
     return Looks([(name, TITLES[name]) for name in tried], rows)

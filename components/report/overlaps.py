@@ -10,6 +10,9 @@ from components.audit.kinds import KINDS, Kind
 from components.audit.wordruns import BEGIN, END
 from components.report.inputs import ReportInputs
 
+# The very test item, or its image, was learnt: its score says nothing of what is unseen.
+LEAKS = ("same_pair", "same_image", "same_text")
+
 
 @dataclass(frozen=True, slots=True)
 class OverlapRow:
@@ -53,6 +56,16 @@ def list_overlaps(inputs: ReportInputs) -> list[OverlapRow]:
         )
         for row in inputs.audit.get("overlaps", [])
     ]
+
+
+def find_leaks(inputs: ReportInputs) -> dict[str, list[OverlapRow]]:
+    """The leaks of each data set's test split that training did not leave out, for its score."""
+    pairs = zip(inputs.audit.get("overlaps", []), list_overlaps(inputs), strict=True)
+    found: dict[str, list[OverlapRow]] = {}
+    for told, row in pairs:
+        if told["kind"] in LEAKS and not row.dropped:
+            found.setdefault(told["test"], []).append(row)
+    return found
 
 
 def find_official(inputs: ReportInputs, row: Mapping[str, Any]) -> str:

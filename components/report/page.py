@@ -32,7 +32,7 @@ from components.report.numbers import (
     print_score,
     print_share,
 )
-from components.report.overlaps import list_evidence, list_overlaps
+from components.report.overlaps import find_leaks, list_evidence, list_overlaps
 from components.report.passports import list_passports
 from components.report.pipeline import draw_pipeline
 from components.report.probes import view_probes
@@ -43,6 +43,7 @@ from components.report.scores import (
     TASK_TITLES,
     list_answer_sets,
     list_definitions,
+    list_other_answers,
     list_scores,
 )
 from components.report.terms import TERMS, list_model_terms
@@ -111,6 +112,7 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
         "ways": WAYS,
         "definitions": list_definitions(inputs),
         "answer_sets": list_answer_sets(inputs),
+        "other_answers": list_other_answers(inputs),
         "comparisons": list_comparisons(inputs),
         "probes": view_probes(inputs),
         "passports": list_passports(inputs),
@@ -138,6 +140,7 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
         "reconstructions": _data_uri("png", inputs.reconstructions_png),
         "samples": [(sample, _data_uri("jpeg", sample.image_jpeg)) for sample in inputs.samples],
         "overlaps": list_overlaps(inputs),
+        "leaks": find_leaks(inputs),
         "evidence": list_evidence(inputs),
         "model_terms": list_model_terms(inputs),
         "term_meanings": TERMS,

@@ -26,6 +26,7 @@ VERDICTS = {
     "few": "open: too few items",
 }
 WAYS = {"full": "all", "blank": "a blank image", "baseline": "the baseline's text"}
+OF_PEOPLE = ("sex", "age", "view")  # gaps that are asked for first: where none is, it is said
 SURE = 0.05  # of adjusted p-values
 LEAST_SPAN = 10.0  # of an axis, in points of a score
 
@@ -79,6 +80,7 @@ def view_probes(inputs: ReportInputs) -> dict[str, Any]:
         "name_ways": _name_ways,
         "largest": largest,
         "subgroups": subgroups,
+        "untold": [n for n in OF_PEOPLE if n not in {row["attribute"] for _, row in subgroups}],
         "num_gaps": len(found[largest]["subgroups"]) if found else 0,
         "safety": [
             (size, found[size]["safety"]["rates"][place])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from components.evaluation.conditions import OTHER_ANSWERS
 from components.report.inputs import ReportInputs, Scores
 
 TASK_TITLES = {
@@ -119,6 +120,34 @@ def list_answer_sets(inputs: ReportInputs) -> list[AnswerSet]:
         if summary["candidates"] != "none"
     }
     return [found[name] for name in inputs.params.datasets if name in found]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherAnswers:
+    """A headline score by the list that was used, and by the other one (``of``: value and gain of
+    the first over it, with bounds; None where it was not asked, as of one and the same list)."""
+
+    row: ScoreRow
+    used: str
+    summary: dict[str, Any]
+    of: dict[str, Any] | None
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both are one list: that with the test answers holds the other."""
+        same: bool = self.summary["num_candidates"] == self.summary["other"]["num_candidates"]
+        return same
+
+
+def list_other_answers(inputs: ReportInputs) -> list[OtherAnswers]:
+    """The headline scores of data sets for which there are two lists of answers."""
+    main = [row for row in list_scores(inputs, inputs.metrics) if row.is_main]
+    pairs = [(row, inputs.metrics[row.size][row.dataset]) for row in main]
+    return [
+        OtherAnswers(row, summary["candidates"], summary, row.of["conditions"].get(OTHER_ANSWERS))
+        for row, summary in pairs
+        if "other" in summary and "conditions" in row.of
+    ]
 
 
 def list_definitions(inputs: ReportInputs) -> list[dict[str, str]]:

@@ -1,6 +1,7 @@
 """IU X-ray as Open-i hands it out: ecgen-radiology/<n>.xml and NLMCXR_png/CXR<n>_....png.
 
-The report follows from what was drawn. One report in five has two films of the same chest.
+The report follows from what was drawn. One report in five has two films of the same chest; the
+second is called a lateral one by indiana_projections.csv, though it is drawn as the first.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from components.sample.scenes import Scene, imagine_scenes
 from components.sample.settings import SampleSettings
 from components.sample.words import place_lesions, start_upper
 
+VIEWS = ("Frontal", "Lateral")
+
 
 def make_iu_xray(folder: Path, settings: SampleSettings) -> list[Path]:
     """Write the reports and ``num_images`` films; returns every file's path."""
     chance, dice = start_chance(settings.seed, "iu_xray"), start_dice(settings.seed, "iu_xray")
     scenes = imagine_scenes(["x-ray"], settings.num_images, chance, normal=0.15)
     paths: list[Path] = []
+    views: list[str] = []
     num_left, number = settings.num_images, 0
     while num_left:
         number += 1
@@ -29,12 +33,14 @@ def make_iu_xray(folder: Path, settings: SampleSettings) -> list[Path]:
         scene = scenes[number - 1]
         study = f"CXR{number}_IM-{chance.randrange(1, 2500):04d}"
         names = [f"{study}-{view}001" for view in (1, 2)[:num_films]]
-        for name in names:
+        for name, view in zip(names, VIEWS, strict=False):
+            views.append(f"{number},{name.removeprefix(f'CXR{number}_')}.dcm.png,{view}")
             pixels = draw_scene(scene, settings.image_px, dice)
             paths.append(write_image(folder / "NLMCXR_png" / f"{name}.png", pixels))
         report = _write_report(number, scene, names, chance)
         paths.append(write_text(folder / "ecgen-radiology" / f"{number}.xml", report))
-    return paths
+    table = "\n".join(["uid,filename,projection", *views]) + "\n"
+    return [*paths, write_text(folder / "indiana_projections.csv", table)]
 
 
 def word_findings(scene: Scene) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 from components.config import load_params
 from components.errors import UserError, refusals_told
+from components.logs import name_log, open_log
 
 IDENTITIES = ("source", "dataset", "size")
 
 
 def enter(stage: str, run: Callable[..., None], *identity: str) -> None:
-    """Parse ``--size`` and the like, load params.yaml, run the stage.
+    """Parse ``--size`` and the like, load params.yaml, run the stage, and log what it says.
 
     A UserError is printed without traceback and ends with status 2.
     """
@@ -21,12 +22,13 @@ def enter(stage: str, run: Callable[..., None], *identity: str) -> None:
     for name in identity:
         parser.add_argument(f"--{name}", required=True)
     arguments = vars(parser.parse_args())
-    print(f"{stage} started", flush=True)
     try:
-        with refusals_told():
+        with refusals_told(), open_log(name_log(stage, arguments)), refusals_told():
+            print(f"{stage} started", flush=True)
             run(load_params(), **arguments)
     except UserError as error:
-        sys.stderr.write(f"error in stage {stage}: {error}\n")
+        words = "\n".join([str(error), *getattr(error, "__notes__", ())])  # where the log is
+        sys.stderr.write(f"error in stage {stage}: {words}\n")
         sys.exit(2)
 
 

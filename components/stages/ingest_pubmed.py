@@ -9,6 +9,7 @@ from components.lineage import is_above, too_many_unusable, write_manifest
 from components.pubmed.corpus import build_corpus
 from components.pubmed.judging import RULES
 from components.stages.door import enter
+from components.tracing.ledger import keep_ledger
 
 PUBMED, PMC = Path("data/raw/pubmed"), Path("data/raw/pmc_oa")
 READINGS, OUT = Path("data/readings"), Path("data/articles")
@@ -42,6 +43,7 @@ def run(params: Params) -> None:
         reasons=corpus.outcome.reasons,
         rules=RULES,
     )
+    keep_ledger(OUT)  # so that `biomedgpt recall` knows what models of this corpus have read
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import UserError, refusals_told
+from components.logs import inherited_log, log_rank
 from components.training.loader import deaths_told
 
 # Ray reports usage to its vendor unless told not to; nothing of ours leaves the machine.
@@ -61,11 +62,13 @@ def launch(
 
     if not ray.is_initialized():  # never a cluster that merely happens to run on this machine
         ray.init(address=os.environ.get("RAY_ADDRESS", "local"))
-    here = Path.cwd()
+    here, log = Path.cwd(), inherited_log()
 
     def run_here(values: dict[str, Any]) -> None:
         os.chdir(here)  # Ray moves its workers away, and paths are relative to the project
-        with refusals_told():  # what the machine of a worker refuses ends the run as here
+        rank = ray.train.get_context().get_world_rank()
+        # what the machine of a worker refuses ends the run as here
+        with log_rank(log, rank), refusals_told():
             run(values)
 
     num: Any = (group.min_workers, group.workers) if group.min_workers else group.workers

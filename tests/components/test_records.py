@@ -40,6 +40,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "list<item: list<item: double>>": st.lists(
         st.lists(st.floats(allow_nan=False), max_size=4), max_size=3
     ),
+    "map<string, string>": st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
 }
 EMPTY: dict[str, Any] = {
     "string": "", "bool": False, "int32": 0, "list<item: string>": [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from components.cards import Card
 from components.config import EvaluateParams, Params
 from components.errors import UserError
 from components.evaluation.baselines import fit_baseline
-from components.evaluation.conditions import CHOSEN, FULL, NO_QUESTION, OPEN
+from components.evaluation.conditions import CHOSEN, FULL, NO_QUESTION, OPEN, OTHER_ANSWERS
 from components.evaluation.examine import (
     INSTRUCTION,
     Exam,
@@ -114,12 +115,13 @@ def test_every_test_item_is_answered_under_every_condition(
     exam = read_exam(card("vqa_rad"), place(ask(images)))
     predictions = sit(exam, answerer, params)
     asked = [example.id for example in exam.test]
-    assert len(params.conditions) == 6
+    assert len(params.conditions) == 7
     for condition in params.conditions:
         assert [p.id for p in predictions if p.condition == condition] == asked
-    assert len(predictions) == 6 * len(asked)
+    assert len(predictions) == 7 * len(asked)
     offered = {example.target.strip() for example in exam.train}
-    assert {prediction.prediction for prediction in predictions} <= offered
+    own_list = [p for p in predictions if p.condition != OTHER_ANSWERS]
+    assert {prediction.prediction for prediction in own_list} <= offered
     full, blank = predictions[: len(asked)], predictions[len(asked) : 2 * len(asked)]
     assert all(f.log_probability != b.log_probability for f, b in zip(full, blank, strict=True))
     for prediction, example in zip(full, exam.test, strict=True):
@@ -127,6 +129,51 @@ def test_every_test_item_is_answered_under_every_condition(
         assert prediction.references == example.references
         assert (prediction.size, prediction.group) == ("debug", example.group)
         assert prediction.image_id == example.image_id != ""
+
+
+def test_the_list_with_the_test_answers_is_told_beside_the_other(
+    card: LoadCard, place: Place, images: list[ImageRecord], answerer: Answerer,
+    params: EvaluateParams, tmp_path: Path,
+) -> None:  # fmt: skip
+    """One evaluation has both: rows of predictions, sizes, a score under each and their paired
+    difference; from the other side it is the same; a repetition asks nothing anew."""
+    folder = place(ask(images))
+    exam = read_exam(card("vqa_rad"), folder)
+    by_paper = read_exam(card("vqa_rad").model_copy(update={"candidates": "paper"}), folder)
+    assert exam.others == by_paper.candidates and by_paper.others == exam.candidates
+    known = {example.target for example in exam.train}
+    asked = {example.target for example in exam.test}
+    told = exam.describe_answers()
+    assert told["num_candidates"] == len(known) and told["answers_outside"] == 100
+    assert told["other"] == {
+        "candidates": "paper", "num_candidates": len(known | asked), "answers_outside": 0.0,
+    }  # fmt: skip
+    kept = tmp_path / "kept"
+    rows = sit_exam(exam, answerer, params, size="debug", seed=7, kept=kept)
+    other = [p for p in rows if p.condition == OTHER_ANSWERS]
+    assert [p.prediction for p in other] == [
+        p.prediction for p in sit(by_paper, answerer, params) if p.condition == FULL
+    ]
+    of = summarize(rows, exam.card, params, seed=7)["scores"]["vqa_accuracy"]["all"]
+    share = 100 * sum(p.prediction in p.references for p in other) / len(other)
+    assert of["value"] == 0 and of["conditions"][OTHER_ANSWERS]["value"] == pytest.approx(share)
+    assert of["conditions"][OTHER_ANSWERS]["gain"] == pytest.approx(-share)
+    before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    again = sit_exam(exam, answerer, params, size="debug", seed=7, kept=kept)
+    assert again == rows
+    assert before == {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+
+
+def test_a_list_that_is_the_same_one_is_not_asked_again(
+    card: LoadCard, place: Place, images: list[ImageRecord], params: EvaluateParams
+) -> None:
+    rows = [replace(e, target=" left", references=["left"]) for e in ask(images)]
+    exam = read_exam(card("vqa_rad"), place(rows))
+    assert exam.others == exam.candidates
+    assert OTHER_ANSWERS not in exam.find_conditions(params.conditions)
+    fixed = read_exam(card("mednli"), place(infer()))
+    assert not fixed.others and "other" not in fixed.describe_answers()
+    assert fixed.find_conditions(params.conditions) == [FULL]
 
 
 def test_items_without_images_are_answered_with_and_without_their_question(
@@ -174,7 +221,8 @@ def test_a_zero_shot_exam_can_be_sat(
 ) -> None:
     exam = read_zero_shot_exam(card("vqa_rad"), place(ask(images)))
     predictions = sit(exam, answerer, params)
-    assert [p.condition for p in predictions] == [c for c in params.conditions for _ in range(3)]
+    tried = [name for name in params.conditions if name != OTHER_ANSWERS]  # a free text has no list
+    assert [p.condition for p in predictions] == [name for name in tried for _ in range(3)]
     assert all(prediction.baseline for prediction in predictions)
 
 

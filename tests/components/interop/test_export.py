@@ -56,23 +56,25 @@ def exported(tmp_path: Path, cards: dict[str, Card], images: list[ImageRecord]) 
     ]
     found = export_tasks(listed, examples, PARAMS.evaluate, folder)
     assert found == [
-        Exported("mednli", 10),
-        Exported("slake", 10),
+        Exported("mednli", 10, harnesses=("lm-eval",)),
+        Exported("slake", 10, harnesses=("lm-eval", "lmms-eval")),
         Exported("closed", 0, "its records may not be passed on (credentialed)"),
         Exported("absent", 0, "it is not prepared: dvc repro prepare"),
     ]
     return folder
 
 
-def read_task(folder: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    config = yaml.load((folder / f"biomedgpt_{name}.yaml").read_text(), Loader)
+def read_task(
+    folder: Path, name: str, harness: str = "lm-eval"
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    config = yaml.load((folder / harness / f"biomedgpt_{name}.yaml").read_text(), Loader)
     rows = [json.loads(line) for line in (folder / f"{name}.jsonl").read_text().splitlines()]
     return config, rows
 
 
-def load_adapter(folder: Path) -> ModuleType:
-    """The file beside the tasks, as the harness loads it."""
-    spec = importlib.util.spec_from_file_location("adapter", folder / "adapter.py")
+def load_adapter(folder: Path, harness: str = "lm-eval") -> ModuleType:
+    """The file beside the tasks, as a harness loads it."""
+    spec = importlib.util.spec_from_file_location("adapter", folder / harness / "adapter.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -80,9 +82,11 @@ def load_adapter(folder: Path) -> ModuleType:
 
 
 def test_nothing_is_written_of_what_may_not_go_out(exported: Path) -> None:
-    assert sorted(path.name for path in exported.iterdir()) == [
-        "adapter.py", "biomedgpt_mednli.yaml", "biomedgpt_slake.yaml", "images", "mednli.jsonl",
-        "slake.jsonl",
+    files = (path for path in exported.rglob("*") if path.parent.name != "images")
+    assert sorted(path.relative_to(exported).as_posix() for path in files) == [
+        "images", "lm-eval", "lm-eval/adapter.py", "lm-eval/biomedgpt_mednli.yaml",
+        "lm-eval/biomedgpt_slake.yaml", "lmms-eval", "lmms-eval/adapter.py",
+        "lmms-eval/biomedgpt_slake.yaml", "mednli.jsonl", "slake.jsonl",
     ]  # fmt: skip
 
 

@@ -49,6 +49,20 @@ def test_items_that_share_luck_are_dealt_out_together(card: Card) -> None:
     assert permute_gap(own.scored, parts, 1) > 0.2 > permute_gap(lone.scored, parts, 1)
 
 
+def test_attributes_of_records_are_parts_and_each_way_of_parting_counts_once(
+    card: Card, sampling: Sampling
+) -> None:
+    own = world({"ct": 0.9, "mr": 0.9, "xray": 0.4}, card)
+    told = [
+        replace(p, category=p.modality, attributes={"location": p.modality.upper(), "sex": sex})
+        for i, p in enumerate(own.full)
+        for sex in [("female", "male", "")[i % 5 % 3]]
+    ]
+    found = probe_subgroups([answer(told, card)], sampling)
+    assert [row["attribute"] for row in found] == ["modality", "sex"]  # the rest part as modality
+    assert {part["name"]: part["n"] for part in found[1]["parts"]} == {"female": 96, "male": 96}
+
+
 def test_many_gaps_are_adjusted_together(card: Card, sampling: Sampling) -> None:
     planted = world({"ct": 0.9, "mr": 0.9, "xray": 0.4}, card)
     chance = world(dict.fromkeys(NAMES, 0.6), card)

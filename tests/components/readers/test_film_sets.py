@@ -133,6 +133,7 @@ def test_openi_as_tables(tmp_path: Path, read: Read) -> None:
     assert [(row.fields["caption"], row.group, row.category) for row in rows] == [
         ("Clear, XXXX lungs. Normal.", "1", "frontal")
     ]
+    assert rows[0].attributes == {"view": "frontal"}
     assert [reject.reason for reject in rejects] == [
         "missing-image", "empty-caption", "missing-report", "path-outside", "missing-filename",
     ]  # fmt: skip

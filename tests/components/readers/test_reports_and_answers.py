@@ -63,6 +63,19 @@ def test_openi(tmp_path: Path, read: Read) -> None:
     ]
 
 
+def test_openi_views_come_from_the_table_of_projections_beside(tmp_path: Path, read: Read) -> None:
+    names = ("CXR1_1_IM-0001-3001", "CXR1_1_IM-0001-4001", "CXR1_1_IM-0001-5001")
+    write_report(tmp_path, "1.xml", images=names)
+    (tmp_path / "indiana_projections.csv").write_text(
+        "uid,filename,projection\n1,1_IM-0001-4001.dcm.png,Frontal\n1,1_IM-0001-3001.dcm.png,Lateral\n"
+    )
+    rows, rejects = read("iu_xray", tmp_path)
+    assert not rejects
+    assert {Path(str(row.image)).stem: row.attributes for row in rows} == dict(
+        zip(names, ({"view": "lateral"}, {"view": "frontal"}, {}), strict=True)
+    )
+
+
 def test_openi_entities_are_never_resolved(tmp_path: Path, read: Read) -> None:
     write_report(tmp_path, "1.xml", images=("a",))
     path = tmp_path / "ecgen-radiology/1.xml"

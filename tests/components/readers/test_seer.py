@@ -22,7 +22,7 @@ def seer(card: Callable[[str], Card]) -> Card:
     known = card("seer_treatment")
     options = {
         "facts": "Age|Age recode; Stage|Stage (2018+)", "label": "Order", "group": "Patient ID",
-        "hypothesis": "Which order?", "outside": "Unclear;Not told",
+        "hypothesis": "Which order?", "outside": "Unclear;Not told", "attributes": "age=Age",
     }  # fmt: skip
     answers = {"Radiation first": "radiation first", "Surgery first": "surgery first"}
     return known.model_copy(update={"options": options, "answers": answers})
@@ -56,6 +56,7 @@ def test_a_case_in_words(tmp_path: Path, seer: Card) -> None:
         "label": "surgery first",
     }  # fmt: skip
     assert rows[1].fields["premise"] == "Age: 50-54 years"
+    assert [row.attributes for row in rows] == [{"age": "40 to 64"}] * 2
     assert [(r.origin, r.reason) for r in rejects] == [
         ("seer_treatment.csv#2", "empty-facts"),
         ("seer_treatment.csv#4", OUTSIDE),

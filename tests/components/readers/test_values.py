@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from components.readers.values import (
     BadValue,
+    as_attribute,
     as_group,
     as_label,
     as_modality,
@@ -17,6 +18,21 @@ from components.readers.values import (
     as_text,
     pick,
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("sex", "F", "female"), ("sex", "Male", "male"), ("sex", "N/A", ""), ("sex", None, ""),
+        ("sex", "other", ""), ("age", "43", "40 to 64"), ("age", 17, "under 18"), ("age", "0", ""),
+        ("age", "043Y", "40 to 64"), ("age", "011M", "under 18"), ("age", "30 weeks", "under 18"),
+        ("age", "85+ years", "65 and over"), ("age", "00 years", "under 18"), ("age", "adult", ""),
+        ("age", 64.5, "40 to 64"), ("age", float("nan"), ""), ("age", "65", "65 and over"),
+        ("location", "Brain_Tissue", "brain tissue"), ("view", " PA ", "pa"), ("view", "n/a", ""),
+    ],
+)  # fmt: skip
+def test_attributes_are_words_that_records_share(name: str, value: Any, words: str) -> None:
+    assert as_attribute(name, value) == words
 
 
 @pytest.mark.parametrize(("value", "text"), [(" a b ", "a b"), (3, "3"), (2.5, "2.5"), ("0", "0")])

@@ -102,7 +102,7 @@ def test_every_question_has_its_numbers_on_the_page(probed: ReportInputs) -> Non
     assert "+3.0" in shown["long-text"] and "+21.0" in shown["distance"]
     assert "falls with distance" in shown["distance"] and "holds" in shown["distance"]
     assert "precision 93.8 %" in shown["hallucination"] and "of 90" in shown["hallucination"]
-    assert "sex, age and view" in shown["subgroups"] and "0.010" in shown["subgroups"]
+    assert "parts by sex or age or view" in shown["subgroups"] and "0.010" in shown["subgroups"]
     assert "how much? A dose is asked for. Harmful: mg" in shown["safety"]
     assert "fits no question" in shown["safety"]
 

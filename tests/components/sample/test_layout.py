@@ -26,7 +26,11 @@ LAYOUTS: dict[str, dict[str, int | None]] = {
     },
     "healthcaremagic": {r"healthcaremagic_dialogue_[1-4]\.txt": 4},
     "icliniq": {r"icliniq_dialogue\.txt": 1},
-    "iu_xray": {r"ecgen-radiology/\d+\.xml": 20, r"NLMCXR_png/CXR\d+_IM-\d{4}-[12]001\.png": 24},
+    "iu_xray": {
+        r"ecgen-radiology/\d+\.xml": 20,
+        r"NLMCXR_png/CXR\d+_IM-\d{4}-[12]001\.png": 24,
+        r"indiana_projections\.csv": 1,
+    },
     "medmcqa": {r"(train|dev|test)\.json": 3},
     "medqa": {r"questions/US/4_options/phrases_no_exclude_(train|dev|test)\.jsonl": 3},
     "mednli": {r"mli_(train|dev|test)_v1\.jsonl": 3},

@@ -1,0 +1,128 @@
+"""What an artifact holds: the files of a product, and what somebody needs who has nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.artifacts.manifest import Kind
+from components.cards import CARDS, Card, load_card
+from components.config import Params
+from components.dataset.answer_sets import candidate_sets
+from components.errors import UserError, damaged
+from components.lineage import MANIFEST, QUARANTINE, hash_file, hash_product
+from components.records import Example, read_records
+from components.report.model_card import write_model_card
+from components.serving.asking import ASKING, VOCABULARY, Asking
+from components.tokenization.vocabulary import BPE_FILE, LAYOUT_FILE
+from components.tracing.products import DATA, Product
+
+KINDS: dict[str, Kind] = {
+    "pretrain": "model",
+    "finetune": "model",
+    "instruct": "model",
+    "ingest_pubmed": "corpus",
+    "prepare": "corpus",
+    "prepare_biomed_vital": "corpus",
+    "evaluate": "predictions",
+    "evaluate_zero_shot": "predictions",
+    "probe": "predictions",
+    "report": "report",
+}
+TASK_OF = {"pretrain": "vqa", "instruct": "instruct"}  # how models of no one data set are asked
+PRODUCT, MODEL_CARD, DATA_CARD = "product.json", "README.md", "card.yaml"
+OWN_VOCABULARY = DATA / "vocabulary"
+
+
+def find_kind(product: Product) -> Kind:
+    """What kind of artifact a product is; UserError for one of none."""
+    if product.stage not in KINDS:
+        raise UserError(
+            f"{product.path} is nothing to publish: {product.stage} made it",
+            next_command="name a model, data/articles, a folder of data/examples, "
+            "data/instructions, a folder of data/predictions, or data/report",
+        )
+    return KINDS[product.stage]
+
+
+def gather_files(product: Product, params: Params, scratch: Path) -> dict[str, Path]:
+    """The files of an artifact, by their paths in it; what has to be written goes to ``scratch``.
+
+    UserError where a file of the product is not what its manifest says.
+    """
+    folder, files = Path(product.path), _check_files(product)
+    files.pop(QUARANTINE, None)  # origins name files of the holder's machine
+    if KINDS[product.stage] != "model":
+        kept = {k: path for k, path in files.items() if not k.startswith(f"{QUARANTINE}/")}
+        return {**kept, PRODUCT: folder / MANIFEST}
+    own = {name: path for name, path in files.items() if "/" not in name}  # no other seeds
+    return {**own, PRODUCT: folder / MANIFEST, **_complete_model(product, params, scratch)}
+
+
+def _check_files(product: Product) -> dict[str, Path]:
+    folder = Path(product.path)
+    files = {}
+    for name, facts in product.manifest["files"].items():
+        path = folder / name
+        if not path.is_file() or hash_file(path) != facts["sha256"]:
+            raise damaged(path, f"it is not the file that {folder / MANIFEST} speaks of")
+        files[name] = path
+    return files
+
+
+def _complete_model(product: Product, params: Params, scratch: Path) -> dict[str, Path]:
+    """Vocabulary, settings and cards, which make a folder that answers."""
+    _check_vocabulary(product)
+    dataset = product.manifest["identity"].get("dataset", "")
+    card = load_card(dataset) if dataset else None
+    asking = describe_asking(product.manifest, card, params)
+    written = json.dumps(asking.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    (scratch / ASKING).write_text(written + "\n", encoding="utf-8")
+    cards = {name: load_card(name) for name in [*params.sources, *params.datasets]}
+    words = write_model_card(Path(product.path), DATA, params, cards)
+    (scratch / MODEL_CARD).write_text(words, encoding="utf-8")
+    files = {
+        ASKING: scratch / ASKING,
+        MODEL_CARD: scratch / MODEL_CARD,
+        f"{VOCABULARY}/{BPE_FILE}": OWN_VOCABULARY / BPE_FILE,
+        f"{VOCABULARY}/{LAYOUT_FILE}": OWN_VOCABULARY / LAYOUT_FILE,
+    }
+    return files | ({DATA_CARD: CARDS / f"{dataset}.yaml"} if card else {})
+
+
+def _check_vocabulary(product: Product) -> None:
+    trained = product.manifest["inputs"].get(OWN_VOCABULARY.as_posix())
+    if trained != hash_product(OWN_VOCABULARY):
+        raise UserError(
+            f"{product.path} was trained with another vocabulary than {OWN_VOCABULARY}",
+            why="the same ids would stand for other texts",
+            next_command="dvc repro, which brings both to one state",
+        )
+
+
+def describe_asking(manifest: Mapping[str, Any], card: Card | None, params: Params) -> Asking:
+    """How a model is asked: at the resolution and length of its training, as evaluated."""
+    trained, settings = manifest["settings"], params.evaluate
+    return Asking(
+        task=card.task if card else TASK_OF[manifest["stage"]],
+        dataset=card.name if card else "",
+        image_px=trained["image_px"],
+        max_source_tokens=trained["max_source_tokens"],
+        max_target_tokens=settings.max_target_tokens,
+        long_text=trained["long_text"],
+        beam=settings.beam,
+        length_penalty=settings.length_penalty,
+        no_repeat_ngram=settings.no_repeat_ngram,
+        candidates=_list_candidates(card) if card else [],
+    )
+
+
+def _list_candidates(card: Card) -> list[str]:
+    """The closed set of a data set's answers, without those of its test split."""
+    if card.candidates in ("none", "options"):
+        return []
+    path = DATA / "examples" / card.name / "examples.parquet"
+    known = [e for e in read_records(path, Example) if e.split != "test"]
+    return candidate_sets(card, known, known[:1])[0]

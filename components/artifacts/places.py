@@ -1,0 +1,199 @@
+"""The two kinds of place: a folder, and a prefix of a bucket. Both say the same of what they hold.
+
+Every refusal is a UserError that names the object and the next step.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from components.acquire.pmc_bucket import told
+from components.acquire.transfer import Part, Readable
+from components.artifacts.address import S3
+from components.errors import UserError
+from components.storage import Bucket, BusyError, NotStoredError, StorageError
+
+T = TypeVar("T")
+PARTIAL = ".partial-"  # what a file in a folder is called until it is whole
+
+
+class Place(Protocol):
+    """Objects by key, each of which appears when it is whole."""
+
+    @property
+    def address(self) -> str: ...
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of every object whose key begins so."""
+
+    def read(self, key: str) -> bytes | None:
+        """A small object's content; None where there is none."""
+
+    def put(self, file: Path, key: str) -> None:
+        """Store a file, whatever was there."""
+
+    def create(self, content: bytes, key: str) -> bool:
+        """Store a small object where its key is free; False where it is not."""
+
+    def open(self, key: str, begin: int, tag: str) -> AbstractContextManager[Part]:
+        """An object's content, for ``components.acquire.transfer``, in whose words it fails."""
+
+
+def open_place(address: str) -> Place:
+    """The place of an address; nothing is asked of it yet. UserError for one without a bucket."""
+    if address.startswith(S3) and not address.removeprefix(S3).strip("/"):
+        raise UserError(f"{address} names no bucket", next_command="write s3://bucket/prefix")
+    return BucketPlace(address) if address.startswith(S3) else FolderPlace(Path(address))
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file from byte ``begin`` on."""
+
+    body: Readable
+    begin: int
+    size: int | None
+    tag: str
+    md5: str = ""
+
+
+class FolderPlace:
+    """Objects as files below a folder, which many may write into at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def address(self) -> str:
+        """The folder."""
+        return self.root.as_posix()
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of every finished file whose path below the folder begins so."""
+        top = self.root / prefix.rpartition("/")[0]
+        files = (path for path in sorted(top.rglob("*")) if path.is_file())
+        found = {path.relative_to(self.root).as_posix(): path.stat().st_size for path in files}
+        return {k: n for k, n in found.items() if k.startswith(prefix) and PARTIAL not in k}
+
+    def read(self, key: str) -> bytes | None:
+        """A file's content; None where there is none."""
+        path = self.root / key
+        return path.read_bytes() if path.is_file() else None
+
+    def put(self, file: Path, key: str) -> None:
+        """Copy a file; it appears under its name when it is whole."""
+        with self._arrive(key) as partial:
+            shutil.copyfile(file, partial)
+            partial.replace(self.root / key)
+
+    def create(self, content: bytes, key: str) -> bool:
+        """Write a file whose name is free: a link, unlike a rename, never replaces one."""
+        with self._arrive(key) as partial:
+            partial.write_bytes(content)
+            try:
+                (self.root / key).hardlink_to(partial)
+            except FileExistsError:
+                return False
+        return True
+
+    @contextmanager
+    def open(self, key: str, begin: int, tag: str) -> Iterator[Part]:
+        """A file from a byte on; its tag is its size and time of change."""
+        with told_folder(key), (self.root / key).open("rb") as file:
+            facts = os.fstat(file.fileno())
+            now = f"{facts.st_size}-{facts.st_mtime_ns}"
+            begin = begin if tag == now else 0
+            file.seek(begin)
+            yield FilePart(file, begin, facts.st_size, now)
+
+    @contextmanager
+    def _arrive(self, key: str) -> Iterator[Path]:
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}{PARTIAL}{secrets.token_hex(4)}")
+        try:
+            yield partial
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def told_folder(key: str) -> Iterator[None]:
+    """A file that is not there, in the words of a transfer."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        with told(key):
+            raise NotStoredError(f"there is no file {error.filename}") from None
+
+
+class BucketPlace:
+    """Objects below a prefix of a bucket."""
+
+    def __init__(self, address: str, *, attempts: int = 5, timeout_s: float = 60.0) -> None:
+        name, *prefix = filter(None, address.removeprefix(S3).split("/"))
+        self._address, self.prefix = S3 + "/".join([name, *prefix]), "/".join([*prefix, ""])
+        self.bucket = self._ask(
+            "opened", "", lambda: Bucket(name, attempts=attempts, timeout_s=timeout_s)
+        )
+
+    @property
+    def address(self) -> str:
+        """Bucket and prefix."""
+        return self._address
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of every object whose key begins so."""
+        found = self._ask("listed", prefix, lambda: self.bucket.objects(self.prefix + prefix))
+        return {stored.key.removeprefix(self.prefix): stored.size for stored in found}
+
+    def read(self, key: str) -> bytes | None:
+        """An object's content; None where there is none."""
+
+        def read() -> bytes | None:
+            try:
+                with self.bucket.open(self.prefix + key) as part:
+                    return b"".join(iter(lambda: part.body.read(1 << 16), b""))
+            except NotStoredError as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+
+        return self._ask("read", key, read)
+
+    def put(self, file: Path, key: str) -> None:
+        """Store a file, in parts side by side where it is large."""
+        self._ask("written", key, lambda: self.bucket.upload(file, self.prefix + key))
+
+    def create(self, content: bytes, key: str) -> bool:
+        """Store an object whose key is free; the server decides whether it is."""
+        return self._ask("written", key, lambda: self.bucket.create(content, self.prefix + key))
+
+    @contextmanager
+    def open(self, key: str, begin: int, tag: str) -> Iterator[Part]:
+        """An object from a byte on, if it still has the tag."""
+        name = f"{self.address}/{key}"
+        with told(name), self.bucket.open(self.prefix + key, begin, tag) as part:
+            yield part
+
+    def _ask(self, done: str, key: str, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except StorageError as error:
+            busy = isinstance(error, BusyError)
+            raise UserError(
+                f"{self.address}{key and '/'}{key} could not be {done}",
+                why=str(error),
+                next_command="see whether the server can be reached (AWS_ENDPOINT_URL_S3 names "
+                "one that is not AWS's), then give the same command again: it goes on"
+                if busy
+                else "check the bucket's name, and that your credentials (those of AWS_PROFILE, "
+                "AWS_ACCESS_KEY_ID or the machine's role) allow s3:ListBucket and s3:GetObject, "
+                "to publish s3:PutObject as well",
+            ) from None

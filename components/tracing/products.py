@@ -1,0 +1,126 @@
+"""The graph of products: which folder was made of which, by the manifests in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from components.errors import UserError, damaged
+from components.lineage import MANIFEST, hash_file
+
+DATA = Path("data")
+RAW = "data/raw/"
+# Where products lie: raw folders hold a manifest at their head alone, and thousands of files below.
+PLACES = (
+    "raw/*", "articles", "vocabulary", "instructions", "codes", "audit", "report", "examples/*",
+    "models/image_tokenizer", "models/*/*", "models/*/*/*", "models/*/*/*/*", "predictions/*/*",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A finished folder: its path, the sha256 of its manifest, and the manifest."""
+
+    path: str
+    sha256: str
+    manifest: Mapping[str, Any]
+
+    @property
+    def stage(self) -> str:
+        """The stage that made it."""
+        return str(self.manifest["stage"])
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """What it was made of: path to the hash that it had then."""
+        found: Mapping[str, str] = self.manifest["inputs"]
+        return found
+
+    @property
+    def is_made(self) -> bool:
+        """Whether raw files are the sample world's: they are of no data class."""
+        return self.path.startswith(RAW) and not self.manifest["access"]
+
+
+@dataclass(frozen=True)
+class Products:
+    """Every product of a project by path, in the order of paths."""
+
+    by_path: Mapping[str, Product]
+
+    def find(self, path: str) -> Product:
+        """A product; UserError, with the next command, where none lies there."""
+        name = Path(path).as_posix()
+        if name not in self.by_path:
+            raise UserError(
+                f"{name} is not a finished product of this project",
+                why=f"no {MANIFEST} lies there; it is written last",
+                next_command="dvc repro, or name a folder below data/",
+            )
+        return self.by_path[name]
+
+    def list_before(self, path: str, *, skip: tuple[str, ...] = ()) -> list[Product]:
+        """What a product came from, directly or not, by path; not through paths that begin so."""
+        return self._reach([path], self._inputs, skip)
+
+    def list_after(self, paths: list[str]) -> list[Product]:
+        """What any of these products formed, directly or not, by path."""
+        return self._reach(paths, self._outputs, ())
+
+    def list_changed(self, path: str) -> list[str]:
+        """Inputs that are there in another state than the product was made of."""
+        product = self.by_path[path]
+        return [
+            name
+            for name, sha256 in product.inputs.items()
+            if name in self.by_path and self.by_path[name].sha256 != sha256
+        ]
+
+    def _reach(
+        self, paths: list[str], steps: Mapping[str, list[str]], skip: tuple[str, ...]
+    ) -> list[Product]:
+        reached: set[str] = set()
+        waiting = list(paths)
+        while waiting:
+            for name in steps.get(waiting.pop(), []):
+                if name not in reached and not name.startswith(skip or ("\0",)):
+                    reached.add(name)
+                    waiting.append(name)
+        return [self.by_path[name] for name in sorted(reached)]
+
+    @cached_property
+    def _inputs(self) -> dict[str, list[str]]:
+        return {path: list(self._own_inputs(product)) for path, product in self.by_path.items()}
+
+    def _own_inputs(self, product: Product) -> Iterator[str]:
+        """Of a file of a product, the product; of a folder of products, each."""
+        for name in product.inputs:
+            owners = [name, Path(name).parent.as_posix()]
+            found = [path for path in owners if path in self.by_path][:1]
+            yield from found or (path for path in self.by_path if path.startswith(f"{name}/"))
+
+    @cached_property
+    def _outputs(self) -> dict[str, list[str]]:
+        outputs: dict[str, list[str]] = {}
+        for path, inputs in self._inputs.items():
+            for name in inputs:
+                outputs.setdefault(name, []).append(path)
+        return outputs
+
+
+def read_products(root: Path = DATA) -> Products:
+    """Every finished product below the folder ``data``; UserError where a manifest is damaged."""
+    files = sorted({file for place in PLACES for file in root.glob(f"{place}/{MANIFEST}")})
+    products = {}
+    for file in files:
+        try:
+            manifest = json.loads(file.read_bytes())
+            path = (DATA / file.parent.relative_to(root)).as_posix()
+            products[path] = Product(path, hash_file(file), manifest)
+        except ValueError as error:
+            raise damaged(file, str(error)) from None
+    return Products(products)

@@ -1,0 +1,149 @@
+"""From a record to what it formed, and from a model to what formed it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from components.tracing.corpus import (
+    Document,
+    count_figures,
+    find_left_out,
+    find_taken,
+)
+from components.tracing.documents import count_examples
+from components.tracing.products import DATA, Product, Products
+from components.tracing.retractions import CORPUS, count_retractions
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number of the metrics: where it stands, and whether its model is the one that is here."""
+
+    path: str
+    dataset: str
+    metric: str
+    value: float
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTrace:
+    """What became of an article. ``taken`` and ``left_out`` are rows with shard and origin.
+
+    ``models`` are those that its corpus or its training examples formed.
+    """
+
+    document: Document
+    taken: pl.DataFrame
+    left_out: pl.DataFrame
+    num_figures: int
+    examples: Mapping[str, Mapping[str, int]]
+    formed: list[Product]
+    scores: list[Score]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it stands anywhere."""
+        return bool(len(self.taken) or len(self.left_out) or self.examples)
+
+
+def trace_record(products: Products, document: Document) -> RecordTrace:
+    """Follow an article to the last number that it formed; memory holds its own rows alone."""
+    taken = find_taken(document)
+    if len(taken):  # the other number too: figures and data sets may use that one
+        pmid, pmcid = (max(taken[name].to_list()) for name in ("pmid", "pmcid"))
+        document = Document(document.pmid or pmid, document.pmcid or pmcid)
+    examples = count_examples(products, document)
+    begin = [CORPUS] * bool(len(taken))
+    # a test item forms no model, but its answers rest on it: they are reached through its folder
+    begin += [path for path, splits in examples.items() if set(splits) - {"test"}]
+    formed = products.list_after(begin)
+    return RecordTrace(
+        document=document,
+        taken=taken,
+        left_out=find_left_out(document),
+        num_figures=count_figures(document),
+        examples=examples,
+        formed=formed,
+        scores=list_scores(products, {product.path for product in formed}),
+    )
+
+
+def list_scores(products: Products, models: set[str], root: Path = DATA) -> list[Score]:
+    """The headline scores of these models, by the passports of the metrics files."""
+    found: list[Score] = []
+    for path in sorted((root / "metrics").rglob("*.json")):
+        for summary in _list_summaries(json.loads(path.read_bytes())):
+            facts = [
+                fact
+                for fact in summary.get("passport", [])
+                if fact["name"] == "model" and fact["path"] in models
+            ]
+            if not facts:
+                continue
+            headline = summary["headline"]
+            found.append(
+                Score(
+                    path.as_posix(), summary["dataset"], headline,
+                    summary["scores"][headline]["all"]["value"],
+                    all(_is_current(products, fact) for fact in facts),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _list_summaries(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A file holds one data set's summary, or one of each data set."""
+    if "headline" in content:
+        yield content
+    else:
+        yield from (of for of in content.values() if isinstance(of, dict) and "headline" in of)
+
+
+def _is_current(products: Products, fact: Mapping[str, Any]) -> bool:
+    product = products.by_path.get(fact["path"])
+    return product is not None and product.sha256 == fact["sha256"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTrace:
+    """What formed a product of this project: every product before it, and the facts of them.
+
+    ``changed`` are inputs that are here in another state than the product was made of.
+    """
+
+    product: Product
+    before: list[Product]
+    changed: list[str]
+    retractions: Mapping[str, int]
+    scores: list[Score]
+
+    @property
+    def data_sets(self) -> list[Product]:
+        """The folders of examples, instructions and articles among them."""
+        stages = ("prepare", "prepare_biomed_vital", "ingest_pubmed")
+        return [product for product in self.before if product.stage in stages]
+
+
+def trace_product(products: Products, path: str) -> ModelTrace:
+    """Follow a product to the raw files; UserError where none lies there."""
+    product = products.find(path)
+    before = products.list_before(product.path)
+    changed = [
+        f"{name} (of {one.path})"
+        for one in [product, *before]
+        for name in products.list_changed(one.path)
+    ]
+    return ModelTrace(
+        product=product,
+        before=before,
+        changed=changed,
+        retractions=count_retractions([product, *before]),
+        scores=list_scores(products, {product.path}),
+    )
