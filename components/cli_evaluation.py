@@ -185,8 +185,9 @@ def join_rating(arguments: argparse.Namespace) -> int:
     joined = join_ratings(arguments.folder, arguments.files, params.evaluate.bootstrap, params.seed)
     show(f"{len(joined['raters'])} raters: {', '.join(joined['raters'])}")
     for scale, found in joined["agreement"].items():
-        alpha = found["krippendorff_alpha"]
-        show(f"{scale:<12} alpha {_tell_value(alpha)}, Fleiss' kappa {found['fleiss_kappa']}")
+        alpha, kappa = _tell_value(found["krippendorff_alpha"]), found["fleiss_kappa"]
+        kappa = "not defined" if kappa is None else f"{kappa:.2f}"
+        show(f"{scale:<12} alpha {alpha}, Fleiss' kappa {kappa}")
     show("next: biomedgpt rating unblind, which opens the key and ends the study")
     return 0
 
