@@ -125,6 +125,7 @@ def test_missing_doubled_and_foreign_ids_are_named(
         ({"id": "a", "prediction": None}, "the prediction of a is no text"),
         ({"id": "a", "prediction": "x", "options": {"x": float("nan")}}, "finite"),
         ({"id": "a", "prediction": "x", "options": {"x": True}}, "finite"),
+        ({"id": "a", "prediction": "x", "options": {"x": 10**400}}, "finite"),
         ({"doc": {"id": "a"}, "filtered_resps": [["-3.5", "False"]]}, "harness"),
         ({"doc": "a", "filtered_resps": ["x"]}, "harness"),
         ({"doc": {"id": "a", "choices": ["x"]}, "filtered_resps": [["no", "1"]]}, "is no answer"),
