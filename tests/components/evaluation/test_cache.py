@@ -146,10 +146,10 @@ def test_a_key_follows_weights_vocabulary_and_decoding(
 # phrases what is asked, which is in the key itself.
 BYSTANDERS = {
     "components/__init__.py", "components/config.py", "components/errors.py",
-    "components/evaluation/cache.py", "components/lineage.py", "components/parallel.py",
-    "components/progress.py", "components/records.py", "components/schema.py",
-    "components/tasks/answer.py", "components/tasks/base.py", "components/tasks/phrasing.py",
-    "components/training_config.py",
+    "components/evaluation/cache.py", "components/lineage.py", "components/logs.py",
+    "components/parallel.py", "components/progress.py", "components/records.py",
+    "components/redaction.py", "components/schema.py", "components/tasks/answer.py",
+    "components/tasks/base.py", "components/tasks/phrasing.py", "components/training_config.py",
 }  # fmt: skip
 
 
