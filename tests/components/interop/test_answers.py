@@ -152,6 +152,20 @@ def test_logged_samples_of_the_harness_are_read(write: Callable[[list[Any]], Pat
     assert (second.prediction, second.options) == ("no", {"yes": -3.5, "no": -0.5})
 
 
+def test_samples_of_tasks_that_were_exported_of_other_data_are_refused(
+    folder: Path, card: Card, write: Callable[[list[Any]], Path]
+) -> None:
+    test = read_exam(card, folder).test
+    rows = [{"doc": {"id": e.id, "source": e.source}, "filtered_resps": [e.target]} for e in test]
+    whole = score_answers(write(rows), card, folder, PARAMS)["scores"][card.metrics[0]]["all"]
+    assert whole["value"] == 100
+    own = [{"id": e.id, "prediction": e.target, "source": "our model"} for e in test]
+    assert score_answers(write(own), card, folder, PARAMS)["num_empty"] == 0
+    rows[2]["doc"]["source"] = "another question"
+    with pytest.raises(UserError, match=f"1 asked otherwise: {test[2].id}"):
+        score_answers(write(rows), card, folder, PARAMS)
+
+
 def test_lines_end_where_json_lines_do_and_another_encoding_is_told(tmp_path: Path) -> None:
     path, said = tmp_path / "answers.jsonl", "one\u2028two\u0085three"
     row = json.dumps({"id": "a", "prediction": said}, ensure_ascii=False)
