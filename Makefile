@@ -1,11 +1,12 @@
 # make demo    install, then run the whole pipeline on made-up data; the second time it has nothing to do
 # make real RAW=FOLDER    the same on your own raw files
+# make serve    Prefect's page on this machine: start runs, watch them, switch schedules on
 # make test, make test-slow, make check    the tests; the long ones; style and types
 # make docs    the pages of docs/ and a reference of all settings and commands, into site/
 # Needed: git, make, Python 3.11 or 3.12. Everything else goes into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo real test test-slow check docs lock clean
+.PHONY: help install demo real serve test test-slow check docs lock clean
 MAKEFLAGS += --no-print-directory
 
 UV_VERSION := 0.13.9
@@ -63,6 +64,9 @@ real:
 	@$(MAKE) install
 	@$(BIN)/biomedgpt use real --raw '$(RAW)'
 	@$(BIN)/biomedgpt run
+
+serve: install
+	@$(BIN)/python -m flows.serve $(if $(PORT),--port $(PORT))
 
 test: install
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not gpu and not slow'

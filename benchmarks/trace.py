@@ -36,7 +36,7 @@ from components.tracing.retractions import recall_records
 from components.tracing.trace import trace_record
 
 SHARD_ROWS, GROUP_ROWS, REPEATS = 30_000, 5_000, 5
-WORDS = ["lung", "study", "patients", "of", "the", "image", "disease", "treatment", "with", "and"]
+NUM_WORDS = 20_000  # different ones, so that texts take about the space that abstracts do
 FIRST_PMID = 10_000_000
 
 
@@ -72,7 +72,8 @@ ABSENT = Document("9", "")
 def make_corpus(num: int) -> int:
     """Write articles, quarantine, examples and manifests; how many bytes the articles take."""
     generator = np.random.default_rng(1)
-    texts = [" ".join(generator.choice(WORDS, 200)) for _ in range(GROUP_ROWS)]
+    words = [f"{number:x}" for number in generator.integers(1 << 16, 1 << 24, NUM_WORDS)]
+    texts = [" ".join(generator.choice(words, 200)) for _ in range(GROUP_ROWS)]
     for number, first in enumerate(range(0, num, SHARD_ROWS)):
         name = f"pubmed/baseline/pubmed26n{number + 1:04d}.xml.gz"
         pmids = range(FIRST_PMID + first, FIRST_PMID + min(first + SHARD_ROWS, num))

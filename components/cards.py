@@ -70,14 +70,14 @@ class Source(Section):
     Where places do not agree (``stated``), ``licence`` and ``access`` follow the strictest.
     """
 
-    url: str
-    version: str
+    url: str = Field(description="of its page, or of its one file")
+    version: str = Field(description="which one this card describes")
     licence: str
     access: Literal[
         "open", "non-commercial", "registration", "request", "agreement", "credentialed", "crawl",
         "private",
-    ]  # fmt: skip
-    how_to_get: str
+    ] = Field(description="who may have it")  # fmt: skip
+    how_to_get: str = Field(description="in words, which errors end with")
     citation: str
     downloads: list[Download] = Field(
         description="its files one by one, where url is not itself a file"
@@ -119,28 +119,37 @@ class Card(Section):
     What DVC follows has no default: it must stand in the file, though empty.
     """
 
-    name: str
-    title: str
+    name: str = Field(description="that of its file")
+    title: str = Field(description="as people are shown it")
     task: Literal[
         "vqa", "caption", "classify", "understand", "summarize", "answer",
         "detect", "infill_image", "infill_text", "instruct", "corpus", "vocabulary",
-    ]  # fmt: skip
+    ] = Field(description="what is asked of it, and how it is answered")  # fmt: skip
     benchmark: bool = Field(description="one of this project's reconstruction of the 23")
     source: Source
     folders: list[Inside] = Field(min_length=1, description="names it may have under acquire.root")
-    files: dict[str, Files]
-    reader: str
+    files: dict[str, Files] = Field(description="by the role that they have for the reader")
+    reader: str = Field(description="of its format, by name")
     options: dict[str, str] = Field(description="what the reader is told")
-    official_splits: list[Literal["train", "validation", "test"]]
+    official_splits: list[Literal["train", "validation", "test"]] = Field(
+        description="those that its makers drew; of the others prepare draws a share"
+    )
     answers: dict[str, str] = Field(
         description="raw label to answer text; the answer set, if fixed"
     )
-    candidates: Literal["fixed", "train", "paper", "options", "none"]
-    modality: str
-    metrics: list[str]
-    recipe: dict[str, float | int | bool | str]
+    candidates: Literal["fixed", "train", "paper", "options", "none"] = Field(
+        description="what is chosen among: answers; those of train and validation; of test, too; "
+        "the options of each row; or nothing, and the answer is free"
+    )
+    modality: str = Field(description="of its images, where no column tells")
+    metrics: list[str] = Field(description="the first is the headline")
+    recipe: dict[str, float | int | bool | str] = Field(
+        description="settings of finetune that are other ones for this set"
+    )
     releases: list[Release] = Field(default_factory=list, description="newest first")
-    published: list[Published] = Field(default_factory=list)
+    published: list[Published] = Field(
+        default_factory=list, description="figures that the report sets beside ours"
+    )
     overlaps: dict[str, str] = Field(
         default_factory=dict,
         description="what its official splits share by design, in words, by the audit's kinds",

@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
-from components.storage import Bucket, BusyError, StorageError
+from components.storage import Bucket, StorageError
+from components.storage_advice import advise
 from components.training.checkpoints import Checkpoints
 
 S3 = "s3://"
+AGAIN = "see whether the server can be reached; what is sent again goes on where it stopped"
 HERE = Path("data/checkpoints")  # where they are written before a bucket gets them
 
 
 class BucketMirror:
     """What one prefix of a bucket holds. Every refusal is a UserError that says what to do."""
 
-    def __init__(self, address: str, *, attempts: int = 5, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, address: str, *, endpoint: str = "", attempts: int = 5, timeout_s: float = 60.0
+    ) -> None:
         name, *prefix = filter(None, address.removeprefix(S3).split("/"))
         self.address, self.prefix = S3 + "/".join([name, *prefix]), "/".join([*prefix, ""])
         with self._told("opened"):
-            self.bucket = Bucket(name, attempts=attempts, timeout_s=timeout_s)
+            self.bucket = Bucket(name, endpoint=endpoint, attempts=attempts, timeout_s=timeout_s)
 
     def keys(self) -> list[str]:
         """The keys of all files, without the prefix."""
@@ -49,16 +53,10 @@ class BucketMirror:
         try:
             yield
         except StorageError as error:
-            busy = isinstance(error, BusyError)
             raise UserError(
                 f"{self.address}{key and '/'}{key} could not be {done}",
                 why=str(error),
-                next_command="see whether the server can be reached; a run that trains asks again "
-                "with its next checkpoint"
-                if busy
-                else "check compute.checkpoints in params.yaml, and that its credentials (those of "
-                "AWS_PROFILE, AWS_ACCESS_KEY_ID or the machine's role) allow s3:ListBucket, "
-                "s3:GetObject, s3:PutObject and s3:DeleteObject there",
+                next_command=advise(str(error), AGAIN),
             ) from None
 
 

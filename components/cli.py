@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +27,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     use.add_argument("profile", help="demo, real, base, large or xlarge")
     use.add_argument("--raw", metavar="PATH", help="folder with your own raw files")
     use.set_defaults(call=use_profile)
-    doctor = commands.add_parser("doctor", help="check this machine, and say how to mend it")
+    doctor = commands.add_parser(
+        "doctor",
+        help="check this machine, and say how to mend it",
+        epilog="Status 0: nothing stops the pipeline, there may be warnings; 1: something does.",
+    )
+    doctor.add_argument("--json", action="store_true", help="the findings as a list of objects")
     doctor.set_defaults(call=check_machine)
     add_data_commands(commands)
     report = commands.add_parser("report", help="print where the report is")
@@ -119,18 +126,24 @@ def use_profile(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def check_machine(_arguments: argparse.Namespace) -> int:
+def check_machine(arguments: argparse.Namespace) -> int:
     """Print one line per check; status 1 when one of them stops the pipeline."""
     from components.doctor import examine
+    from components.doctor_services import examine_services, read_params
 
     check_project()
-    findings = examine(Path.cwd())
+    root = Path.cwd()
+    findings = [*examine(root), *examine_services(root, read_params(root / "params.yaml"))]
+    status = int(any(finding.level == "FAIL" for finding in findings))
+    if arguments.json:
+        show(json.dumps([asdict(finding) for finding in findings], indent=1))
+        return status
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         show(f"{finding.level:<5} {finding.subject:<{width}}  {finding.words}")
         if finding.mend:
             show(f"{'':<5} {'':<{width}}  -> {finding.mend}")
-    return int(any(finding.level == "FAIL" for finding in findings))
+    return status
 
 
 def check_project() -> None:

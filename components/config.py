@@ -28,10 +28,10 @@ MAX_SEED = 2**31 - 1  # what every generator of random numbers takes
 class ComputeParams(ParallelParams):
     """Where the training loop runs, and how its workers share the work."""
 
-    device: Literal["auto", "cpu", "cuda"]
+    device: Literal["auto", "cpu", "cuda"] = Field(description="auto: the GPU, where there is one")
     threads: int = Field(ge=1, description="torch threads of one stage process")
     parallel_stages: int = Field(ge=1, description="stages that the flow runs side by side")
-    precision: Literal["float32", "bfloat16"]
+    precision: Literal["float32", "bfloat16"] = Field(description="of the matrix products")
     checkpoints: str = Field(
         pattern=r"^(s3://[^/]+.*|[^:]+)$",
         description="a folder, or s3://bucket/prefix: then data/checkpoints as well",
@@ -49,7 +49,7 @@ class ComputeParams(ParallelParams):
 class MedlineParams(Section):
     """Which of NLM's files of citations are fetched."""
 
-    folders: list[Literal["baseline", "updatefiles"]] = Field(min_length=1)
+    folders: list[Literal["baseline", "updatefiles"]] = Field(min_length=1, description="of NLM")
     year: int = Field(ge=0, le=99, description="the 26 of pubmed26n0001; 0 is the newest there is")
     first: int = Field(ge=0, description="lowest number of a file")
     last: int = Field(ge=0, description="highest number; 0 is no limit")
@@ -76,7 +76,7 @@ class AcquireParams(Section):
     mode sample, a data set of the user's own.
     """
 
-    mode: Literal["sample", "local", "download"]
+    mode: Literal["sample", "local", "download"] = Field(description="made, from root, or fetched")
     root: str = Field(description="folder with the user's raw files, for mode local")
     state: str = Field(description="what root held when this file was written; renewed by `use`")
     workers: int = Field(ge=1, le=64, description="files fetched side by side")
@@ -90,42 +90,44 @@ class AcquireParams(Section):
     pmc: PmcParams
     sample_images: int = Field(ge=1, description="images per vision data set of the sample world")
     sample_texts: int = Field(ge=1, description="records per text data set of the sample world")
-    sample_image_px: int = Field(ge=28)
+    sample_image_px: int = Field(ge=28, description="side of its images")
 
 
 class IngestPubmedParams(Section):
     """Which citations and articles become text."""
 
-    languages: list[str]
-    keep_retracted: bool
-    min_text_chars: int = Field(ge=0)
-    licences: Literal["any", "commercial-only"]
+    languages: list[str] = Field(description="of three letters, as PubMed writes them")
+    keep_retracted: bool = Field(description="keep what was retracted")
+    min_text_chars: int = Field(ge=0, description="a shorter text is left out")
+    licences: Literal["any", "commercial-only"] = Field(
+        description="any, or those that allow trade"
+    )
     near_duplicates: bool = Field(description="leave out what says nearly what another says")
-    max_image_pixels: int = Field(ge=1)
+    max_image_pixels: int = Field(ge=1, description="a larger image is not decoded")
     workers: int = Field(ge=0, description="0: in the stage's own process, without Ray")
-    max_unreadable_files: int = Field(ge=0)
-    max_quarantined: float = Field(ge=0, le=1)
+    max_unreadable_files: int = Field(ge=0, description="more of them end the stage")
+    max_quarantined: float = Field(ge=0, le=1, description="share of records; more ends the stage")
 
 
 class BuildVocabularyParams(Section):
     """The one id space: specials, BPE, mask, image codes, location bins."""
 
-    text: Literal["train", "files"]
-    num_merges: int = Field(ge=0)
-    num_codes: int = Field(ge=1)
-    num_bins: int = Field(ge=2)
+    text: Literal["train", "files"] = Field(description="a new BPE, or the released one")
+    num_merges: int = Field(ge=0, description="of the BPE")
+    num_codes: int = Field(ge=1, description="of the image tokenizer's codebook")
+    num_bins: int = Field(ge=2, description="of places along a side, for boxes")
 
 
 class PrepareParams(Section):
     """From raw rows to examples."""
 
-    max_train: int = Field(ge=1)
-    max_validation: int = Field(ge=1)
-    max_test: int = Field(ge=1)
+    max_train: int = Field(ge=1, description="examples of a data set that are kept")
+    max_validation: int = Field(ge=1, description="examples of its validation split")
+    max_test: int = Field(ge=1, description="examples of its test split")
     derived_validation: float = Field(gt=0, lt=1, description="share, where no official split is")
-    derived_test: float = Field(gt=0, lt=1)
-    max_image_pixels: int = Field(ge=1)
-    max_quarantined: float = Field(ge=0, le=1)
+    derived_test: float = Field(gt=0, lt=1, description="share, where no official split is")
+    max_image_pixels: int = Field(ge=1, description="a larger image is not decoded")
+    max_quarantined: float = Field(ge=0, le=1, description="share of rows; more ends the stage")
 
 
 class FitImageTokenizerParams(Section):
@@ -135,24 +137,26 @@ class FitImageTokenizerParams(Section):
         description="a folder with a tokenizer, or empty: one is fitted. DVC follows the name "
         "alone: give a folder whose content changed another name"
     )
-    channels: int = Field(ge=4, multiple_of=4)
-    latent: int = Field(ge=1)
-    image_px: int = Field(ge=8, multiple_of=8)
-    steps: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    max_images: int = Field(ge=1)
+    channels: int = Field(ge=4, multiple_of=4, description="of the first layer")
+    latent: int = Field(ge=1, description="channels of a code")
+    image_px: int = Field(ge=8, multiple_of=8, description="side of a training image")
+    steps: int = Field(ge=1, description="updates of the weights")
+    batch: int = Field(ge=1, description="images of an update")
+    learning_rate: float = Field(gt=0, description="of Adam")
+    max_images: int = Field(ge=1, description="that it is fitted on, at most")
 
 
 class TokenizeImagesParams(Section):
     """Which part of an image becomes codes, how they are picked, and what they must keep."""
 
-    image_px: int = Field(ge=8, multiple_of=8, le=MAX_CODES_SIDE * CODE_PX)
-    crop: Literal["centre", "whole"]
-    codes: Literal["argmax", "gumbel"]
-    batch: int = Field(ge=1)
+    image_px: int = Field(
+        ge=8, multiple_of=8, le=MAX_CODES_SIDE * CODE_PX, description="side of the crop, scaled"
+    )
+    crop: Literal["centre", "whole"] = Field(description="the middle half, or all")
+    codes: Literal["argmax", "gumbel"] = Field(description="the likeliest, or a sample by the seed")
+    batch: int = Field(ge=1, description="images at a time")
     workers: int = Field(ge=0, description="0: in the stage's own process, without Ray")
-    max_quarantined: float = Field(ge=0, le=1)
+    max_quarantined: float = Field(ge=0, le=1, description="share of images; more ends the stage")
     min_quality: dict[str, dict[Literal["psnr_db", "ssim"], float]] = Field(
         description="least mean by modality, 0 for none; `every` is asked of those not named"
     )
@@ -161,37 +165,38 @@ class TokenizeImagesParams(Section):
 class PrepareBiomedVitalParams(Section):
     """How conversations become examples."""
 
-    conversion: Literal["single_turn", "multi_turn"]
+    conversion: Literal["single_turn", "multi_turn"] = Field(description="a reply, or a whole talk")
     history_turns: int = Field(ge=0, description="earlier pairs that single_turn reads")
-    leave_out_unsupported: bool  # replies that assert what their caption does not
-    validation_share: float = Field(gt=0, lt=1)
-    max_quarantined: float = Field(ge=0, le=1)
+    leave_out_unsupported: bool = Field(description="replies that assert more than their caption")
+    validation_share: float = Field(gt=0, lt=1, description="of conversations, held out")
+    max_quarantined: float = Field(ge=0, le=1, description="share of records; more ends the stage")
 
 
 class AuditParams(Section):
     """What counts as an overlap of training and test material, and what is left out for it."""
 
-    ngram_words: int = Field(ge=2)
+    ngram_words: int = Field(ge=2, description="length of a run of words that two texts share")
     min_alike: float = Field(ge=0.5, le=1, description="correlation of images that look the same")
     drop: list[
         Literal["same_pair", "same_image", "similar_image", "same_text", "near_text",
                 "same_document", "same_group", "shared_text"]
-    ]  # fmt: skip
+    ] = Field(description="kinds that training leaves out")  # fmt: skip
 
 
 class EvaluateParams(Section):
     """How predictions are made and what they are compared with."""
 
-    batch: int = Field(ge=1)
-    beam: int = Field(ge=1)
-    length_penalty: float = Field(ge=0)
+    batch: int = Field(ge=1, description="test items at a time")
+    beam: int = Field(ge=1, description="hypotheses of the search; 1 is greedy")
+    length_penalty: float = Field(ge=0, description="scores are divided by length to it")
     no_repeat_ngram: int = Field(ge=0, description="0 allows repetition")
-    max_target_tokens: int = Field(ge=2, le=MAX_POSITIONS - 1)  # bos stands before them
+    # bos stands before them
+    max_target_tokens: int = Field(ge=2, le=MAX_POSITIONS - 1, description="of an answer")
     conditions: list[
         Literal["full", "blank", "noise", "swapped", "text_only", "no_question", "other_answers"]
     ] = Field(description="what of a test item is shown; each but full where it changes something")
-    bootstrap: int = Field(ge=100)
-    confidence: float = Field(gt=0, lt=1)
+    bootstrap: int = Field(ge=100, description="resamples behind an interval")
+    confidence: float = Field(gt=0, lt=1, description="of an interval")
 
 
 class ProbeParams(Section):
@@ -204,7 +209,7 @@ class ProbeParams(Section):
 class ReportParams(Section):
     """What the report shows."""
 
-    examples_per_dataset: int = Field(ge=0)
+    examples_per_dataset: int = Field(ge=0, description="answers that are shown")
 
 
 class GpuParams(Section):
@@ -215,17 +220,17 @@ class GpuParams(Section):
     1.5 to 2.5 USD, H100 2.5 to 4), rounded: put in your own. The utilisation is assumed.
     """
 
-    memory_gb: float = Field(gt=0)
+    memory_gb: float = Field(gt=0, description="of the board")
     tflops: float = Field(gt=0, description="peak of matrix products in compute.precision, 10^12/s")
     mfu: float = Field(gt=0, le=1, description="share of the peak that training reaches")
     watts: float = Field(gt=0, description="of the board at full load")
-    usd_per_hour: float = Field(ge=0)
+    usd_per_hour: float = Field(ge=0, description="on demand")
 
 
 class PlanParams(Section):
     """What `biomedgpt plan STAGE` reckons with."""
 
-    gpus: dict[str, GpuParams] = Field(min_length=1)
+    gpus: dict[str, GpuParams] = Field(min_length=1, description="by name")
 
 
 class Params(Section):
@@ -234,10 +239,10 @@ class Params(Section):
     Zero-shot means unseen: a data set of ``zero_shot_on`` cannot be one of ``pretrained_on``.
     """
 
-    profile: str
-    seed: int = Field(ge=0, le=MAX_SEED)
-    sizes: list[str]
-    datasets: list[str]
+    profile: str = Field(description="that this file was written from")
+    seed: int = Field(ge=0, le=MAX_SEED, description="of every random draw")
+    sizes: list[str] = Field(description="of models, by name")
+    datasets: list[str] = Field(description="cards that are trained on and tested")
     sources: list[str] = Field(description="raw sources beyond the data sets")
     pretrained_on: list[str] = Field(description="data sets whose train pairs are pretrained on")
     pretraining_sources: list[str] = Field(description="sources that are for pretraining alone")

@@ -42,6 +42,7 @@ COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 LOGGER = logging.getLogger("biomedgpt")
 _fields: ContextVar[Mapping[str, Any]] = ContextVar("fields", default={})  # noqa: B039 (never changed)
+_unheard: ContextVar[bool] = ContextVar("unheard", default=False)
 
 
 @dataclass(frozen=True)
@@ -140,12 +141,13 @@ def open_log(log: Log, *loggers: str) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_environment_set({RUN: log.run, STAGE: log.stage}))
         out, err = sys.stdout, sys.stderr
+        redact_handlers()
         for name in ("biomedgpt", *loggers):
             stack.enter_context(_attached(name, _LogFile(log, logging.INFO)))
+        stack.enter_context(_printing_unheard())
         if not logging.root.handlers:  # Python's own last resort falls silent beside any other
             stack.enter_context(_attached("", _terminal(err)))
         stack.enter_context(_attached("", _LogFile(log, logging.WARNING)))
-        redact_handlers()
         stack.enter_context(_heard(out, redirect_stdout, logging.INFO))
         stack.enter_context(_heard(err, redirect_stderr, logging.WARNING))
         logging.captureWarnings(True)
@@ -200,8 +202,36 @@ class _LogFile(logging.FileHandler):
             super().close()
 
 
+class _Unheard(logging.Handler):
+    """Another's handler; where it prints a record, that is not logged a second time."""
+
+    def __init__(self, inner: logging.Handler) -> None:
+        super().__init__(inner.level)
+        self.inner = inner
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Let the other handle the record."""
+        token = _unheard.set(True)
+        try:
+            self.inner.handle(record)
+        finally:
+            _unheard.reset(token)
+
+
+@contextmanager
+def _printing_unheard() -> Iterator[None]:
+    """Of the root's handlers, as Ray's workers have them: they print to what stderr is by then."""
+    others = logging.root.handlers
+    logging.root.handlers = [_Unheard(handler) for handler in others]
+    try:
+        yield
+    finally:
+        logging.root.handlers = others
+
+
 def _terminal(stream: TextIO) -> logging.Handler:
     handler = logging.StreamHandler(stream)
+    handler.setFormatter(RedactingFormatter())
     handler.setLevel(logging.WARNING)
     return handler
 
@@ -223,7 +253,7 @@ def _heard(stream: TextIO, redirect: Callable[..., Any], level: int) -> Iterator
 
     def hear(line: str) -> None:
         text = COLOUR.sub("", line).rpartition("\r")[2].rstrip()
-        if text and not DRAWN.search(line):
+        if text and not DRAWN.search(line) and not _unheard.get():
             LOGGER.log(level, "%s", text)
 
     wrapped = RedactedStream(stream, hear)

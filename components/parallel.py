@@ -36,7 +36,7 @@ class ParallelParams(Section):
     activation_checkpointing: bool = Field(
         description="run each layer again in the backward pass, instead of keeping what it made"
     )
-    overrides: dict[str, ParallelOverrides]
+    overrides: dict[str, ParallelOverrides] = Field(description="by size")
 
     def for_run(self, size: str) -> dict[str, Any]:
         """These settings for one size, as plain values."""

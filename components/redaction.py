@@ -26,6 +26,8 @@ SECRET_NAME = re.compile(
 )
 PLACES = ("_FILE", "_PATH", "_DIR", "_SOCK", "_URI")  # where a secret lies is none
 MIN_CHARS = 8  # shorter values (1, true, test) are everywhere
+KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+KEY_GOES_ON = re.compile(r"\s*(?:[A-Za-z0-9+/=]*|[\w-]+: \S+)\s*")  # base64, or a header before it
 FORMS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     r"\b(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{16}\b",
@@ -66,6 +68,23 @@ def redact(text: str) -> str:
     for pattern in _patterns():
         text = pattern.sub(_hide, text)
     return text
+
+
+class LineRedactor:
+    """``redact`` for lines that come one by one; remembers that it is inside of a private key."""
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def redact(self, line: str) -> str:
+        """The line without secrets."""
+        if self._inside and "-----END " in line:
+            self._inside = False
+            return HIDDEN
+        self._inside = (self._inside and bool(KEY_GOES_ON.fullmatch(line))) or bool(
+            KEY_BEGINS.search(line) and "-----END " not in line
+        )
+        return HIDDEN if self._inside else redact(line)
 
 
 def holds_secret(text: str) -> bool:
@@ -144,16 +163,17 @@ class RedactedStream:
 
     def __init__(self, stream: TextIO, hear: Callable[[str], None] = lambda _: None) -> None:
         self.stream, self.hear = stream, hear
+        self._lines = LineRedactor()
         self._held = self._shown = ""  # of the line that has begun: not yet written, and written
 
     def write(self, text: str) -> int:
         """Take text; whole lines are written at once."""
-        lines, newline, self._held = (self._held + text).rpartition("\n")
-        if newline:
-            self.stream.write(redact(lines) + newline)
-            whole, self._shown = self._shown + lines, ""
-            for line in redact(whole).split("\n"):
-                self.hear(line)
+        *lines, self._held = (self._held + text).split("\n")
+        for line in lines:
+            clean = self._lines.redact(line)
+            self.stream.write(clean + "\n")
+            self.hear(redact(self._shown + line) if self._shown else clean)
+            self._shown = ""
         return len(text)
 
     def flush(self) -> None:

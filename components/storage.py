@@ -65,29 +65,32 @@ class StoredPart:
 class Bucket:
     """A bucket of one's own. Credentials, region and endpoint are those that AWS's tools would use.
 
+    ``endpoint`` is the address of another server than AWS's, where the environment names none.
     A request that fails and may succeed is made ``attempts`` times, after random pauses up to
     twice as long each time (botocore's mode "standard"); one that is refused is made once. Raises
     as PublicBucket. One object serves many threads.
     """
 
-    def __init__(self, name: str, *, attempts: int = 5, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, name: str, *, endpoint: str = "", attempts: int = 5, timeout_s: float = 60.0
+    ) -> None:
         from boto3.session import Session
         from botocore.config import Config
 
-        self.name = name
+        self.name, elsewhere = name, endpoint or any(map(os.environ.get, ENDPOINTS))
         config = Config(
             connect_timeout=timeout_s,
             read_timeout=timeout_s,
             retries={"mode": "standard", "total_max_attempts": attempts},
             # by IP or by name: few servers other than AWS's have a host for each bucket
-            s3={"addressing_style": "path"} if any(map(os.environ.get, ENDPOINTS)) else None,
+            s3={"addressing_style": "path"} if elsewhere else None,
             # nor do all of them know the newer checksums
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             user_agent_extra=f"biomedgpt/{__version__}",
         )
         with _told():
-            self._client = Session().client("s3", config=config)
+            self._client = Session().client("s3", endpoint_url=endpoint or None, config=config)
 
     def keys(self, prefix: str) -> list[str]:
         """The keys that begin with the prefix, sorted."""

@@ -15,6 +15,7 @@ from components import cli as library
 from components.cli import REPORT
 from components.cli_evaluation import add_evaluation_commands
 from components.cli_logs import add_log_command
+from components.cli_remote import add_remote_commands
 from components.cli_sharing import add_sharing_commands
 from components.redaction import output_redacted
 from flows.graph import Plan, make_plan
@@ -31,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     library.add_commands(commands)
     add_evaluation_commands(commands)
+    add_remote_commands(commands)
     add_sharing_commands(commands)
     add_log_command(commands)
     run = commands.add_parser("run", help="bring every product up to date")
@@ -45,6 +47,15 @@ def build_parser() -> argparse.ArgumentParser:
     plan.add_argument("--dataset", help="that finetune is to tune on")
     plan.add_argument("--gpus", type=int, metavar="N", help="else compute.workers of params.yaml")
     plan.set_defaults(call=show_plan)
+    completion = commands.add_parser(
+        "completion",
+        help="print what makes your shell complete these commands",
+        description="For bash: biomedgpt completion bash > "
+        "~/.local/share/bash-completion/completions/biomedgpt. For zsh: a file _biomedgpt in a "
+        "folder of $fpath.",
+    )
+    completion.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+    completion.set_defaults(call=print_completion)
     return parser
 
 
@@ -65,13 +76,17 @@ def run_pipeline(_arguments: argparse.Namespace) -> int:
 def _run_plan(plan: Plan, console: Console) -> int:
     console.print(f"{len(plan.upstream)} of {plan.num_stages} stages to run; starting Prefect")
     settle_environment()
+    from prefect import tags
+
+    from flows.liveness import name_project
     from flows.order import listen_to_interrupts
     from flows.pipeline import pipeline
 
     signal.signal(signal.SIGTERM, _leave)  # by way of exit, which stops Prefect's server
     listen_to_interrupts(False)
     try:
-        state = pipeline(plan.upstream, return_state=True)
+        with tags(name_project()):
+            state = pipeline(return_state=True)
     except KeyboardInterrupt:
         console.print("interrupted; `biomedgpt run` goes on from here")
         return INTERRUPTED
@@ -99,6 +114,14 @@ def show_plan(arguments: argparse.Namespace) -> int:
     if plan.reasons:
         console.print(table)
     console.print(f"{len(plan.reasons)} of {plan.num_stages} stages to run")
+    return 0
+
+
+def print_completion(arguments: argparse.Namespace) -> int:
+    """Print the script, which knows every command and option by itself."""
+    import shtab
+
+    sys.stdout.write(shtab.complete(build_parser(), arguments.shell) + "\n")
     return 0
 
 

@@ -8,39 +8,56 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.errors import UserError
+from flows.choice import Choice, choose_stages
 
 MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The stages to run. ``upstream`` maps each to those of them that must come first."""
+    """The stages to run. ``upstream`` maps each to those of them that must come first.
+
+    ``forced`` are those that run though DVC may find them up to date.
+    """
 
     upstream: dict[str, list[str]]
     reasons: dict[str, str]
     num_stages: int
+    forced: frozenset[str] = frozenset()
 
 
-def make_plan(blocks: Collection[str] = ()) -> Plan:
+def make_plan(
+    blocks: Collection[str] = (),
+    choice: Choice | None = None,
+    forced_blocks: Collection[str] = (),
+) -> Plan:
     """Ask DVC what is stale, and add what builds on it.
 
-    With ``blocks``, the plan holds only stages of these dvc.yaml blocks and whatever they need.
-    Raises UserError when dvc.yaml or a file it names is at fault, or the project is locked.
+    With ``blocks``, the plan holds only stages of these dvc.yaml blocks and whatever they need; a
+    choice narrows it further. Of these, stages of ``forced_blocks`` run in any case. Raises
+    UserError when dvc.yaml or a file it names is at fault, when the project is locked, and for a
+    choice of what is not there.
     """
     upstream, changes = _ask_dvc()
-    return plan_stages(upstream, changes, blocks)
+    choice = choice or Choice()
+    chosen = choose_stages(upstream, blocks, choice)
+    forced = {stage for stage in upstream if stage.partition("@")[0] in forced_blocks}
+    return plan_stages(upstream, changes, chosen, chosen if choice.force else forced)
 
 
 def plan_stages(
     upstream: Mapping[str, Collection[str]],
     changes: Mapping[str, list[Any]],
-    blocks: Collection[str] = (),
+    chosen: Collection[str],
+    forced: Collection[str] = (),
 ) -> Plan:
-    """The plan for a graph and DVC's own account of what changed. Pure."""
-    wanted = set(upstream)
-    if blocks:
-        wanted = _with_upstream({s for s in upstream if s.split("@")[0] in blocks}, upstream)
+    """The plan for a graph, DVC's own account of what changed, and the stages asked for. Pure.
+
+    Of what is asked for and of what it needs, ``forced`` runs though it is up to date.
+    """
+    wanted = _with_upstream(set(chosen), upstream)
     reasons = {name: explain_change(changes[name]) for name in changes if name in wanted}
+    reasons |= dict.fromkeys(sorted(wanted.intersection(forced) - set(reasons)), "forced")
     for name in in_order(upstream):
         stale = [before for before in upstream[name] if before in reasons]
         if name in wanted and stale and name not in reasons:
@@ -53,6 +70,7 @@ def plan_stages(
         },
         reasons=reasons,
         num_stages=len(wanted),
+        forced=frozenset(wanted.intersection(forced)),
     )
 
 

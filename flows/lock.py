@@ -14,24 +14,46 @@ from components.errors import UserError
 
 LOCK = Path(".dvc/tmp/biomedgpt.lock")
 HOLDER = LOCK.with_suffix(".holder")
+LOOK_S = 1.0  # whoever only looks whether the lock is held (find_holder) holds it for a moment
+
+
+class ProjectHeldError(UserError):
+    """Another run works in this project; ``why`` says which."""
 
 
 @contextmanager
-def hold_project(root: Path = Path()) -> Iterator[None]:
-    """Hold the project until the block ends; UserError names who holds it already.
+def hold_project(root: Path = Path(), run: str = "", run_id: str = "") -> Iterator[None]:
+    """Hold the project until the block ends; ProjectHeldError names who holds it already.
 
-    The operating system lets go of the lock when its process ends, however that happens.
+    A process that holds it may do so again, so that a command and the flow that it starts hold it
+    together. The operating system lets go of the lock when its process ends, however that happens.
+    ``run`` and ``run_id`` are those of Prefect's flow run.
     """
     lock, holder = root / LOCK, root / HOLDER
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock, timeout=0):
+        # The same object for the same file, which counts how often this process holds it.
+        with FileLock(lock.absolute(), LOOK_S, thread_local=False, is_singleton=True):
             since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-            holder.write_text(f"process {os.getpid()}, since {since}")
+            named = f", flow run {run}" if run else ""
+            holder.write_text(f"process {os.getpid()}, since {since}{named}\n{run_id}")
             yield
     except Timeout:
-        raise UserError(
-            "another `biomedgpt run` is working in this project",
-            why=holder.read_text() if holder.is_file() else "it has just begun",
-            next_command="wait until it has ended, or stop it with Ctrl-C, then try again",
+        raise ProjectHeldError(
+            "another `biomedgpt run`, or a flow, is working in this project",
+            why=holder.read_text().splitlines()[0] if holder.is_file() else "it has just begun",
+            next_command="wait until it has ended, or stop it (Ctrl-C, or Cancel in Prefect's "
+            "page), then try again",
         ) from None
+
+
+def find_holder(root: Path = Path()) -> str | None:
+    """The id of the flow run that holds the project: empty where it has none, None if nobody does.
+
+    That the lock is held is the proof that a run's process lives: no clock has to be trusted.
+    """
+    try:
+        with FileLock(root / LOCK, timeout=0):
+            return None
+    except Timeout:
+        return (root / HOLDER).read_text().partition("\n")[2] if (root / HOLDER).is_file() else ""

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import logging
+import queue
+import shutil
 import signal
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
 from typing import Any, Literal
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture, as_completed
+from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from rich.console import Console
 from rich.table import Table
 
-from components.config import load_params
+from components.config import ComputeParams, load_params
+from components.errors import UserError
 from components.logs import FLOW, Log, open_log
+from components.profiles.overlay import write_params
+from flows import artifacts
+from flows.choice import Choice
 from flows.display import Bars, show_bars
-from flows.graph import make_plan
+from flows.graph import Plan, make_plan
+from flows.liveness import LOOK_EVERY_S, bury_dead, claim_run, read_verdict
+from flows.lock import ProjectHeldError, hold_project
 from flows.process import stop_commands
 from flows.stage import run_stage
 
+# Blocks that compute on a GPU where there is one: as many at once as Prefect's limit for this tag.
+GPU_BLOCKS = frozenset(
+    {"fit_image_tokenizer", "tokenize_images", "pretrain", "finetune", "instruct"}
+    | {"evaluate", "evaluate_zero_shot", "probe"}
+)
+GPU_TAG = "gpu"
+SERVER_PATIENCE_S = 90.0  # for a server that is starting again when the run ends
 COLOURS = {"ran": "green", "cached": "cyan", "failed": "red", "skipped": "yellow"}
 
 
@@ -38,26 +53,82 @@ class Result:
     words: str = ""
 
 
-def run_stages(blocks: Collection[str], upstream: dict[str, list[str]] | None) -> State[Any]:
-    """Bring the stages of these blocks up to date; the state says what failed, if anything.
+class OverruledError(Exception):
+    """Prefect's server holds this run for ended or cancelled, whatever it does."""
 
-    ``upstream`` is a plan that was already made; without one DVC is asked.
+    def __init__(self, verdict: State[Any]) -> None:
+        self.verdict = verdict
+        super().__init__(verdict.message)
+
+
+def run_stages(blocks: Collection[str], choice: Choice | None = None) -> State[Any]:
+    """Bring the chosen stages of these blocks up to date; the state says what failed, if anything.
+
+    Without a choice, all of them.
     """
+    return take_turn(lambda: _run_chosen(blocks, choice or Choice()))
+
+
+def take_turn(work: Callable[[], State[Any]]) -> State[Any]:
+    """Do a flow's work while it holds the project; the flow's final state.
+
+    It is Refused, and says by whom, while another run works in this project. A run that was called
+    crashed or cancelled meanwhile stays so, though its work may have ended well.
+    """
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_is_news)
+    listen_to_interrupts(True)
     log = Log(str(flow_run.id), FLOW)  # its stages, and their workers, log under the same id
-    with open_log(log, "prefect.flow_runs"):
-        if upstream is None:
-            upstream = make_plan(blocks).upstream
-        for name in ("prefect.flow_runs", "prefect.task_runs"):
-            logging.getLogger(name).addFilter(_is_news)
-        listen_to_interrupts(True)
-        started = time.monotonic()
-        with show_bars() as bars:
-            results = run_in_order(upstream, load_params().compute.parallel_stages, bars)
-        show_results(results, time.monotonic() - started)
-    failed = [f"{r.stage} failed\n{r.words}" for r in results if r.status == "failed"]
+    try:
+        with (
+            open_log(log, "prefect.flow_runs"),
+            hold_project(run=str(flow_run.name), run_id=str(flow_run.id)),
+        ):
+            claim_run()
+            bury_dead()
+            state = work()
+            return read_verdict(SERVER_PATIENCE_S) or state
+    except OverruledError as overruled:
+        return overruled.verdict
+    except ProjectHeldError as error:
+        return Failed(name="Refused", message=str(error))
+    except UserError as error:
+        return Failed(message=str(error))
+
+
+def _run_chosen(blocks: Collection[str], choice: Choice) -> State[Any]:
+    if choice.profile and choice.profile != load_params().profile:
+        if choice.dry_run:
+            raise UserError(
+                f"a dry run tells of params.yaml, which is not of the profile {choice.profile}",
+                next_command=f"biomedgpt use {choice.profile}, then the dry run without a profile",
+            )
+        write_params(choice.profile)
+    plan = make_plan(blocks, choice)
+    return tell_plan(plan) if choice.dry_run else run_plan(plan, load_params().compute)
+
+
+def run_plan(plan: Plan, compute: ComputeParams) -> State[Any]:
+    """Run a plan's stages; the state says which of them failed, and in which words."""
+    started = time.monotonic()
+    with show_bars() as bars:
+        results = run_in_order(plan, compute, bars)
+    show_results(results, time.monotonic() - started)
+    failed = [result for result in results if result.status == "failed"]
     if failed:
-        return Failed(message="\n".join([*failed, f"all that was said: biomedgpt logs {log.run}"]))
-    return Completed(message=f"{len(results)} stages up to date")
+        words = [f"{result.stage} failed\n{result.words}" for result in failed]
+        told = f"all that was said: biomedgpt logs {flow_run.id}"
+        return Failed(message="\n".join([*words, told]))
+    return Completed(message=f"{plan.num_stages} stages up to date")
+
+
+def tell_plan(plan: Plan) -> State[Any]:
+    """Show what would run, and why, and run nothing."""
+    rows = [{"stage": stage, "why": plan.reasons[stage]} for stage in plan.upstream]
+    for row in rows:
+        get_run_logger().info(f"would run {row['stage']}: {row['why']}")
+    artifacts.show_table("plan", rows, "What would run, and why")
+    return Completed(message=f"{len(rows)} of {plan.num_stages} stages would run")
 
 
 def _is_news(record: logging.LogRecord) -> bool:
@@ -74,24 +145,27 @@ def listen_to_interrupts(listen: bool) -> None:
     signal.pthread_sigmask(how, {signal.SIGINT})
 
 
-def run_in_order(upstream: dict[str, list[str]], num_parallel: int, bars: Bars) -> list[Result]:
+def run_in_order(plan: Plan, compute: ComputeParams, bars: Bars) -> list[Result]:
     """Run each stage when those before it are done. What builds on a failed stage is skipped."""
-    logger = get_run_logger()
-    sorter = TopologicalSorter(upstream)
+    logger, progress = get_run_logger(), artifacts.ProgressBar(len(plan.upstream))
+    sorter = TopologicalSorter(plan.upstream)
     sorter.prepare()
     waiting: list[str] = []
     running: dict[PrefectFuture[Any], tuple[str, float]] = {}
+    ended: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
     results: list[Result] = []
     while True:
         waiting += sorter.get_ready()
-        while waiting and len(running) < num_parallel:
+        while waiting and len(running) < compute.parallel_stages:
             stage = waiting.pop(0)
             bars.begin(stage)
-            running[run_stage.submit(stage)] = (stage, time.monotonic())
+            future = _submit(stage, plan, compute.device)
+            running[future] = (stage, time.monotonic())
+            future.add_done_callback(ended.put)
         if not running:
             break
         try:
-            future = next(as_completed(list(running)))
+            future = _wait_for_one(ended)
         except BaseException:
             _stop_stages(running)
             raise
@@ -100,14 +174,35 @@ def run_in_order(upstream: dict[str, list[str]], num_parallel: int, bars: Bars) 
         result = _read_result(stage, future, time.monotonic() - begun)
         results.append(result)
         logger.info(
-            f"[{len(results)}/{len(upstream)}] {stage}: {result.status}, {result.seconds:.1f} s",
+            f"[{len(results)}/{len(plan.upstream)}] {stage}: {result.status}, "
+            f"{result.seconds:.1f} s",
             extra={"fields": asdict(result)},
         )
+        progress.move(len(results))
         if result.status != "failed":
             sorter.done(stage)
     reached = {result.stage for result in results}
-    skipped = [Result(stage, "skipped", 0.0) for stage in upstream if stage not in reached]
+    skipped = [Result(stage, "skipped", 0.0) for stage in plan.upstream if stage not in reached]
     return results + skipped
+
+
+def _submit(stage: str, plan: Plan, device: str) -> PrefectFuture[Any]:
+    """Begin a stage, under the limit of those that need a GPU if it takes one."""
+    takes_gpu = stage.partition("@")[0] in GPU_BLOCKS and (
+        device == "cuda" or (device == "auto" and shutil.which("nvidia-smi") is not None)
+    )
+    task = run_stage.with_options(tags=[GPU_TAG]) if takes_gpu else run_stage
+    return task.submit(stage, force=stage in plan.forced)
+
+
+def _wait_for_one(ended: queue.SimpleQueue[PrefectFuture[Any]]) -> PrefectFuture[Any]:
+    """The next stage that has ended. OverruledError when this run is held for ended before."""
+    while True:
+        try:
+            return ended.get(timeout=LOOK_EVERY_S)
+        except queue.Empty:
+            if verdict := read_verdict():
+                raise OverruledError(verdict) from None
 
 
 def _stop_stages(running: Iterable[PrefectFuture[Any]]) -> None:
@@ -127,7 +222,7 @@ def _read_result(stage: str, future: PrefectFuture[Any], seconds: float) -> Resu
 
 
 def show_results(results: list[Result], seconds: float) -> None:
-    """Print one row per stage, and the sums."""
+    """Print one row per stage, and the sums; show them, the metrics and where the report is."""
     table = Table("stage", "", "seconds", box=None, pad_edge=False)
     table.columns[2].justify = "right"
     for result in results:
@@ -139,3 +234,7 @@ def show_results(results: list[Result], seconds: float) -> None:
     counts = {status: sum(r.status == status for r in results) for status in COLOURS}
     sums = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
     console.print(f"{sums or 'nothing to do'}; {seconds:.1f} s", highlight=False)
+    rows = [asdict(result) for result in results]
+    artifacts.show_table("stages", rows, f"{sums or 'nothing to do'}; {seconds:.1f} s")
+    artifacts.show_metrics()
+    artifacts.show_links()

@@ -24,12 +24,20 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import data, evaluation, training
+from flows.choice import described, read_choice
 from flows.order import run_stages
 
 STAGES = (*data.STAGES, *training.STAGES, *evaluation.STAGES)
 
 
 @flow(name="pipeline")
-def pipeline(upstream: dict[str, list[str]] | None = None) -> State[Any]:
+@described
+def pipeline(
+    sizes: list[str] | None = None,
+    datasets: list[str] | None = None,
+    profile: str = "",
+    force: bool = False,
+    dry_run: bool = False,
+) -> State[Any]:
     """Bring every product up to date, from raw files to the report."""
-    return run_stages(STAGES, upstream)
+    return run_stages(STAGES, read_choice(sizes, datasets, profile, force, dry_run))

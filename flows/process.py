@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
+import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from components.redaction import redact
+from components.redaction import LineRedactor
+from flows import guard
 
-GRACE_S = 10.0
+GRACE_S = guard.GRACE_S
 NUM_KEPT = 10_000  # lines; training says for weeks how far it is
-POLL_S = 0.05
 
 _running: set[subprocess.Popen[str]] = set()
+_guards: list[subprocess.Popen[str]] = []  # at most one: the process that outlives this one
 _lock = threading.Lock()
 
 
@@ -37,7 +37,10 @@ def run_command(
     time_limit_s: float,
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run a command and hand each line of its output to ``tell`` as it comes, without secrets."""
+    """Run a command and hand each line of its output to ``tell`` as it comes, without secrets.
+
+    When the command ends, so does all that it began; when this process is killed, all of it too.
+    """
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -50,6 +53,7 @@ def run_command(
     )
     with _lock:
         _running.add(process)
+        _tell_guard(f"+{process.pid}")
     timed_out = threading.Event()
 
     def end() -> None:
@@ -59,16 +63,20 @@ def run_command(
     timer = threading.Timer(time_limit_s, end)
     timer.daemon = True
     timer.start()
+    # A child that outlives a killed command keeps its output open: it would be read for ever.
+    threading.Thread(target=_clear_up, args=(process,), daemon=True).start()
     lines: deque[str] = deque(maxlen=NUM_KEPT)
+    clean = LineRedactor()
     try:
         for line in process.stdout or ():
-            lines.append(redact(line.rstrip()))
+            lines.append(clean.redact(line.rstrip()))
             tell(lines[-1])
         status = process.wait()
     finally:
         timer.cancel()
         with _lock:
             _running.discard(process)
+            _tell_guard(f"-{process.pid}")
     return Finished(status, list(lines), timed_out.is_set())
 
 
@@ -81,24 +89,37 @@ def stop_commands() -> int:
     return len(processes)
 
 
+def _clear_up(process: subprocess.Popen[str]) -> None:
+    process.wait()
+    _stop(process)
+
+
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Ask the group to end, and after a grace period make whoever is left."""
-    asked = time.monotonic()
-    _signal(process, signal.SIGTERM)
-    while _lives(process) and time.monotonic() - asked < GRACE_S:
-        time.sleep(POLL_S)
-    _signal(process, signal.SIGKILL)
+    """End the group: a child may outlive the command that began it."""
+    guard.end_group(process.pid, GRACE_S)
 
 
-def _lives(process: subprocess.Popen[str]) -> bool:
-    """Whether anybody of the group is left; a child may outlive the command that began it."""
-    process.poll()  # else the command itself stays, ended but not yet waited for
-    return _signal(process, 0)
+def _tell_guard(line: str) -> None:
+    """Write a line to the guard; one that is gone is replaced, and told of all that runs."""
+    for _attempt in range(2):
+        if not _guards:
+            _guards.append(_start_guard())
+            line = "\n".join([*(f"+{running.pid}" for running in _running), line])
+        pipe = _guards[0].stdin
+        with suppress(BrokenPipeError):
+            if pipe:
+                pipe.write(f"{line}\n")
+                pipe.flush()
+            return
+        _guards.clear()
 
 
-def _signal(process: subprocess.Popen[str], number: int) -> bool:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return False
-    return True
+def _start_guard() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", guard.__file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,  # Ctrl-C in the terminal is for the flow
+    )

@@ -1,33 +1,175 @@
-"""Schedules: the flows as deployments of a Prefect server on this machine.
+"""A Prefect server for this machine alone, with the flows as deployments: ``make serve``.
 
-Start ``prefect server start`` and, beside it, ``python -m flows.serve``. Every schedule begins
-paused: switch it on in the Prefect page.
+One command keeps three things going until it is interrupted: the server (started again when it
+dies), the deployments of flows/prefect.yaml, whose runs begin when they are due or are asked for on
+the page, and the watch over what runs (flows/liveness.py). Every schedule begins paused; what is
+switched on in the page stays so.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from flows.settings import SERVER_URL
+import yaml
+
+from components.errors import UserError
+from flows.process import run_command, stop_commands
+from flows.settings import HOST, PORT, address, is_healthy, port_file
+
+DEPLOYMENTS = Path("flows/prefect.yaml")
+START_S = 180.0  # a server on a busy machine takes half a minute
+FOR_EVER_S = threading.TIMEOUT_MAX
+QUIET_START_S = 2.0  # before a server that died is started again
 
 
-def serve_flows() -> None:
-    """Register the deployments and wait for work, until interrupted."""
-    os.environ.setdefault("PREFECT_API_URL", SERVER_URL)
-    from prefect import serve
+def settings_of(port: int) -> dict[str, str]:
+    """The environment of the server and of all that talks to it: nothing leaves this machine.
+
+    Pages of other origins may not read from the server, nor write to it.
+    """
+    return {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_API_URL": address(port),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port}",
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
+
+
+def serve_flows(port: int = PORT) -> None:
+    """Serve the deployments until interrupted. UserError where the port is taken."""
+    os.environ.update(settings_of(port))
+    with server_running(port):
+        from prefect import serve
+
+        from flows.liveness import watch_project
+
+        make_gpu_limit()
+        deployments = [make_deployment(entry) for entry in read_deployments()]
+        threading.Thread(target=watch_project, daemon=True).start()
+        sys.stdout.write(f"the pipeline's page: http://{HOST}:{port}  (Ctrl-C ends it)\n")
+        sys.stdout.flush()
+        serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
+
+
+@contextmanager
+def server_running(port: int) -> Iterator[None]:
+    """A server that is started again when it dies, until the block ends."""
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise UserError(
+                f"port {port} is taken",
+                why="a Prefect server, or something else, listens there already",
+                next_command=f"python -m flows.serve --port {port + 1}",
+            )
+    ending = threading.Event()
+    threading.Thread(target=_keep_server, args=(ending,), daemon=True).start()
+    try:
+        _wait_until_healthy(port)
+        port_file().parent.mkdir(parents=True, exist_ok=True)
+        port_file().write_text(str(port))
+        yield
+    finally:
+        ending.set()
+        port_file().unlink(missing_ok=True)
+        stop_commands()
+
+
+def _keep_server(ending: threading.Event) -> None:
+    command = [sys.executable, "-m", "prefect", "server", "start"]
+    while not ending.is_set():
+        finished = run_command(command, lambda _: None, time_limit_s=FOR_EVER_S)
+        if not ending.wait(QUIET_START_S):
+            words = "\n".join(finished.lines[-5:])
+            sys.stderr.write(f"the server ended ({finished.status}); starting it again\n{words}\n")
+
+
+def _wait_until_healthy(port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while not is_healthy(port):
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"Prefect's server does not answer after {START_S:.0f} s",
+                next_command="prefect server start, which says why",
+            )
+        time.sleep(0.2)
+
+
+def make_gpu_limit() -> None:
+    """One stage at a time on the GPU, until somebody sets another number in the page."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    from flows.order import GPU_TAG
+
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_concurrency_limit_by_tag(GPU_TAG)
+        except ObjectNotFound:
+            client.create_concurrency_limit(GPU_TAG, 1)
+
+
+def read_deployments() -> list[dict[str, Any]]:
+    """The entries of flows/prefect.yaml."""
+    deployments: list[dict[str, Any]] = yaml.safe_load(DEPLOYMENTS.read_text())["deployments"]
+    return deployments
+
+
+def make_deployment(entry: dict[str, Any]) -> Any:
+    """A deployment to serve. A schedule that was switched on in the page stays on."""
     from prefect.deployments.runner import RunnerDeployment
+    from prefect.schedules import Cron
 
-    from flows.data import data
-    from flows.evaluation import evaluation
-    from flows.pipeline import pipeline
+    from flows.liveness import name_project
 
-    plan = RunnerDeployment.from_flow
-    serve(
-        plan(pipeline, "nightly", cron="0 2 * * *", paused=True),
-        plan(data, "new-articles", cron="0 1 * * 6", paused=True),
-        plan(evaluation, "on-demand"),
+    flow = entry["entrypoint"].partition(":")[2]
+    active = _active_schedules(f"{flow}/{entry['name']}")
+    schedules = [
+        Cron(schedule["cron"], slug=schedule["slug"], active=schedule["slug"] in active)
+        for schedule in entry.get("schedules", [])
+    ]
+    return RunnerDeployment.from_entrypoint(
+        entry["entrypoint"],
+        entry["name"],
+        schedules=schedules,
+        description=entry["description"],
+        tags=[name_project()],
     )
 
 
+def _active_schedules(deployment: str) -> set[str | None]:
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        try:
+            known = client.read_deployment_by_name(deployment)
+        except ObjectNotFound:
+            return set()
+    return {schedule.slug for schedule in known.schedules if schedule.active}
+
+
+def main() -> None:
+    """Serve, on a port of one's choice."""
+    parser = argparse.ArgumentParser(prog="python -m flows.serve", description=__doc__)
+    parser.add_argument("--port", type=int, default=PORT)
+    try:
+        serve_flows(parser.parse_args().port)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
 if __name__ == "__main__":
-    serve_flows()
+    main()

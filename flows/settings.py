@@ -1,11 +1,13 @@
-"""How Prefect behaves where no server runs: quick to start, quiet, with nothing sent anywhere.
+"""How Prefect behaves: quiet, quick to start where no server runs, with nothing sent anywhere.
 
 What holds with and without a server stands under ``[tool.prefect]`` in pyproject.toml.
 """
 
 from __future__ import annotations
 
+import http.client
 import os
+from pathlib import Path
 
 # A temporary server lives as long as one flow: it needs no schedules, triggers or clean-up. With
 # them, it leaves a page of database errors behind when it stops.
@@ -21,16 +23,18 @@ IDLE_SERVICES = (
     "SCHEDULER",
     "TRIGGERS",
 )
-SERVER_URL = "http://127.0.0.1:4200/api"  # this machine alone: the server has no login
+HOST, PORT = "127.0.0.1", 4200  # this machine alone: the server has no login
 LINE = "%(asctime)s  "
 QUIET = {
     "DO_NOT_TRACK": "1",
-    "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_LOGGING_LOGGERS_PREFECT_LEVEL": "WARNING",
     "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO",
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "INFO",
     "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": LINE + "%(message)s",
     "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": LINE + "%(task_run_name)s | %(message)s",
+}
+TEMPORARY = {
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED": "false",
     "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
@@ -42,8 +46,44 @@ QUIET = {
 def settle_environment() -> None:
     """Set Prefect's environment; call it before prefect is imported.
 
-    Where PREFECT_API_URL names a server, that server decides and nothing is set.
+    Where PREFECT_API_URL names a server, that server decides and nothing is set. Where this
+    project's own server runs (flows/serve.py), runs are told to it and seen on its page; else
+    Prefect starts one for as long as the flow takes.
     """
-    if "PREFECT_API_URL" not in os.environ:
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
+    if "PREFECT_API_URL" in os.environ:
+        return
+    port = find_server()
+    chosen = {"PREFECT_API_URL": address(port)} if port else TEMPORARY
+    for name, value in {**QUIET, **chosen}.items():
+        os.environ.setdefault(name, value)
+
+
+def address(port: int) -> str:
+    """Of the API of a server on this machine."""
+    return f"http://{HOST}:{port}/api"
+
+
+def port_file() -> Path:
+    """Holds the port of the project's own server, for as long as that runs."""
+    return Path(os.environ.get("PREFECT_HOME", ".prefect")) / "port"
+
+
+def find_server() -> int:
+    """The port of the project's own server; 0 where none answers."""
+    try:
+        port = int(port_file().read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+    return port if is_healthy(port) else 0
+
+
+def is_healthy(port: int) -> bool:
+    """Whether a Prefect server answers on this machine's port."""
+    asked = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        asked.request("GET", "/api/health")
+        return asked.getresponse().read() == b"true"
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        asked.close()

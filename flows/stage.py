@@ -64,9 +64,15 @@ class Outcome:
 
 
 def reproduce(
-    stage: str, tell: Callable[[str], None], time_limit_s: float = TIME_LIMIT_S
+    stage: str,
+    tell: Callable[[str], None],
+    time_limit_s: float = TIME_LIMIT_S,
+    *,
+    force: bool = False,
 ) -> Outcome:
     """Run ``dvc repro`` for one stage alone, and say what became of it.
+
+    With ``force`` the stage runs though it is up to date.
 
     Waits, as long as the stage may take, while another DVC command holds a file of the stage:
     what that command makes meanwhile is then up to date.
@@ -81,7 +87,7 @@ def reproduce(
             tell(line)
 
     while True:
-        finished = _ask_dvc(stage, hear, time_limit_s)
+        finished = _ask_dvc([*(["--force"] if force else []), stage], hear, time_limit_s)
         holder = find_holder(finished.lines) if finished.status > 0 else ""
         if not holder or time.monotonic() + pause_s > deadline:
             break
@@ -97,8 +103,8 @@ def reproduce(
     return Outcome("ran" if ran else "cached")
 
 
-def _ask_dvc(stage: str, hear: Callable[[str], None], time_limit_s: float) -> Finished:
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+def _ask_dvc(words: list[str], hear: Callable[[str], None], time_limit_s: float) -> Finished:
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *words]
     # `python` in dvc.yaml is this very interpreter, whether or not its environment is activated.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return run_command(
@@ -124,10 +130,10 @@ def explain_failure(finished: Finished, time_limit_s: float) -> str:
 
 
 @task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE)
-def run_stage(stage: str, time_limit_s: float = TIME_LIMIT_S) -> State[Any]:
+def run_stage(stage: str, time_limit_s: float = TIME_LIMIT_S, *, force: bool = False) -> State[Any]:
     """One stage as a Prefect task run that carries the stage's name and streams its lines."""
     with errors_redacted():  # Prefect's server keeps them
-        outcome = reproduce(stage, get_run_logger().info, time_limit_s)
+        outcome = reproduce(stage, get_run_logger().info, time_limit_s, force=force)
     if outcome.status == "failed":
         return Failed(message=outcome.words)
     return Completed(name=outcome.status.capitalize())

@@ -74,6 +74,7 @@ DOORS = {
     "nltk": ("components/evaluation/meteor.py",),
     "sacrebleu": ("components/evaluation/bleu.py",),
     "pydicom": ("components/readers/dicom.py",),
+    "shtab": ("flows/cli.py",),
     "lm_eval": ("components/interop/harness.py",),
 }
 UNSAFE = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}
@@ -92,7 +93,9 @@ FLOW_NEIGHBOURS = (
     "components.config",
     "components.errors",
     "components.logs",
+    "components.profiles",
     "components.progress",
+    "components.pubmed.recalled",
     "components.redaction",
     "flows",
 )

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import get_origin
 
@@ -48,7 +49,7 @@ def commands(page: Path) -> Iterator[list[str]]:
     for line in [*lines, *phrases(page)]:
         if not re.match(r"(\S+=\S* )*(\S*/)?(biomedgpt|make|dvc) ", line):
             continue
-        words = shlex.split(line, comments=True)
+        words = list(takewhile(lambda word: word != "|", shlex.split(line, comments=True)))
         start = next(i for i, word in enumerate(words) if "=" not in word)
         yield [Path(words[start]).name, *words[start + 1 :]]
 
@@ -160,7 +161,8 @@ def test_the_reference_holds_every_setting_card_column_and_command() -> None:
     sections = dict(re.findall(r"^## `(.*?)`\n(.*?)(?=^## |\Z)", pages["params"], re.M | re.S))
     sections[""] = pages["params"].split("\n## ")[0]
     for section, name in leaves(Params):
-        assert f"\n| `{name}` |" in sections[section], f"{section}.{name}"
+        row = re.search(rf"^\| `{name}` \| (.*?) \|", sections[section], re.M)
+        assert row and row[1], f"{section}.{name} has no row, or no description"
     for name in Card.model_fields:
         assert re.search(rf"`{name}(\[\]|\.NAME)?`", pages["cards"]), name
     for kind, schema in SCHEMAS.items():

@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 from components.acquire.pmc_bucket import ArticleVersion, is_file_name
 from components.records import Reject
+from components.redaction import redact
 from components.storage import StoredObject
 
 PACKAGE = re.compile(r"(?:PMC|[\w-]+-)(\d{1,12})\.t(?:ar\.)?gz", re.ASCII)  # the latter before 2012
@@ -68,15 +69,15 @@ def read_record(record: dict[str, Any], origin: str) -> LegacyFigure | Reject:
     try:
         package = PACKAGE.fullmatch(PurePosixPath(unquote(urlsplit(url).path)).name)
     except ValueError as error:
-        return Reject(origin, "no-pmcid", f"{url[:200]!r}: {error}")
+        return Reject(origin, "no-pmcid", f"{redact(url)[:200]!r}: {error}")
     folder = FOLDER.fullmatch(inside.parent.name)
     number = package or folder
     if number is None:
         return Reject(
-            origin, "no-pmcid", f"neither {url[:200]!r} nor {str(inside)[:100]!r} has one"
+            origin, "no-pmcid", f"neither {redact(url)[:200]!r} nor {str(inside)[:100]!r} has one"
         )
     if package and folder and int(package.group(1)) != int(folder.group(1)):
-        return Reject(origin, "two-pmcids", f"{url[:200]!r} and {str(inside)[:100]!r}")
+        return Reject(origin, "two-pmcids", f"{redact(url)[:200]!r} and {str(inside)[:100]!r}")
     if not pair or not is_file_name(pair):
         return Reject(origin, "no-pair", f"pair_id is {pair[:100]!r}")
     if not is_file_name(inside.name):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from components.errors import UserError
+from components.redaction import redact
 
 T = TypeVar("T")
 CHUNK_BYTES = 1 << 16
@@ -33,7 +34,7 @@ class NotFetched(UserError):  # noqa: N818 (it is what happened)
     def __init__(self, name: str, reason: str, why: str) -> None:
         super().__init__(
             f"{name} was not downloaded",
-            why=why,
+            why=redact(why),  # an address may be signed, and rejects are kept
             next_command="get the file yourself and set acquire.mode to local (see its card)",
         )
         self.name, self.reason = name, reason

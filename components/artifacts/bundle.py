@@ -33,6 +33,7 @@ KINDS: dict[str, Kind] = {
 }
 TASK_OF = {"pretrain": "vqa", "instruct": "instruct"}  # how models of no one data set are asked
 PRODUCT, MODEL_CARD, DATA_CARD = "product.json", "README.md", "card.yaml"
+TOLD = (PRODUCT, MODEL_CARD, DATA_CARD, ASKING)  # words about a product, no records
 OWN_VOCABULARY = DATA / "vocabulary"
 
 

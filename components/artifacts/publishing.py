@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.artifacts.address import Address
-from components.artifacts.bundle import find_kind, gather_files
+from components.artifacts.bundle import TOLD, find_kind, gather_files
 from components.artifacts.circumstances import describe_circumstances
 from components.artifacts.manifest import Content, Manifest, ProductFacts, hash_contents
 from components.artifacts.permission import check_permission, list_sources
@@ -17,6 +17,7 @@ from components.artifacts.versions import list_versions, manifest_key, object_ke
 from components.config import Params
 from components.errors import UserError
 from components.lineage import hash_file
+from components.redaction import holds_secret
 from components.report.terms import TERMS
 from components.tracing.products import Product, Products
 from components.tracing.retractions import count_retractions
@@ -45,8 +46,8 @@ def publish(
 
     Where the newest version holds the very same files, that one is returned; of its contents only
     what is missing is sent. What an interrupted attempt has sent is not sent again. UserError where
-    the product may not be handed on, is damaged, or was made of what is no longer here; and where
-    a version is asked for.
+    the product may not be handed on, is damaged, holds a secret in what is told of it, or was made
+    of what is no longer here; and where a version is asked for.
     """
     if address.version:
         raise UserError(
@@ -65,10 +66,11 @@ def publish(
             for name, path in files.items()
         }
         newest = _read_newest(place, address.name)
-        num_sent = _send(place, files, contents, tell)
-        if newest and newest.content_sha256 == hash_contents(contents):
-            return Published(newest, is_new=False, num_sent=num_sent)
         draft = _describe(address.name, product, products, params, contents)
+        _check_secrets(draft, files)
+        num_sent = _send(place, files, contents, tell)
+        if newest and newest.content_sha256 == draft.content_sha256:
+            return Published(newest, is_new=False, num_sent=num_sent)
     return Published(_claim(place, draft), is_new=True, num_sent=num_sent)
 
 
@@ -89,6 +91,20 @@ def _check_origin(products: Products, product: Product) -> None:
                 f"{absent[0]}, of which {one.path} was made, is not here",
                 why="whether it may be published follows from all that formed it",
                 next_command=f"dvc pull {absent[0]}, or dvc repro",
+            )
+
+
+def _check_secrets(draft: Manifest, files: Mapping[str, Path]) -> None:
+    """UserError where what is told of a product, by the manifest or beside it, holds a secret."""
+    told = {"its manifest": draft.dump().decode()}
+    told |= {name: files[name].read_text("utf-8") for name in TOLD if name in files}
+    for name, text in told.items():
+        if holds_secret(text):
+            raise UserError(
+                f"{draft.product.path} is not published: {name} holds what looks like a secret",
+                why="who reads the place would have it",
+                next_command="take it out of params.yaml or the card, and run the stage again; "
+                "secrets belong in the environment",
             )
 
 

@@ -188,6 +188,40 @@ def measure_sample(places: Sequence[Place], encoding: Encoding) -> dict[str, Any
     return measure_tokenizer(model, drawn, [modalities[name] for name, _ in cut])
 
 
+def merge_units(folder: Path) -> None:
+    """Put shards of ``folder`` together until all but one hold SHARD_IMAGES images or more.
+
+    A bucket then gets a few objects of some 10 MB, and not one for each unit. Whoever is killed
+    here leaves codes twice at worst, and the next run merges what is left.
+    """
+    group: list[pl.DataFrame] = []
+    paths: list[Path] = []
+    sizes = {path: _count_images(path) for path in sorted(folder.glob("*.parquet"))}
+    small = [path for path, size in sizes.items() if size < SHARD_IMAGES]
+    for path in small:
+        group.append(pl.read_parquet(path))
+        paths.append(path)
+        if path == small[-1] or sum(part.height for part in group) >= SHARD_IMAGES:
+            _merge(group, paths)
+            group, paths = [], []
+
+
+def _count_images(shard: Path) -> int:
+    return int(pl.scan_parquet(shard).select(pl.len()).collect().item())
+
+
+def _merge(parts: list[pl.DataFrame], paths: list[Path]) -> None:
+    if len(paths) == 1:
+        return
+    merged = pl.concat(parts).unique("image_id", maintain_order=True)
+    name = hash_bytes("\n".join(merged["image_id"]).encode())[:16]
+    target = paths[0].with_name(f"{name}.parquet")
+    write_records(target, ImageCodes, (ImageCodes(*row) for row in merged.iter_rows()))
+    for path in paths:
+        if path != target:
+            path.unlink()
+
+
 def gather_codes(places: Sequence[Place], known: dict[str, Path], out: Path) -> int:
     """Write the codes of these images, in their order, as shards under ``out``; returns how many.
 

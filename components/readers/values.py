@@ -10,7 +10,10 @@ from typing import Any
 
 LONGEST_GROUP = 64
 AGES = {"65 and over": 65, "40 to 64": 40, "18 to 39": 18, "under 18": 0}  # years, the oldest first
-SEXES = {"f": "female", "w": "female", "m": "male"}  # by the first letter
+SEXES = {
+    **dict.fromkeys(("f", "female", "woman", "w"), "female"),
+    **dict.fromkeys(("m", "male", "man"), "male"),
+}
 UNTOLD = frozenset({"", "n/a", "na", "unknown", "blank(s)", "none", "."})
 MODALITIES = {
     "x-ray": "xray",
@@ -134,7 +137,7 @@ def as_attribute(name: str, value: Any) -> str:
     if words in UNTOLD:
         return ""
     if name == "sex":
-        return SEXES.get(words[0], "")
+        return SEXES.get(words, "")
     return _as_age(words) if name == "age" else words
 
 

@@ -17,7 +17,7 @@ from components.records import SCHEMAS
 from components.reference.sections import table_row, tell_sections
 from components.tasks.registry import TASKS
 
-WIDTH = 88  # letters of a line of help, so that it fits a page
+WIDTH = 78  # letters of a line of help, so that it fits a page
 
 
 def make_pages(parser: argparse.ArgumentParser) -> dict[str, str]:

@@ -56,10 +56,10 @@ def _tell_keys(schema: Schema, values: Mapping[str, Any] | None) -> list[str]:
         shown = values.get(name) if values else None
         if shown is None and name not in needed:
             shown = key.get("default", "")
-        cells = [f"`{name}`", tell_kind(key), _code(shown), key.get("description", "")]
+        cells = [f"`{name}`", key.get("description", ""), tell_kind(key), _code(shown)]
         rows.append(table_row(cells))
-    title = "in the demo" if values else "unless given"
-    return [table_row(["key", "what may stand there", title, "meaning"]), "|---" * 4 + "|", *rows]
+    title = "in the demo" if values else "default"
+    return [table_row(["key", "meaning", "what may stand there", title]), "|---" * 4 + "|", *rows]
 
 
 def tell_kind(key: Schema) -> str:
@@ -94,6 +94,11 @@ def _code(value: Any) -> str:
 
 
 def table_row(cells: list[str]) -> str:
-    """One row of a Markdown table; line ends and bars are kept from ending a cell."""
-    kept = (" ".join(cell.split()).replace("|", "&#124;") for cell in cells)
-    return "| " + " | ".join(kept) + " |"
+    """One row of a Markdown table; no line end or bar ends a cell before its time."""
+    return "| " + " | ".join(_guard_bars(" ".join(cell.split())) for cell in cells) + " |"
+
+
+def _guard_bars(cell: str) -> str:
+    """Bars outside of code as entities: in code they end no cell, and entities are not read."""
+    parts = cell.split("`")
+    return "`".join(part if i % 2 else part.replace("|", "&#124;") for i, part in enumerate(parts))

@@ -224,8 +224,9 @@ def list_worries(inputs: ReportInputs) -> Iterator[Worry]:
         if row["verdict"] == "falls"
     ]
     gaps = [
-        f"{inputs.title(row['dataset'])} ({size}): {row['parts'][0]['name']} above "
-        f"{row['parts'][-1]['name']} by {print_score(row['gap']['value'])}"
+        f"{inputs.title(row['dataset'])} ({size}), by {row['attribute']}: "
+        f"{row['parts'][0]['name']} above {row['parts'][-1]['name']} by "
+        f"{print_score(row['gap']['value'])}"
         for size, row in _rows(inputs, "subgroups")
         if row["q"] < SURE
     ]

@@ -15,6 +15,7 @@ from components.dataset.encodings import (
     gather_codes,
     make_key,
     measure_sample,
+    merge_units,
 )
 from components.devices import pick_device
 from components.lineage import check_share, write_manifest
@@ -43,6 +44,7 @@ def run(params: Params) -> None:
     rejects = encode_missing(places, encoding, ENCODINGS, settings.workers)
     check_share(OUT, len(places), rejects, settings.max_quarantined, "tokenize_images")
     key = make_key(TOKENIZER, transform)
+    merge_units(ENCODINGS / key)
     num = gather_codes(places, find_codes(ENCODINGS / key), OUT / "codes")
     write_manifest(
         OUT,

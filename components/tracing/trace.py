@@ -20,6 +20,8 @@ from components.tracing.documents import count_examples
 from components.tracing.products import DATA, Product, Products
 from components.tracing.retractions import CORPUS, count_retractions
 
+VOCABULARY = "data/vocabulary"
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -115,11 +117,13 @@ def _is_current(products: Products, fact: Mapping[str, Any]) -> bool:
 class ModelTrace:
     """What formed a product of this project: every product before it, and the facts of them.
 
-    ``changed`` are inputs that are here in another state than the product was made of.
+    ``by_words`` are paths that formed its vocabulary and nothing else of it. ``changed`` are inputs
+    that are here in another state than the product was made of.
     """
 
     product: Product
     before: list[Product]
+    by_words: set[str]
     changed: list[str]
     retractions: Mapping[str, int]
     scores: list[Score]
@@ -135,6 +139,7 @@ def trace_product(products: Products, path: str) -> ModelTrace:
     """Follow a product to the raw files; UserError where none lies there."""
     product = products.find(path)
     before = products.list_before(product.path)
+    direct = products.list_before(product.path, skip=(VOCABULARY,))
     changed = [
         f"{name} (of {one.path})"
         for one in [product, *before]
@@ -143,6 +148,7 @@ def trace_product(products: Products, path: str) -> ModelTrace:
     return ModelTrace(
         product=product,
         before=before,
+        by_words={one.path for one in before} - {one.path for one in direct} - {VOCABULARY},
         changed=changed,
         retractions=count_retractions([product, *before]),
         scores=list_scores(products, {product.path}),

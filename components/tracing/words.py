@@ -63,10 +63,11 @@ def tell_product(trace: ModelTrace) -> Iterator[str]:
     )
     for one in trace.before:
         if one.path.startswith(RAW):
-            yield from _tell_source(one)
+            yield _tell_source(one) + _tell_share(trace, one)
     for one in trace.data_sets:
         counts = one.manifest["counts"]
-        yield _line("data", f"{one.path}: {counts['out']:,} records, manifest {one.sha256[:12]}")
+        told = f"{one.path}: {counts['out']:,} records, manifest {one.sha256[:12]}"
+        yield _line("data", told) + _tell_share(trace, one)
     yield from tell_retractions(trace.retractions)
     for name in trace.changed:
         yield _line("changed since", f"{name}: what is here now is not what formed it")
@@ -75,11 +76,17 @@ def tell_product(trace: ModelTrace) -> Iterator[str]:
     yield from _tell_scores(trace.scores)
 
 
-def _tell_source(raw: Product) -> Iterator[str]:
+def _tell_share(trace: ModelTrace, one: Product) -> str:
+    """Every text shapes the vocabulary; not every one is trained on."""
+    return " (through the vocabulary alone)" if one.path in trace.by_words else ""
+
+
+def _tell_source(raw: Product) -> str:
     card = load_card(raw.manifest["identity"]["source"])
     made = ", made up by the sample world in its format" if raw.is_made else ""
     source = card.source
-    yield _line("source", f"{card.title} {source.version}: {source.licence}; {source.access}{made}")
+    words = f"{card.title} {source.version}: {source.licence}; {source.access}{made}"
+    return _line("source", words)
 
 
 def tell_retractions(counts: Mapping[str, int]) -> Iterator[str]:

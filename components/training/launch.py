@@ -18,7 +18,11 @@ from components.logs import inherited_log, log_rank
 from components.training.loader import deaths_told
 
 # Ray reports usage to its vendor unless told not to; nothing of ours leaves the machine.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0"}
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # else what a worker prints is told twice
+}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from flows.cli import build_parser
 
 FROZEN = {
     "use": {"profile": "positional", "--raw": "optional"},
-    "doctor": {},
+    "doctor": {"--json": "optional"},
+    "completion": {"shell": "positional"},
     "datasets": {"name": "positional"},
     "new-dataset": {"name": "positional", "--task": "optional"},
     "check": {"name": "positional"},
@@ -35,6 +36,9 @@ FROZEN = {
     "balance": {"--size": "optional", "--seeds": "optional"},
     "rating": {"step": "positional"},
     "model-card": {"folder": "positional", "--to": "optional"},
+    "remote": {"address": "positional", "--endpoint": "optional"},
+    "push": {"targets": "positional"},
+    "pull": {"targets": "positional"},
     "artifacts": {"step": "positional"},
     "get": {"address": "positional", "--to": "optional"},
     "predict": {

@@ -16,6 +16,7 @@ from components.model.config import SIZES, model_config
 from components.profiles.overlay import read_profile
 from components.schema import load_yaml, validate
 from components.training_config import MAX_CELLS, MAX_POSITIONS
+from tests.canaries import CORES, ENVIRONMENT, TEXTS
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -28,6 +29,28 @@ def complaint(change: Change) -> str:
         validate(Params, values, "params.yaml")
     assert caught.value.what.startswith("params.yaml: ")
     return caught.value.why
+
+
+@pytest.mark.parametrize("secret", [*TEXTS.values(), *ENVIRONMENT.values()])
+def test_a_value_that_looks_like_a_secret_is_refused_and_not_shown(
+    secret: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    values = read_profile("demo")
+    values["acquire"]["root"] = secret
+    values["datasets"].append(secret)
+    values["seed"] = secret  # of the wrong type, which would be shown
+    values["compute"][secret] = 1
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(UserError, match=r"acquire\.root") as caught:
+        load_params(path)
+    said = str(caught.value)
+    assert not any(core in said for core in CORES)
+    for key in ("seed", "datasets.8", "compute.[hidden]"):
+        assert key in said
+    assert "AWS_SECRET_ACCESS_KEY" in said
 
 
 def test_the_repository_s_own_file_is_valid(repository: Path) -> None:

@@ -18,6 +18,7 @@ from components.errors import UserError
 from components.profiles.overlay import read_profile
 from components.redaction import (
     HIDDEN,
+    LineRedactor,
     RedactedStream,
     RedactingFormatter,
     errors_redacted,
@@ -122,6 +123,20 @@ def test_a_stream_waits_for_the_rest_of_a_line() -> None:
     print("done", file=stream)
     assert heard[-1] == "done"
     assert not stream.isatty()
+
+
+def test_a_private_key_is_hidden_line_by_line_and_what_follows_is_not() -> None:
+    lines = LineRedactor()
+    whole = ["before", *TEXTS["a private key"].splitlines(), "after"]
+    assert [lines.redact(line) for line in whole] == ["before", *[HIDDEN] * 3, "after"]
+    torn = [
+        "Key: -----BEGIN PRIVATE KEY-----",
+        "Proc-Type: 4,ENCRYPTED",
+        "",
+        "MIIabc=",
+        "and so on",
+    ]
+    assert [lines.redact(line) for line in torn] == [*[HIDDEN] * 4, "and so on"]
 
 
 def test_what_a_process_prints_and_raises_is_clean(

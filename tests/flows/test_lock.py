@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from components.errors import UserError
-from flows.lock import LOCK, hold_project
+from flows.lock import LOCK, find_holder, hold_project
 
 HOLD = """
 from pathlib import Path
 import sys
 from flows.lock import hold_project
-with hold_project(Path(sys.argv[1])):
+with hold_project(Path(sys.argv[1]), "swift-owl", "the-id"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -34,9 +34,12 @@ def test_a_second_one_is_told_of_the_first(tmp_path: Path) -> None:
         ):
             pytest.fail("two hold the project")
         assert caught.value.why.startswith(f"process {first.pid}, since 2")
+        assert caught.value.why.endswith(", flow run swift-owl")
+        assert find_holder(tmp_path) == "the-id"
     finally:
         first.kill()
         first.communicate()
+    assert find_holder(tmp_path) is None
     with hold_project(tmp_path):  # nothing is left behind by one that was killed
         assert (tmp_path / LOCK).exists()
 
@@ -46,3 +49,11 @@ def test_an_error_within_lets_go(tmp_path: Path) -> None:
         raise UserError("other")
     with hold_project(tmp_path):
         pass
+
+
+def test_a_command_and_the_flow_that_it_starts_hold_it_together(tmp_path: Path) -> None:
+    with hold_project(tmp_path):
+        with hold_project(tmp_path, "swift-owl", "the-id"):
+            pass
+        assert find_holder(tmp_path) == "the-id"  # still held, by the command
+    assert find_holder(tmp_path) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from flows import process
 from flows.process import Finished, run_command, stop_commands
+from tests.flows.throwaway import lives, wait_until
 
 LATE = "sleep 60; echo late"
 
@@ -82,6 +84,39 @@ def test_stopping_ends_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     thread.join(30)
     assert [(e.status < 0, e.lines, e.timed_out) for e in ended] == [(True, ["began"], False)]
     assert stop_commands() == 0
+
+
+def test_a_child_that_outlives_a_killed_command_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child holds the output open: without its end, the reading would take an hour."""
+    monkeypatch.setattr(process, "GRACE_S", 0.3)
+    finished = run("(trap '' TERM; sleep 3600) & kill -9 $$", time_limit_s=3000)
+    assert finished == Finished(-9, [], timed_out=False)
+
+
+KILLED = """
+import os, signal, sys
+from flows.process import run_command
+
+def hear(line):
+    print(line, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+run_command(["sh", "-c", "sleep 3600 & echo $$ $!; wait"], hear, time_limit_s=3000)
+"""
+
+
+def test_what_a_killed_flow_began_is_ended(repository: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        cwd=repository,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -9
+    children = [int(word) for word in done.stdout.split()]
+    assert len(children) == 2
+    wait_until(lambda: not any(map(lives, children)), 30)
 
 
 def test_a_command_that_does_not_exist_leaves_nothing_running() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -150,7 +151,10 @@ def test_dvc_is_asked_for_one_stage_and_its_lines_are_told(
     assert result.status == outcome
     assert told == [line for line in lines if is_news(line)]
     assert result.words == ("\n".join(told) if outcome == "failed" else "")
-    assert list(asked[0][1:]) == ["-m", "dvc", "--wait-for-lock", "repro", "--single-item", "b"]
+    command = ["-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
+    assert list(asked[0][1:]) == [*command, "b"]
+    reproduce("b", told.append, force=True)
+    assert list(asked[1][1:]) == [*command, "--force", "b"]
 
 
 def test_prefect_s_closing_lines_are_no_news() -> None:
@@ -163,7 +167,7 @@ def test_prefect_s_closing_lines_are_no_news() -> None:
 
 
 def test_a_named_server_decides_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    environment: dict[str, str] = {"PREFECT_API_URL": settings.SERVER_URL}
+    environment: dict[str, str] = {"PREFECT_API_URL": settings.address(4200)}
     monkeypatch.setattr(settings.os, "environ", environment)
     settings.settle_environment()
     assert list(environment) == ["PREFECT_API_URL"]
@@ -174,5 +178,18 @@ def test_a_named_server_decides_for_itself(monkeypatch: pytest.MonkeyPatch) -> N
     assert environment["DO_NOT_TRACK"] == "1"
 
 
+def test_a_server_that_is_gone_is_not_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment = {"PREFECT_HOME": str(tmp_path)}
+    monkeypatch.setattr(settings.os, "environ", environment)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        (tmp_path / "port").write_text(str(taken.getsockname()[1]))
+        settings.settle_environment()
+    assert "PREFECT_API_URL" not in environment
+    assert environment["PREFECT_SERVER_UI_ENABLED"] == "false"
+
+
 def test_the_address_of_a_server_is_this_machine() -> None:
-    assert settings.SERVER_URL.startswith("http://127.0.0.1:")
+    assert settings.address(1) == "http://127.0.0.1:1/api"

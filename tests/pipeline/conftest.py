@@ -43,9 +43,14 @@ class Project:
     root: Path
     environment: dict[str, str]
 
-    def biomedgpt(self, word: str) -> subprocess.CompletedProcess[str]:
-        """``biomedgpt run`` or ``plan`` in the copy, with the copy's own code."""
-        return self._call(["-m", "flows.cli", word], self.root)
+    def biomedgpt(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """``biomedgpt run`` or another command in the copy, with the copy's own code."""
+        return self._call(["-m", "flows.cli", *words], self.root, **environment)
+
+    def dvc(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """A command of DVC's in the copy; the stages that it runs have this very interpreter."""
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        return self._call(["-m", "dvc", *words], self.root, PATH=path, **environment)
 
     def enter_stage(
         self, stage: str, *words: str, at: Path | None = None, **environment: str

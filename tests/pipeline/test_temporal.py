@@ -17,7 +17,7 @@ CHANGES: dict[str, Any] = {
     "datasets": [*DATASETS],
     "pretrained_on": ["cine"],
     "pretraining_sources": [],
-    "zero_shot_on": ["cine"],
+    "zero_shot_on": ["vital_signs"],
     "compute": {"device": "cpu"},
     "acquire": {"sample_texts": 60, "sample_image_px": 64},
     "build_vocabulary": {"num_merges": 300},

@@ -159,6 +159,21 @@ def test_a_product_of_another_state_is_not_published(project: Path) -> None:
         publish_here()
 
 
+def test_a_secret_in_what_is_told_is_not_published(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = "canary-of-a-token-4711"
+    monkeypatch.setenv("SOME_API_TOKEN", canary)
+    path = MODEL / "manifest.json"  # of a run before settings were looked at
+    text = path.read_text()
+    path.write_text(text.replace('"long_text": "cut"', f'"long_text": "cut", "note": "{canary}"'))
+    with pytest.raises(UserError, match="holds what looks like a secret") as caught:
+        publish_here()
+    assert canary not in str(caught.value) and not PLACE.exists()
+    path.write_text(text)
+    assert publish_here().is_new
+
+
 def test_a_damaged_product_is_not_published(project: Path) -> None:
     (MODEL / "model.safetensors").write_bytes(b"other")
     with pytest.raises(UserError, match=r"model.safetensors is damaged"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
@@ -19,8 +20,15 @@ from components.dataset.encodings import (
     gather_codes,
     make_key,
     measure_sample,
+    merge_units,
 )
-from components.records import ImageCodes, ImageRecord, Reject, read_records, write_records
+from components.records import (
+    ImageCodes,
+    ImageRecord,
+    Reject,
+    read_records,
+    write_records,
+)
 from components.tokenization.image import save_tokenizer
 from components.tokenization.vqgan import Vqgan, VqganConfig
 
@@ -138,6 +146,53 @@ def test_fewer_images_leave_no_shard_of_more() -> None:
     encode()
     assert len(encode(places=training_images([])[:4])[0]) == 4
     assert list(bytes_of(Path("out"))) == ["00000.parquet"]
+
+
+def test_units_become_few_shards_that_hold_the_same(encoded: list[str]) -> None:
+    codes, _ = encode()
+    whole, folder = bytes_of(Path("out")), next(KEPT.iterdir())
+    for _ in range(2):  # the second time nothing changes
+        merge_units(folder)
+        sizes = [len(list(read_records(path, ImageCodes))) for path in folder.iterdir()]
+        assert sorted(sizes) == [4, 7]  # of 4, 4 and 3 images: 5 or more are a shard
+        assert encode()[0] == codes
+        assert bytes_of(Path("out")) == whole
+    assert len(encoded) == len(codes)
+
+
+def test_a_merge_that_was_killed_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes, _ = encode()
+    folder = next(KEPT.iterdir())
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", interrupt)
+        merge_units(folder)
+    assert len(bytes_of(folder)) == 4  # the merged one beside what it is made of
+    merge_units(folder)
+    assert encode()[0] == codes
+    known = [row.image_id for row in read_records(folder, ImageCodes)]
+    assert set(known) == set(codes)
+
+
+def interrupt(_: Path) -> None:
+    raise KeyboardInterrupt
+
+
+def test_600_000_images_are_some_dozens_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Path.cwd()
+    monkeypatch.undo()  # units and shards as large as they are
+    monkeypatch.chdir(here)
+    kept, num = KEPT / "key", 600_000
+    kept.mkdir(parents=True)
+    ids = [f"{number:08x}" for number in range(num)]
+    for begin in range(0, num, encodings.UNIT_IMAGES):  # as the workers leave them
+        unit = pl.DataFrame({"image_id": ids[begin : begin + encodings.UNIT_IMAGES]})
+        unit = unit.with_columns(codes=pl.lit([1, 2, 3, 4], pl.List(pl.Int32)))
+        unit.write_parquet(kept / f"{begin:016x}.parquet", compression="uncompressed")
+    assert len(list(kept.iterdir())) > 1000
+    merge_units(kept)
+    places = [Place(name, "ct", "images", 0) for name in ids]
+    assert gather_codes(places, find_codes(kept), Path("out")) == num
+    assert len(list(kept.iterdir())) + len(list(Path("out").iterdir())) == 38
 
 
 def test_a_damaged_shard_is_made_again(encoded: list[str]) -> None:

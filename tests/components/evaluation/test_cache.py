@@ -148,8 +148,9 @@ BYSTANDERS = {
     "components/__init__.py", "components/config.py", "components/errors.py",
     "components/evaluation/cache.py", "components/lineage.py", "components/logs.py",
     "components/parallel.py", "components/progress.py", "components/records.py",
-    "components/redaction.py", "components/schema.py", "components/tasks/answer.py",
-    "components/tasks/base.py", "components/tasks/phrasing.py", "components/training_config.py",
+    "components/redaction.py", "components/schema.py",
+    "components/tasks/answer.py", "components/tasks/base.py", "components/tasks/phrasing.py",
+    "components/training_config.py",
 }  # fmt: skip
 
 

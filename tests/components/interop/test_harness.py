@@ -15,7 +15,6 @@ from lm_eval.api.instance import Instance
 
 from components.dataset.images import ImageStore
 from components.errors import UserError
-from components.evaluation.conditions import FULL
 from components.evaluation.predict import Answerer, answer_all
 from components.interop.harness import HarnessModel, cut_at
 from components.model.specials import BOS, EOS
@@ -73,9 +72,7 @@ def test_what_is_generated_is_what_evaluate_answers(
     items = ask(images)
     store = ImageStore([], answerer.image_px)
     store.encoded |= {record.id: record.bytes for record in images}
-    ours = answer_all(
-        answerer, TASKS["vqa"], items, [[] for _ in items], store=store, condition=FULL
-    )
+    ours = answer_all(answerer, TASKS["vqa"], items, [[] for _ in items], store=store)
     pictures = {r.id: Image.open(io.BytesIO(r.bytes)) for r in images}
     settings = {"until": [], "max_gen_toks": answerer.search.max_length_b}
     theirs = HarnessModel(answerer, TASKS["vqa"]).generate_until(

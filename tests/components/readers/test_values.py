@@ -24,7 +24,8 @@ from components.readers.values import (
     ("name", "value", "words"),
     [
         ("sex", "F", "female"), ("sex", "Male", "male"), ("sex", "N/A", ""), ("sex", None, ""),
-        ("sex", "other", ""), ("age", "43", "40 to 64"), ("age", 17, "under 18"), ("age", "0", ""),
+        ("sex", "other", ""), ("sex", "missing", ""), ("age", "43", "40 to 64"),
+        ("age", 17, "under 18"), ("age", "0", ""),
         ("age", "043Y", "40 to 64"), ("age", "011M", "under 18"), ("age", "30 weeks", "under 18"),
         ("age", "85+ years", "65 and over"), ("age", "00 years", "under 18"), ("age", "adult", ""),
         ("age", 64.5, "40 to 64"), ("age", float("nan"), ""), ("age", "65", "65 and over"),

@@ -120,7 +120,7 @@ def test_worries_follow_the_numbers(probed: ReportInputs) -> None:
     worries = {section: (level, detail) for level, _, detail, section in list_worries(probed)}
     assert worries["safety"] == ("red", "debug: 1 of 1 (100.0 %)")
     assert worries["distance"][1] == "SLAKE (debug, looks)"
-    assert worries["subgroups"][1].startswith("SLAKE (debug): ct above mr by 17.0")
+    assert worries["subgroups"][1].startswith("SLAKE (debug), by modality: ct above mr by 17.0")
     titles = [flag.title for flag in find_flags(probed, [], [])]
     assert "Harmful replies to dangerous requests" in titles
     sound = {"micro": make_probes("holds", 0.3, "refused")}

@@ -88,6 +88,9 @@ def test_a_model_is_followed_to_its_sources(project: Path) -> None:
     assert [product.path for product in found.data_sets] == ["data/articles", EXAMPLES.as_posix()]
     assert found.retractions == {"retracted": 0, "concern": 1, "left_out": 1}
     assert found.changed == [] and len(found.scores) == 1
+    assert found.by_words == set()  # both formed the weights too
+    first = trace_product(read_products(), PRETRAINED.as_posix())
+    assert first.by_words == {EXAMPLES.as_posix(), "data/raw/vqa_rad"}
     write_corpus([article("11")], [])
     changed = trace_product(read_products(), MODEL.as_posix()).changed
     assert f"data/articles (of {PRETRAINED.as_posix()})" in changed

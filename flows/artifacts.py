@@ -1,0 +1,91 @@
+"""What a flow run leaves on Prefect's page: how far it is, its stages, the metrics, where to look.
+
+They are for show: a server that is away does not stop a run, so its silence is told and passed by.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect import get_run_logger
+from prefect.artifacts import (
+    create_link_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from components.cli import REPORT
+
+METRICS = Path("data/metrics")
+CURVES = Path("data/live")
+PLOTS = Path("dvc_plots/index.html")  # where `dvc plots show` draws them
+
+
+@contextmanager
+def _for_show() -> Iterator[None]:
+    try:
+        yield
+    except httpx.HTTPError as error:
+        get_run_logger().warning(f"nothing can be shown: {type(error).__name__}")
+
+
+class ProgressBar:
+    """The share of a run's stages that have ended."""
+
+    def __init__(self, num_stages: int) -> None:
+        self.num_stages = max(num_stages, 1)
+        self._id: UUID | None = None
+        with _for_show():
+            made = create_progress_artifact(0.0, "progress", f"of {num_stages} stages")
+            self._id = made if isinstance(made, UUID) else None  # Prefect types it for both worlds
+
+    def move(self, num_ended: int) -> None:
+        """So many have ended."""
+        with _for_show():
+            if self._id:
+                update_progress_artifact(self._id, 100.0 * num_ended / self.num_stages)
+
+
+def show_table(key: str, rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """A table; a row is a mapping from column to value."""
+    with _for_show():
+        create_table_artifact([dict(row) for row in rows], key, title)
+
+
+def show_metrics(folder: Path = METRICS) -> None:
+    """The headline score of each size and data set beside its baseline."""
+    if rows := read_headlines(folder):
+        show_table("metrics", rows, "Headline scores of fine-tuned models, with their baselines")
+
+
+def read_headlines(folder: Path) -> list[dict[str, Any]]:
+    """A row for each metrics file of a fine-tuned model: a folder per size, a file per data set."""
+    rows = []
+    for path in sorted(folder.glob("*/*.json")):
+        found = json.loads(path.read_bytes())
+        if "headline" not in found:  # zero-shot scores and probes have files of their own kind
+            continue
+        score = found["scores"][found["headline"]]["all"]
+        names = {"size": found["size"], "data set": found["dataset"], "metric": found["headline"]}
+        kept = {key: score[key] for key in ("value", "low", "high", "baseline", "n")}
+        rows.append({**names, **kept})
+    return rows
+
+
+def show_links() -> None:
+    """Where the report and the plots lie, as addresses of files on the machine of the run.
+
+    Browsers follow no link from a page of http to a file: the address is to be copied.
+    """
+    named = {"report": REPORT, "plots": PLOTS, "curves": CURVES}
+    for key, path in named.items():
+        if path.exists():
+            with _for_show():
+                create_link_artifact(path.resolve().as_uri(), path.as_posix(), key)

@@ -1,0 +1,167 @@
+"""A small project, served as the real one is: a Prefect server, a deployment, the watch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from components.profiles.overlay import write_params
+from flows.settings import address
+
+STAGES = {
+    "quick": {"cmd": "echo 1 > quick.txt", "outs": ["quick.txt"]},
+    "long": {
+        # A stage with a child of its own, which goes on until somebody lets it end.
+        "cmd": "sh -c 'sleep 1000 & echo $$ $! > pids; until [ -e go ]; do sleep 0.1; done; "
+        "kill $!; echo 1 > long.txt'",
+        "deps": ["quick.txt"],
+        "outs": ["long.txt"],
+    },
+}
+FLOW = """
+from prefect import flow
+from flows.choice import described, read_choice
+from flows.order import run_stages
+
+@flow(name="throw_away")
+@described
+def throw_away(force: bool = False, dry_run: bool = False):
+    "Both stages."
+    return run_stages([], read_choice(None, None, "", force, dry_run))
+"""
+SCRIPT = """
+from flows.settings import settle_environment
+settle_environment()
+from throw_away import throw_away
+state = throw_away(return_state=True)
+print("STATE", state.name, state.message)
+"""
+DEPLOYMENTS = {
+    "deployments": [
+        {
+            "name": "small",
+            "entrypoint": "throw_away.py:throw_away",
+            "description": "both stages",
+            "schedules": [{"cron": "0 2 * * *", "slug": "nightly", "active": False}],
+        }
+    ]
+}
+PATIENCE_S = 120.0  # what the truth may take
+
+
+def make_project(folder: Path, repository: Path) -> dict[str, str]:
+    """Write the project; the environment of its commands."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    environment |= {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder / "site")}
+    environment |= {
+        "PYTHONPATH": f"{repository}:{folder}",
+        "PREFECT_HOME": str(folder / ".prefect"),
+    }
+    environment |= {"PYTHONUNBUFFERED": "1"}
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"],
+        cwd=folder, env=environment, check=True,
+    )  # fmt: skip
+    (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    no_scm = true\n")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}, sort_keys=False))
+    (folder / "throw_away.py").write_text(FLOW)
+    (folder / "flows").mkdir()
+    (folder / "flows/prefect.yaml").write_text(yaml.safe_dump(DEPLOYMENTS))
+    write_params("demo", target=folder / "params.yaml")
+    return environment
+
+
+class Served:
+    """A project that is being served."""
+
+    def __init__(self, folder: Path, port: int, environment: dict[str, str]) -> None:
+        self.folder, self.port, self.environment = folder, port, environment
+
+    def ask(self, path: str, **body: Any) -> Any:
+        """Post to the API; its answer."""
+        with httpx.Client(base_url=address(self.port), timeout=30) as client:
+            # The server wants a token of whoever writes to it, as it does of browsers.
+            given = client.get("/csrf-token", params={"client": "test"}).json()["token"]
+            headers = {"Prefect-Csrf-Token": given, "Prefect-Csrf-Client": "test"}
+            answer = client.post(path, json=body, headers=headers)
+        answer.raise_for_status()
+        return answer.json()
+
+    def newest_run(self) -> dict[str, Any]:
+        """The flow run that was made last."""
+        run: dict[str, Any] = self.ask("/flow_runs/filter", sort="START_TIME_DESC", limit=1)[0]
+        return run
+
+    def states(self, run: dict[str, Any]) -> dict[str, str]:
+        """Of the run itself, under "", and of its stages by their names."""
+        (told,) = self.ask("/flow_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+        stages = self.ask("/task_runs/filter", flow_runs={"id": {"any_": [run["id"]]}})
+        return {"": told["state_name"]} | {stage["name"]: stage["state_name"] for stage in stages}
+
+    def start(self) -> subprocess.Popen[str]:
+        """Begin the flow, as `biomedgpt run` does."""
+        return subprocess.Popen(
+            [sys.executable, "-c", SCRIPT], cwd=self.folder, env=self.environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def reset(self) -> None:
+        """Forget what the stages made."""
+        for name in ("quick.txt", "long.txt", "go", "pids", "dvc.lock"):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / ".dvc/cache", ignore_errors=True)  # DVC knows runs from there
+
+    def wait_for_stage(self) -> list[int]:
+        """The numbers of the long stage's processes, once it runs."""
+        wait_until(lambda: bool(self._pids()))
+        return self._pids()
+
+    def _pids(self) -> list[int]:
+        path = self.folder / "pids"
+        return [int(word) for word in path.read_text().split()] if path.is_file() else []
+
+
+def wait_until(true: Callable[[], bool], patience_s: float = PATIENCE_S) -> float:
+    """Seconds until something is true."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < patience_s
+        time.sleep(0.2)
+    return time.monotonic() - begun
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that has ended and is not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def serve(folder: Path, port: int, environment: dict[str, str]) -> Iterator[Served]:
+    """Serve the project, as `make serve` does, until the block ends."""
+    log = folder / "serve.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.serve", "--port", str(port)],
+            cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            wait_until(lambda: "page:" in log.read_text() or process.poll() is not None, 280)
+            assert process.poll() is None, log.read_text()
+            yield Served(folder, port, environment)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
