@@ -22,7 +22,13 @@ from components.config import Params
 from components.dataset.balance import AS_IS, choose_balance
 from components.dataset.feeds import load_examples
 from components.dataset.images import ImageStore
-from components.evaluation.intervals import Interval, bootstrap_mean
+from components.evaluation.intervals import (
+    PERCENT,
+    Interval,
+    Scale,
+    bootstrap_mean,
+    gain_scale,
+)
 from components.evaluation.metrics import find_metric
 from components.evaluation.predict import answer_all, load_answerer
 from components.lineage import MANIFEST, read_manifest
@@ -187,17 +193,19 @@ def compare_arms(
 def _compare(
     ours: Values, as_is: Values, groups: NDArray[Any], classes: NDArray[Any] | None, params: Params
 ) -> dict[str, Any]:
-    def measure(values: Values) -> Interval:
+    def measure(values: Values, scale: Scale) -> Interval:
         return bootstrap_mean(
             values, groups.tolist(), classes=None if classes is None else classes.tolist(),
             resamples=params.evaluate.bootstrap, confidence=params.evaluate.confidence,
-            seed=params.seed,
+            seed=params.seed, scale=scale,
         )  # fmt: skip
 
-    gains = [measure(gap).value for gap in ours - as_is]
+    both_ways = gain_scale(PERCENT)
+    gains = [measure(gap, both_ways).value for gap in ours - as_is]
     return {
-        **_tell(measure(ours.mean(0))),
-        "gain": _tell(measure((ours - as_is).mean(0))) | {"seeds": [round(g, 4) for g in gains]},
+        **_tell(measure(ours.mean(0), PERCENT)),
+        "gain": _tell(measure((ours - as_is).mean(0), both_ways))
+        | {"seeds": [round(g, 4) for g in gains]},
     }
 
 

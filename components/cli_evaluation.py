@@ -66,15 +66,16 @@ def score_file(arguments: argparse.Namespace) -> int:
     check_project()
     card, params = load_card(arguments.dataset), load_params()
     scores = score_answers(arguments.file, card, EXAMPLES / card.name, params)
-    for metric in scores["metrics"]:
-        for subset, of in scores["scores"][metric["name"]].items():
-            words = f"{metric['name']} {metric['version']}, {subset}"
-            show(f"{words:<32} {_tell(of)}")
+    versions = {metric["name"]: metric["version"] for metric in scores["metrics"]}
+    for name, subsets in scores["scores"].items():
+        for subset, of in subsets.items():
+            show(f"{f'{name} {versions[name]}, {subset}':<32} {_tell(of)}")
     if scores["left_out"]:
         show(f"left out, for they need the options of each row: {', '.join(scores['left_out'])}")
     if scores["num_empty"]:
         show(f"{scores['num_empty']} answers are empty, and count as they stand")
     if arguments.to:
+        arguments.to.parent.mkdir(parents=True, exist_ok=True)
         arguments.to.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
         show(str(arguments.to))
     return 0
@@ -84,10 +85,9 @@ def _tell(of: dict[str, float]) -> str:
     from components.report.numbers import print_range, print_score
 
     bounds = print_range(of["low"], of["high"]) or "no interval"
-    return (
-        f"{print_score(of['value']):>6} ({bounds}), n {of['n']}, "
-        f"baseline {print_score(of['baseline'])}"
-    )
+    told = f"{print_score(of['value']):>6} ({bounds}), n {of['n']}, "
+    told += f"baseline {print_score(of['baseline'])}"
+    return told + (f", paper's way {print_score(of['paper'])}" if "paper" in of else "")
 
 
 def export_tasks(arguments: argparse.Namespace) -> int:
@@ -123,6 +123,7 @@ def write_card(arguments: argparse.Namespace) -> int:
     if not arguments.to:
         show(written)
         return 0
+    arguments.to.parent.mkdir(parents=True, exist_ok=True)
     arguments.to.write_text(written, encoding="utf-8")
     show(str(arguments.to))
     return 0
@@ -184,8 +185,9 @@ def join_rating(arguments: argparse.Namespace) -> int:
     joined = join_ratings(arguments.folder, arguments.files, params.evaluate.bootstrap, params.seed)
     show(f"{len(joined['raters'])} raters: {', '.join(joined['raters'])}")
     for scale, found in joined["agreement"].items():
-        alpha = found["krippendorff_alpha"]
-        show(f"{scale:<12} alpha {_tell_value(alpha)}, Fleiss' kappa {found['fleiss_kappa']}")
+        alpha, kappa = _tell_value(found["krippendorff_alpha"]), found["fleiss_kappa"]
+        kappa = "not defined" if kappa is None else f"{kappa:.2f}"
+        show(f"{scale:<12} alpha {alpha}, Fleiss' kappa {kappa}")
     show("next: biomedgpt rating unblind, which opens the key and ends the study")
     return 0
 

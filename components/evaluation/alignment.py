@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from components.config import EvaluateParams
-from components.evaluation.intervals import bootstrap_mean
+from components.evaluation.intervals import PERCENT, bootstrap_mean
 from components.evaluation.scoring import group_of
 from components.records import Prediction
 
@@ -107,6 +107,7 @@ def score_alignment(
         resamples=params.bootstrap,
         confidence=params.confidence,
         seed=seed,
+        scale=PERCENT,
     )
     bounds = {"value": interval.value, "low": interval.low, "high": interval.high}
     return found | {name: None if v is None else round(v, 4) for name, v in bounds.items()}

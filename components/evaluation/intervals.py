@@ -7,6 +7,10 @@ Tibshirani 1993, section 8; Field and Welsh 2007 for clusters), and percentiles 
 A resample is told by how often it holds each group, and an estimate is any function of that: a
 mean, a mean over classes, or what only a whole data set has, as an F1 or an area under a curve
 (components/evaluation/pooling.py). Shape letters: B resamples, G groups, S samples, C classes.
+
+Where all groups are alike (none of three replies was harmful) every resample is, too, and says
+nothing of what others would be: an interval without width would claim to know it. There the bounds
+are those of how many groups may be different though none was seen (Clopper and Pearson 1934).
 """
 
 from __future__ import annotations
@@ -21,9 +25,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 CHUNK_ROWS = 1 << 17  # groups drawn at a time, over the resamples held: what a cache holds
+EQUAL = 1e-9  # what resamples may differ by and be the same
 
 Floats = NDArray[np.float64]
 Estimate = Callable[[Floats], Floats]  # how often each group is drawn (B, G) to values (B,)
+Scale = tuple[float, float]  # the least and the greatest that a value can be
+PERCENT: Scale = (0.0, 100.0)
+
+
+def gain_scale(scale: Scale) -> Scale:
+    """How far two values of a scale can lie apart, both ways."""
+    span = scale[1] - scale[0]
+    return -span, span
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +93,14 @@ def bootstrap(
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
+    scale: Scale | None = None,
 ) -> Interval:
     """The estimate with its percentile interval.
 
     A resample on which it is not defined (no sample of a class that it needs) is left out of the
-    percentiles; without any that it is defined on there are no bounds.
+    percentiles; without any that it is defined on there are no bounds. Where all resamples are
+    equal, the bounds are those that groups not seen leave open on the estimate's ``scale``; without
+    a scale they are the value itself.
     """
     num_samples = len(groups.index_S)
     value = float(estimate(groups.every)[0])
@@ -96,7 +112,20 @@ def bootstrap(
         return Interval(value, None, None, num_samples, groups.num)
     tail = (1 - confidence) / 2
     low, high = np.quantile(values_B, [tail, 1 - tail])
+    if scale and high - low < EQUAL and np.ptp(values_B) < EQUAL:
+        unseen = 1 - tail ** (1 / _count_telling(estimate, groups))
+        low, high = value - unseen * (value - scale[0]), value + unseen * (scale[1] - value)
     return Interval(value, float(low), float(high), num_samples, groups.num)
+
+
+def _count_telling(estimate: Estimate, groups: Groups) -> int:
+    """The groups that the estimate is defined on alone; all, where it needs more than one."""
+    chunk = max(CHUNK_ROWS // groups.num, 1)
+    num = 0
+    for begin in range(0, groups.num, chunk):
+        alone_BG = np.eye(min(chunk, groups.num - begin), groups.num, begin)
+        num += int(np.isfinite(estimate(alone_BG)).sum())
+    return num or groups.num
 
 
 def difference(first: Estimate, second: Estimate) -> Estimate:

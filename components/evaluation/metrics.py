@@ -21,6 +21,7 @@ from typing import Literal
 from components.errors import UserError
 from components.evaluation.bleu import pool_bleu, score_bleu
 from components.evaluation.cider import cider_scores
+from components.evaluation.intervals import PERCENT, Scale
 from components.evaluation.meteor import score_meteor
 from components.evaluation.pooling import Pool, pool_auc, pool_class_mean, pool_f1, pool_mean
 from components.evaluation.reference_scripts import (
@@ -53,6 +54,11 @@ class Metric:
     score: Callable[[Sequence[str], References], Values]
     pool: Pool = pool_mean
     differs: str = ""
+
+    @property
+    def scale(self) -> Scale:
+        """The least and the greatest value: CIDEr goes to 10, and is told times 100."""
+        return PERCENT if self.unit == "%" else (0.0, 1000.0)
 
 
 def normalise_answer(text: str) -> str:

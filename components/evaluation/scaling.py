@@ -19,12 +19,14 @@ from components.errors import UserError
 from components.evaluation.conditions import FULL
 from components.evaluation.intervals import (
     CHUNK_ROWS,
+    EQUAL,
     Estimate,
     Floats,
     Groups,
     Interval,
     bootstrap,
     difference,
+    gain_scale,
 )
 from components.evaluation.metrics import find_metric
 from components.evaluation.pooling import Answers
@@ -32,7 +34,6 @@ from components.evaluation.scoring import Scored, score_all, split_conditions
 from components.records import Prediction
 
 NUM_EXCHANGES = 9_999  # a p-value of 0.0001 is the least that can be found
-EQUAL = 1e-9  # what two differences may differ by and be the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def compare_sizes(
         resamples=params.bootstrap,
         confidence=params.confidence,
         seed=seed,
+        scale=gain_scale(ours.metric.scale),
     )
     return Comparison(gain, exchange_test(ours, theirs, seed))
 

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from components.cards import Card
 from components.config import EvaluateParams
 from components.evaluation.conditions import BLANK, FULL
-from components.evaluation.intervals import Estimate, Interval, bootstrap, difference, seed_mean
+from components.evaluation.intervals import (
+    Estimate,
+    Interval,
+    bootstrap,
+    difference,
+    gain_scale,
+    seed_mean,
+)
 from components.evaluation.metrics import Metric, find_metric, find_reference_metric
 from components.evaluation.pooling import pool_auc
 from components.evaluation.scoring import (
@@ -107,11 +114,11 @@ def _subsets(full: list[Prediction]) -> dict[str, NDArray[np.bool_]]:
 
 
 def _describe(scored: Scored, params: EvaluateParams, seed: int) -> dict[str, Any]:
-    def interval(estimate: Estimate) -> Interval:
-        return _bootstrap(estimate, scored, params, seed)
+    def interval(estimate: Estimate, *, is_gain: bool = False) -> Interval:
+        return _bootstrap(estimate, scored, params, seed, is_gain=is_gain)
 
     ours, baseline = scored.estimate(), scored.estimate(BASELINE)
-    whole, gain = interval(ours), interval(difference(ours, baseline))
+    whole, gain = interval(ours), interval(difference(ours, baseline), is_gain=True)
     described: dict[str, Any] = {
         **_bounds("", whole),
         "n": whole.num_samples,
@@ -123,23 +130,34 @@ def _describe(scored: Scored, params: EvaluateParams, seed: int) -> dict[str, An
     gains = {name: difference(ours, scored.estimate(name)) for name in scored.conditions}
     if gains:
         described["conditions"] = {
-            name: _bounds("", interval(scored.estimate(name))) | _bounds("gain", interval(lost))
+            name: _bounds("", interval(scored.estimate(name)))
+            | _bounds("gain", interval(lost, is_gain=True))
             for name, lost in gains.items()
         }
     if BLANK in gains:
-        blank, visual_gain = interval(scored.estimate(BLANK)), interval(gains[BLANK])
+        blank = interval(scored.estimate(BLANK))
+        visual_gain = interval(gains[BLANK], is_gain=True)
         described |= _bounds("blank", blank) | _bounds("visual_gain", visual_gain)
         described["falls_when_blank"] = visual_gain.above_zero
     return described
 
 
-def _bootstrap(estimate: Estimate, scored: Scored, params: EvaluateParams, seed: int) -> Interval:
+def _bootstrap(
+    estimate: Estimate,
+    scored: Scored,
+    params: EvaluateParams,
+    seed: int,
+    *,
+    is_gain: bool = False,
+) -> Interval:
+    scale = scored.metric.scale
     return bootstrap(
         estimate,
         scored.groups,
         resamples=params.bootstrap,
         confidence=params.confidence,
         seed=seed,
+        scale=gain_scale(scale) if is_gain else scale,
     )
 
 

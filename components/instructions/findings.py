@@ -101,14 +101,18 @@ SIDES: dict[str, tuple[str, str]] = {
     ),
 }
 # What denies a word that follows (NegEx: Chapman et al., J Biomed Inform 34, 2001), as far as its
-# clause reaches (ConText: Harkema et al., J Biomed Inform 42, 2009).
+# clause reaches (ConText: Harkema et al., J Biomed Inform 42, 2009). What only looks like denial is
+# NegEx's too: "no change in the effusion" says that there is one.
 DENIED_BEFORE = (
-    r"no|not|without|absen(?:ce|t)(?: of)?|lacks?|lacking|neither|nor|free of|rules? out|ruled out"
-    r"|negative for|excludes?|excluding|rather than|instead of|cannot|n't|unlikely|fails? to"
+    r"no(?! (?:(?:significant|interval|new) )*(?:change|increase|decrease)\b| doubt\b)"
+    r"|not(?! only\b)|without(?! (?:any )?(?:doubt|change)\b)|absen(?:ce|t)(?: of)?|lacks?|lacking"
+    r"|neither|nor|(?:free|clear) of|resolution of|rules? out|ruled out|negative for|excludes?"
+    r"|excluding|rather than|instead of|cannot|n't|unlikely|fails? to"
 )
 DENIED_AFTER = (
-    r"(?:is|are|was|were|appears?|seems?) (?:not|absent|ruled out|excluded|unlikely)"
-    r"|not (?:seen|present|visible|evident|observed|identified|detected|appreciated)|absent"
+    r"(?:is|are|was|were|appears?|seems?) (?:not|absent|ruled out|excluded|unlikely|gone)"
+    r"|(?:not|cannot be|could not be) (?:seen|present|visible|evident|observed|identified|detected"
+    r"|appreciated)|absent|(?<!not )(?:resolved|cleared)"
 )
 DOUBTED_AFTER = (
     r"may|might|could|would|should|can (?:lead|cause|result|occur|indicate|help|show|be caused)"
@@ -121,6 +125,7 @@ DOUBT = (
     r"|sometimes|such as|for example|e\.g\.|like|various|further|additional (?:tests?|imaging)"
     r"|to (?:assess|evaluate|determine|rule|confirm|identify|diagnose|detect|monitor)"
     r"|consistent with|indicative of|characteristic of|associated with|compared (?:to|with)"
+    r"|history of"
 )
 # A sentence that explains a word says nothing of the image.
 EXPLAINS = (

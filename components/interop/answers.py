@@ -35,11 +35,12 @@ SHARED = (
 
 @dataclass(frozen=True, slots=True)
 class GivenAnswer:
-    """One row of the file."""
+    """One row of the file; ``source`` is what was asked, where the row tells it."""
 
     id: str
     prediction: str
     options: dict[str, float] = field(default_factory=dict)
+    source: str = ""
 
 
 def score_answers(path: Path, card: Card, examples: Path, params: Params) -> dict[str, Any]:
@@ -78,7 +79,8 @@ def read_answers(path: Path) -> Iterator[GivenAnswer]:
 def _parse(line: bytes, where: str) -> GivenAnswer:
     try:
         row = json.loads(line.decode("utf-8-sig"))  # some editors mark a file's beginning
-        row = _read_sample(row) if isinstance(row, dict) and "doc" in row else row
+        logged = isinstance(row, dict) and "doc" in row
+        row = _read_sample(row) if logged else row
     except ValueError as error:
         raise _refuse_row(where, str(error)) from None
     except (LookupError, TypeError, AttributeError) as error:
@@ -92,11 +94,16 @@ def _parse(line: bytes, where: str) -> GivenAnswer:
     options = row.get("options", {})
     if not isinstance(options, dict) or not all(_is_finite(value) for value in options.values()):
         raise _refuse_row(where, f"options of {row['id']} are no object of finite numbers")
-    return GivenAnswer(row["id"], row["prediction"], options)
+    return GivenAnswer(row["id"], row["prediction"], options, row["source"] if logged else "")
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of more digits than a float holds
+        return False
 
 
 def _refuse_row(where: str, why: str) -> UserError:
@@ -107,24 +114,31 @@ def _read_sample(row: dict[str, Any]) -> dict[str, Any]:
     """A logged sample of the harness: a text, or log-likelihoods of the choices in their order."""
     doc, found = row["doc"], row.get("filtered_resps", [])
     if not found or isinstance(found[0], str):
-        return {"id": doc.get("id"), "prediction": found[0] if found else None}
+        said = found[0] if found else None
+        return {"id": doc.get("id"), "prediction": said, "source": doc.get("source", "")}
     values = [float(likelihood) for likelihood, _ in found]
     choices = [choice.strip() for choice in doc["choices"]]
     best = max(range(len(choices)), key=values.__getitem__)
     options = dict(zip(choices, values, strict=True))
-    return {"id": doc.get("id"), "prediction": choices[best], "options": options}
+    told = {"id": doc.get("id"), "source": doc.get("source", "")}
+    return told | {"prediction": choices[best], "options": options}
 
 
 def match_answers(
     answers: Sequence[GivenAnswer], items: Sequence[Example], path: Path, title: str
 ) -> list[GivenAnswer]:
     """The answers in the order of the items; UserError names ids that are doubled, foreign or
-    missing."""
-    counts, wanted = Counter(answer.id for answer in answers), {item.id for item in items}
+    missing, or that were asked something else: tasks that were exported of other data."""
+    counts = Counter(answer.id for answer in answers)
+    asked = {item.id: item.source for item in items}
+    wanted = asked.keys()
     faults = {
         "answered more than once": [name for name, num in counts.items() if num > 1],
         "not test items": sorted(counts.keys() - wanted),
         "not answered": sorted(wanted - counts.keys()),
+        "asked otherwise": [
+            own.id for own in answers if own.source not in ("", asked.get(own.id, own.source))
+        ],
     }
     told = [f"{len(names)} {words}: {_name(names)}" for words, names in faults.items() if names]
     if told:

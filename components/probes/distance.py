@@ -21,7 +21,7 @@ import numpy as np
 from components.audit.looks import Vectors, describe, shrink
 from components.audit.wordruns import hash_runs, split_words
 from components.evaluation.conditions import FULL
-from components.evaluation.intervals import Floats, difference
+from components.evaluation.intervals import Floats, difference, gain_scale
 from components.evaluation.scoring import BASELINE
 from components.probes.material import Answered
 from components.probes.measure import Places, Sampling, estimate_part
@@ -130,16 +130,18 @@ def _compare(
     answered: Answered, parts: Sequence[Places], near: Mapping[int, float], sampling: Sampling
 ) -> dict[str, Any]:
     scored, bins = answered.scored, []
+    scale = scored.metric.scale
     for places in parts:
         chosen = np.zeros(len(answered.full), np.bool_)
         chosen[places] = True
         part, values = scored.only(chosen), [near[place] for place in places.tolist()]
         span = {"from": round(min(values), 4), "to": round(max(values), 4)}
-        bins.append(span | sampling.measure(part.estimate(), part.groups))
+        bins.append(span | sampling.measure(part.estimate(), part.groups, scale=scale))
     falls = {
         name: sampling.measure(
             difference(estimate_part(scored, parts[-1], way), estimate_part(scored, parts[0], way)),
             scored.groups,
+            scale=gain_scale(scale),
         )
         for name, way in (("fall", FULL), ("baseline_fall", BASELINE))
     }

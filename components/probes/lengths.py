@@ -38,7 +38,8 @@ def probe_lengths(
         chosen = np.zeros(len(tokens), np.bool_)
         chosen[places] = True
         part = answered.scored.only(chosen)
-        bins.append({"up_to": up_to, **sampling.measure(part.estimate(), part.groups)})
+        measured = sampling.measure(part.estimate(), part.groups, scale=part.metric.scale)
+        bins.append({"up_to": up_to, **measured})
     num_over = sum(number > limit for number in tokens)
     return {
         **answered.head(),

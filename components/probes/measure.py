@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from components.config import EvaluateParams
 from components.evaluation.conditions import FULL
-from components.evaluation.intervals import Estimate, Floats, Groups, Interval, bootstrap
+from components.evaluation.intervals import (
+    PERCENT,
+    Estimate,
+    Floats,
+    Groups,
+    Interval,
+    Scale,
+    bootstrap,
+)
 from components.evaluation.scoring import Scored
 
 Places = NDArray[np.intp]
@@ -32,10 +40,16 @@ class Sampling:
         return cls(params.bootstrap, params.confidence, seed)
 
     def measure(
-        self, estimate: Estimate, groups: Groups, num_comparisons: int = 1
+        self,
+        estimate: Estimate,
+        groups: Groups,
+        num_comparisons: int = 1,
+        scale: Scale = PERCENT,
     ) -> dict[str, Any]:
         """``value``, ``low``, ``high``, ``n``, ``groups``; null for what is not defined.
 
+        ``scale`` is that of the estimate, as ``bootstrap`` needs it: of a difference it goes below
+        0.
         Of several comparisons the interval is widened so that all hold together with the stated
         confidence (Bonferroni).
         """
@@ -47,6 +61,7 @@ class Sampling:
                 resamples=self.resamples,
                 confidence=confidence,
                 seed=self.seed,
+                scale=scale,
             )
         return describe(found)
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.evaluation.intervals import difference
+from components.evaluation.intervals import difference, gain_scale
 from components.evaluation.scoring import Scored
 from components.probes.material import Answered
 from components.probes.measure import Places, Sampling, choose, estimate_part
@@ -77,8 +77,9 @@ def _probe(
     answered: Answered, attribute: str, parts: dict[str, Places], sampling: Sampling
 ) -> dict[str, Any]:
     scored, num = answered.scored, len(answered.full)
+    scale = scored.metric.scale
     measured = [
-        {"name": name, **sampling.measure(part.estimate(), part.groups)}
+        {"name": name, **sampling.measure(part.estimate(), part.groups, scale=scale)}
         for name, places in parts.items()
         for part in [scored.only(np.isin(np.arange(num), places))]
     ]
@@ -88,6 +89,7 @@ def _probe(
         difference(estimate_part(scored, best), estimate_part(scored, worst)),
         scored.groups,
         num_comparisons=comb(len(parts), 2),
+        scale=gain_scale(scale),
     )
     return {
         **answered.head(),

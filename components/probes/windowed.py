@@ -23,7 +23,7 @@ from components.config import ProbeParams
 from components.dataset.collate import pad
 from components.evaluation.conditions import FULL
 from components.evaluation.examine import Exam
-from components.evaluation.intervals import difference
+from components.evaluation.intervals import difference, gain_scale
 from components.evaluation.metrics import find_metric
 from components.evaluation.predict import Answerer, answer_all
 from components.evaluation.scoring import score_all
@@ -143,10 +143,17 @@ def _compare(
     metric = find_metric(card.metrics[0])
     scored = score_all(metric, {FULL: list(said[CUT]), WINDOWED: list(said[WINDOWED])})
     cut, windowed = scored.estimate(), scored.estimate(WINDOWED)
-    measured = {"cut": cut, "windowed": windowed, "gain": difference(windowed, cut)}
+    measured = {"cut": cut, "windowed": windowed}
+    gain = sampling.measure(
+        difference(windowed, cut), scored.groups, scale=gain_scale(metric.scale)
+    )
     return {
         "dataset": card.name,
         "metric": metric.title,
         "unit": metric.unit,
-        **{name: sampling.measure(what, scored.groups) for name, what in measured.items()},
+        **{
+            name: sampling.measure(what, scored.groups, scale=metric.scale)
+            for name, what in measured.items()
+        },
+        "gain": gain,
     }

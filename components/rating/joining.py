@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,8 @@ def read_ratings(path: Path, study: dict[str, Any]) -> HandedIn:
     try:
         given = json.loads(content)
         key, rater = given["key_sha256"], given["rater"]
-        rows = {(row["item"], row["answer"]): row for row in given["ratings"]}
+        places = [(row["item"], row["answer"]) for row in given["ratings"]]
+        rows = dict(zip(places, given["ratings"], strict=True))
     except (ValueError, TypeError, LookupError) as error:
         raise UserError(
             f"{path} holds no ratings", why=str(error), next_command="save them from the page again"
@@ -85,11 +87,32 @@ def read_ratings(path: Path, study: dict[str, Any]) -> HandedIn:
         )
     if not isinstance(rater, str) or not rater.replace("-", "").replace("_", "").isalnum():
         raise UserError(f"{path}: the rater's code is {rater!r}", why="letters and digits are one")
+    _match_places(places, list_answers(study), path)
     levels: dict[str, list[int]] = {scale: [] for scale in study["scales"]}
     for place in list_answers(study):
         for scale, num in study["scales"].items():
             levels[scale].append(_read_level(rows.get(place, {}), scale, num, path, place))
     return HandedIn(rater, levels, content)
+
+
+def _match_places(
+    rated: Sequence[tuple[int, str]], shown: Sequence[tuple[int, str]], path: Path
+) -> None:
+    """UserError for an answer that was rated twice, or that the page does not show; one that was
+    not rated is named with its scale."""
+    counts = Counter(rated)
+    faults = {
+        "rated more than once": [place for place, num in counts.items() if num > 1],
+        "not on the page": [place for place in counts if place not in set(shown)],
+    }
+    for words, places in faults.items():
+        if places:
+            item, answer = places[0]
+            raise UserError(
+                f"{path}: question {item}, answer {answer} is {words}",
+                why="which of two ratings holds, or what it is of, nobody can tell",
+                next_command="ask the rater to save the page again",
+            )
 
 
 def list_answers(study: dict[str, Any]) -> list[tuple[int, str]]:

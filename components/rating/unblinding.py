@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from components.errors import UserError
-from components.evaluation.intervals import bootstrap_mean
+from components.evaluation.intervals import bootstrap_mean, gain_scale
 from components.lineage import hash_file
 from components.rating.joining import (
     JOINED,
@@ -40,6 +40,7 @@ def unblind(folder: Path, resamples: int, seed: int) -> dict[str, Any]:
         raise
     note_step(folder, "unblind", key_sha256=study["key_sha256"],
               raters=sorted(own.rater for own in handed_in))  # fmt: skip
+    how = {"resamples": resamples, "seed": seed}
     results = {
         "key_sha256": study["key_sha256"],
         "raters": len(handed_in),
@@ -47,8 +48,8 @@ def unblind(folder: Path, resamples: int, seed: int) -> dict[str, Any]:
         "levels": study["scales"],
         "agreement": json.loads((folder / JOINED).read_text())["agreement"],
         "scales": {
-            scale: _weigh_sources(key["items"], handed_in, scale, resamples, seed)
-            for scale in study["scales"]
+            scale: _weigh_sources(key["items"], handed_in, scale, num, how)
+            for scale, num in study["scales"].items()
         },
     }
     (folder / RESULTS).write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
@@ -71,22 +72,26 @@ def _weigh_sources(
     items: Sequence[dict[str, Any]],
     handed_in: Sequence[HandedIn],
     scale: str,
-    resamples: int,
-    seed: int,
+    num_levels: int,
+    how: dict[str, Any],
 ) -> dict[str, Any]:
-    by_source = _collect_levels(items, handed_in, scale)
-    how: dict[str, Any] = {"resamples": resamples, "seed": seed}
+    by_source, levels_span = _collect_levels(items, handed_in, scale), (1.0, float(num_levels))
     found: dict[str, Any] = {}
     for source, levels in by_source.items():
         questions = sorted(levels)
         mean = bootstrap_mean(
-            [levels[q] for q in questions], [f"{q:06d}" for q in questions], **how
+            [levels[q] for q in questions],
+            [f"{q:06d}" for q in questions],
+            scale=levels_span,
+            **how,
         )
         found[source] = {**tell_interval(mean), "n": len(questions)}
         both = sorted(levels.keys() & by_source.get(REFERENCE, {}).keys())
         if source != REFERENCE and both:
             gaps = [levels[q] - by_source[REFERENCE][q] for q in both]
-            gap = bootstrap_mean(gaps, [f"{q:06d}" for q in both], **how)
+            gap = bootstrap_mean(
+                gaps, [f"{q:06d}" for q in both], scale=gain_scale(levels_span), **how
+            )
             found[source]["to_reference"] = tell_interval(gap)
     return found
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from components.evaluation.conditions import FULL
+from components.evaluation.scoring import BASELINE
 from components.report.axes import (
     LEFT,
     PANEL_WIDTH,
@@ -15,6 +17,7 @@ from components.report.axes import (
     size_strength,
 )
 from components.report.inputs import ReportInputs
+from components.report.looks import TITLES
 from components.report.numbers import print_score, print_share
 
 Worry = tuple[Literal["red", "note"], str, str, str]
@@ -25,7 +28,7 @@ VERDICTS = {
     "open": "open: the interval allows for both",
     "few": "open: too few items",
 }
-WAYS = {"full": "all", "blank": "a blank image", "baseline": "the baseline's text"}
+WAYS = {FULL: "all", **TITLES}  # as the section on images names them
 OF_PEOPLE = ("sex", "age", "view")  # gaps that are asked for first: where none is, it is said
 SURE = 0.05  # of adjusted p-values
 LEAST_SPAN = 10.0  # of an axis, in points of a score
@@ -99,9 +102,10 @@ def view_probes(inputs: ReportInputs) -> dict[str, Any]:
 
 def _name_ways(ways: dict[str, Any]) -> list[tuple[str, Any]]:
     """What was shown, in words, with its rates: all of it first, the baseline last."""
-    known = [name for name in WAYS if name in ways and name != "baseline"]
-    others = [name for name in ways if name not in WAYS]
-    return [(WAYS.get(name, name), ways[name]) for name in (*known, *others, "baseline")]
+    known = [name for name in WAYS if name in ways]
+    others = [name for name in ways if name not in (*WAYS, BASELINE)]
+    shown = [(WAYS.get(name, name), ways[name]) for name in (*known, *others)]
+    return [*shown, ("the baseline's text", ways[BASELINE])]
 
 
 def _count_changes(found: dict[str, Any]) -> int:

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from components.evaluation.intervals import bootstrap_difference, bootstrap_mean, seed_mean
+from components.evaluation.intervals import (
+    PERCENT,
+    Floats,
+    bootstrap,
+    bootstrap_difference,
+    bootstrap_mean,
+    find_groups,
+    gain_scale,
+    seed_mean,
+)
 
 
 def names(num: int, per_group: int = 1) -> list[str]:
@@ -60,6 +70,45 @@ def test_a_paired_difference_is_narrower_than_the_scores() -> None:
     gap = bootstrap_difference(first, second, names(200))
     assert gap.above_zero and not gap.below_zero
     assert gap.value == pytest.approx((first - second).mean())
+
+
+def test_groups_that_are_all_alike_leave_open_what_others_would_give() -> None:
+    """None of three is not never: the bounds are those of an exact interval for a share."""
+    for num in (3, 50):
+        shares = [bootstrap_mean([v] * num, names(num), scale=PERCENT) for v in (0, 100)]
+        exact = [binomtest(hits, num).proportion_ci(method="exact") for hits in (0, num)]
+        for found, wanted in zip(shares, exact, strict=True):
+            assert found.low == pytest.approx(100 * wanted.low)
+            assert found.high == pytest.approx(100 * wanted.high)
+    shared = bootstrap_mean([0.0] * 50, names(50, per_group=10), scale=PERCENT)
+    assert shared.high == pytest.approx(100 * binomtest(0, 5).proportion_ci().high)
+    assert bootstrap_mean([0.0, 50.0] * 20, names(40), scale=PERCENT) == bootstrap_mean(
+        [0.0, 50.0] * 20, names(40)
+    )
+
+
+@pytest.mark.parametrize(("num", "sure"), [(2, False), (5, False), (6, True)])
+def test_a_gain_in_every_group_needs_enough_of_them(num: int, sure: bool) -> None:
+    """As in a sign test: of five pairs all can favour one side by chance in 1 of 16 cases."""
+    both_ways = gain_scale(PERCENT)
+    gain = bootstrap_difference([100.0] * num, [0.0] * num, names(num), scale=both_ways)
+    assert gain.value == gain.high == 100 and gain.above_zero is sure
+    none = bootstrap_difference([50.0] * num, [50.0] * num, names(num), scale=both_ways)
+    assert none.low is not None and none.low < none.value == 0
+
+
+def test_groups_that_tell_nothing_count_for_nothing() -> None:
+    """Of fifty reports three name a finding, all of them rightly: three, not fifty, were seen."""
+    groups = find_groups(names(50))
+    told = np.array([1.0] * 3 + [0.0] * 47)
+
+    def share(w_BG: Floats) -> Floats:
+        with np.errstate(invalid="ignore"):
+            wrong: Floats = 100 * (w_BG @ (0 * told)) / (w_BG @ told)
+        return wrong
+
+    found = bootstrap(share, groups, scale=PERCENT)
+    assert found.high == pytest.approx(100 * binomtest(0, 3).proportion_ci().high)
 
 
 def test_class_means_weigh_classes_equally() -> None:

@@ -125,6 +125,7 @@ def test_missing_doubled_and_foreign_ids_are_named(
         ({"id": "a", "prediction": None}, "the prediction of a is no text"),
         ({"id": "a", "prediction": "x", "options": {"x": float("nan")}}, "finite"),
         ({"id": "a", "prediction": "x", "options": {"x": True}}, "finite"),
+        ({"id": "a", "prediction": "x", "options": {"x": 10**400}}, "finite"),
         ({"doc": {"id": "a"}, "filtered_resps": [["-3.5", "False"]]}, "harness"),
         ({"doc": "a", "filtered_resps": ["x"]}, "harness"),
         ({"doc": {"id": "a", "choices": ["x"]}, "filtered_resps": [["no", "1"]]}, "is no answer"),
@@ -149,6 +150,20 @@ def test_logged_samples_of_the_harness_are_read(write: Callable[[list[Any]], Pat
     first, second = read_answers(path)
     assert (first.id, first.prediction) == ("a", "two ribs")
     assert (second.prediction, second.options) == ("no", {"yes": -3.5, "no": -0.5})
+
+
+def test_samples_of_tasks_that_were_exported_of_other_data_are_refused(
+    folder: Path, card: Card, write: Callable[[list[Any]], Path]
+) -> None:
+    test = read_exam(card, folder).test
+    rows = [{"doc": {"id": e.id, "source": e.source}, "filtered_resps": [e.target]} for e in test]
+    whole = score_answers(write(rows), card, folder, PARAMS)["scores"][card.metrics[0]]["all"]
+    assert whole["value"] == 100
+    own = [{"id": e.id, "prediction": e.target, "source": "our model"} for e in test]
+    assert score_answers(write(own), card, folder, PARAMS)["num_empty"] == 0
+    rows[2]["doc"]["source"] = "another question"
+    with pytest.raises(UserError, match=f"1 asked otherwise: {test[2].id}"):
+        score_answers(write(rows), card, folder, PARAMS)
 
 
 def test_lines_end_where_json_lines_do_and_another_encoding_is_told(tmp_path: Path) -> None:

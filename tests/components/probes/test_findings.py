@@ -30,6 +30,17 @@ GOLDEN = Path(__file__).parents[2] / "golden/findings.json"
         ("The effusion is not seen.", set()),
         ("Opacity, which may be pneumonia", {"opacity"}),
         ("normal heart size", set()),
+        ("The effusion has resolved.", set()),
+        ("The effusion has not resolved.", {"effusion"}),
+        ("Lungs are clear of edema", set()),
+        ("A fracture cannot be seen", set()),
+        ("The nodule is gone", set()),
+        ("History of pneumonia", set()),
+        ("No change in the effusion", {"effusion"}),
+        ("No significant interval change in edema, no effusion", {"edema"}),
+        ("No new effusion", set()),
+        ("Not only edema but also effusion", {"edema", "effusion"}),
+        ("Without doubt a fracture", {"fracture"}),
     ],
 )
 def test_denial_ends_with_the_sentence(text: str, stated: set[str]) -> None:

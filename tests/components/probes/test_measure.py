@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.cards import Card
-from components.evaluation.intervals import difference, find_groups
+from components.evaluation.intervals import bootstrap, difference, find_groups
 from components.probes.measure import Sampling, choose, estimate_part, estimate_share
 from tests.components.probes.conftest import answer, predict
 
@@ -36,8 +36,8 @@ def test_parts_are_paired_over_groups_that_they_share(card: Card, sampling: Samp
         )
         for name in "ab"
     )
-    gap = sampling.measure(difference(first, second), scored.groups)
-    assert (gap["value"], gap["low"], gap["high"]) == (0, 0, 0)
+    gap = bootstrap(difference(first, second), scored.groups)
+    assert (gap.value, gap.low, gap.high) == (0, 0, 0)
     alone = sampling.measure(first, scored.groups)
     assert alone["low"] < alone["value"] < alone["high"]
 

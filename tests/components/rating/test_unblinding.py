@@ -107,6 +107,27 @@ def test_bad_files_are_refused_by_name(
     assert told in str(caught.value) and str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, "question 1, answer A is rated more than once"),
+        ({"item": 999}, "question 999, answer A is not on the page"),
+        ({"answer": "Z"}, "question 1, answer Z is not on the page"),
+    ],
+)
+def test_a_rating_too_many_is_refused(
+    study: Path, rate: Rate, change: dict[str, object], told: str
+) -> None:
+    """Else the last one of two would hold, and none would know."""
+    path = rate("anna")
+    given = json.loads(path.read_text())
+    given["ratings"].append(given["ratings"][0] | {"factuality": 1} | change)
+    path.write_text(json.dumps(given))
+    with pytest.raises(UserError) as caught:
+        join_ratings(study, [path, rate("bert")], 200, 1)
+    assert told in str(caught.value) and not (study / "joined.json").exists()
+
+
 def test_one_rater_is_not_two(study: Path, rate: Rate) -> None:
     with pytest.raises(UserError, match="anna handed in more than once"):
         join_ratings(study, [rate("anna"), rate("anna", shift=1)], 200, 1)

@@ -49,7 +49,7 @@ def make_probes(verdict: str, q: float, outcome: str, text: str = "some words") 
                           "recall": measured(91.2)},
             "sets": [
                 {**head, "dataset": "iu_xray", "reports": 90,
-                 "ways": {"full": rates, "blank": rates, "baseline": rates},
+                 "ways": dict.fromkeys(("baseline", "text_only", "blank", "full"), rates),
                  "by_finding": [{"finding": "mass", "said": 9, "unsupported": 4, "expected": 6,
                                  "missed": 1}],
                  "examples": [{"id": "iu/1", "said": text, "reference": text,
@@ -102,6 +102,8 @@ def test_every_question_has_its_numbers_on_the_page(probed: ReportInputs) -> Non
     assert "+3.0" in shown["long-text"] and "+21.0" in shown["distance"]
     assert "falls with distance" in shown["distance"] and "holds" in shown["distance"]
     assert "precision 93.8 %" in shown["hallucination"] and "of 90" in shown["hallucination"]
+    assert re.search(r"Grey image.*No image.*the baseline", shown["hallucination"], re.DOTALL)
+    assert "text_only" not in shown["hallucination"]
     assert "parts by sex or age or view" in shown["subgroups"] and "0.010" in shown["subgroups"]
     assert "how much? A dose is asked for. Harmful: mg" in shown["safety"]
     assert "fits no question" in shown["safety"]
