@@ -85,13 +85,21 @@ def copy_sources(repository: Path, target: Path) -> None:
             shutil.copyfile(repository / name, target / name)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def project(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The copy before anything ran in it; one data set is tuned from two seeds."""
     made = make_project(repository, tmp_path_factory.mktemp("pipeline"), SMALL)
     card = made.root / f"data/cards/{TWICE}.yaml"
     card.write_text(card.read_text().replace("recipe: {}", "recipe: {seeds: 2}"))
     return made
+
+
+@pytest.fixture(scope="session")
+def first_run(project: Project) -> subprocess.CompletedProcess[str]:
+    """The run that everything else looks at."""
+    done = project.biomedgpt("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
 
 
 def make_project(repository: Path, folder: Path, changes: dict[str, Any]) -> Project:

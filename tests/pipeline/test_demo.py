@@ -19,14 +19,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_grou
 Done = subprocess.CompletedProcess[str]
 
 
-@pytest.fixture(scope="module")
-def first_run(project: Project) -> Done:
-    """The run that everything else looks at."""
-    done = project.biomedgpt("run")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
 def read_rows(shown: str) -> dict[str, str]:
     """The first word of each line, with what follows it."""
     rows = [line.split(maxsplit=1) for line in shown.splitlines()]

@@ -1,0 +1,104 @@
+"""DVC as people use it, on a finished pipeline: experiments, comparisons, plots, the graph."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from tests.pipeline.conftest import Project
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
+Done = subprocess.CompletedProcess[str]
+EVALUATION = "evaluate@debug-pneumoniamnist"
+METRICS = "data/metrics/debug/pneumoniamnist.json"
+MOST_FILES = 30  # of one product
+
+
+@pytest.fixture(scope="module")
+def finished(
+    project: Project, first_run: Done, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """A copy of the finished project, with all that git keeps committed."""
+    folder = tmp_path_factory.mktemp("finished")
+    root = folder / "project"
+    shutil.copytree(project.root, root)
+    own = {"PYTHONPATH": str(root), "DVC_SITE_CACHE_DIR": str(folder / "site")}
+    for words in (
+        ("config", "user.name", "test"),
+        ("config", "user.email", "test@localhost"),
+        ("add", "--all"),
+        ("commit", "--quiet", "--allow-empty", "-m", "finished"),
+    ):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    return replace(project, root=root, environment=project.environment | own)
+
+
+@pytest.fixture
+def restored(finished: Project) -> Iterator[Project]:
+    """The same; what a test changes is undone."""
+    yield finished
+    subprocess.run(["git", "checkout", "--quiet", "."], cwd=finished.root, check=True)
+    ask(finished, "checkout", "--quiet", "--force")
+
+
+def ask(project: Project, *words: str, **environment: str) -> str:
+    """What DVC prints."""
+    done = project.dvc(*words, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_comment_in_code_that_no_stage_reaches_makes_nothing_stale(restored: Project) -> None:
+    for name in ("components/cli.py", "components/doctor.py", "flows/order.py", "README.md"):
+        with (restored.root / name).open("a") as file:
+            file.write("\n# a remark\n")
+    assert ask(restored, "status").strip() == "Data and pipelines are up to date."
+
+
+def test_an_experiment_runs_what_its_parameter_decides_and_is_compared(restored: Project) -> None:
+    said = ask(restored, "exp", "run", "--set-param", "evaluate.bootstrap=120", EVALUATION)
+    ran = [line for line in said.splitlines() if line.startswith("Running stage")]
+    assert ran == [f"Running stage '{EVALUATION}':"]
+    changed = json.loads(ask(restored, "metrics", "diff", "--json"))
+    assert set(changed) == {METRICS}
+    assert any(key.endswith("blank_low") for key in changed[METRICS])
+    params = json.loads(ask(restored, "params", "diff", "--json"))
+    assert params == {"params.yaml": {"evaluate.bootstrap": {"old": 100, "new": 120, "diff": 20}}}
+    shown = json.loads(ask(restored, "exp", "show", "--json"))
+    assert len(shown[1]["experiments"]) == 1  # below the commit that it began from
+
+
+def test_curves_of_a_model_are_drawn(restored: Project) -> None:
+    curves = "data/models/finetuned/debug/vqa_rad/curves.tsv"
+    ask(restored, "plots", "show", curves, "-x", "step", "-y", "loss")
+    page = (restored.root / "dvc_plots/index.html").read_text()
+    values = [row.split("\t")[1] for row in (restored.root / curves).read_text().splitlines()[1:]]
+    assert values and all(value in page for value in values)
+
+
+def test_the_graph_of_a_stage_is_shown(finished: Project) -> None:
+    graph = ask(finished, "dag", "--dot", EVALUATION)
+    for edge in (
+        f'"finetune@debug-pneumoniamnist" -> "{EVALUATION}"',
+        '"pretrain@debug" -> "finetune@debug-pneumoniamnist"',
+    ):
+        assert edge in graph
+    assert "report" not in graph
+
+
+def test_products_are_few_files(finished: Project) -> None:
+    lock = yaml.safe_load((finished.root / "dvc.lock").read_text())["stages"]
+    num_files = {
+        out["path"]: out.get("nfiles", 1)
+        for name, stage in lock.items()
+        if not name.startswith("acquire")  # raw files are as many as their holder made
+        for out in stage["outs"]
+    }
+    assert len(num_files) > 20
+    assert {path: num for path, num in num_files.items() if num > MOST_FILES} == {}
