@@ -19,6 +19,7 @@ import pytest
 
 from components.config import Params
 from components.dataset import left_out
+from components.lineage import write_manifest
 from components.profiles.overlay import read_profile
 from components.records import (
     Article,
@@ -87,6 +88,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_records(data / "articles/figures/a.parquet", Figure, [])
     codes = [ImageCodes(image.id, [0, 1, 2, 3]) for image in images]
     write_records(data / "codes/codes/a.parquet", ImageCodes, codes)
+    counts = {"in": len(codes), "out": len(codes)}
+    write_manifest(
+        data / "codes", stage="tokenize_images", identity={}, settings={"crop": "centre"},
+        inputs=[], counts=counts,
+    )  # fmt: skip
     write_records(data.parent / left_out.FILE, Overlap, [])
     texts = [" is there a rib? answer"] * 3
     train_vocabulary(texts, 20, num_codes=4, num_bins=100).save(data / "vocabulary")
