@@ -130,7 +130,7 @@ def test_a_second_run_is_refused_and_told_of_the_first(served: Served) -> None:
 def test_a_deployment_is_started_with_parameters_and_its_schedule_is_paused(
     served: Served,
 ) -> None:
-    (deployment,) = served.ask("/deployments/filter")
+    deployment = served.wait_for_deployment()
     assert [schedule["active"] for schedule in deployment["schedules"]] == [False]
     fields = deployment["parameter_openapi_schema"]["properties"]
     assert "only tell what would run" in fields["dry_run"]["description"]
@@ -143,7 +143,7 @@ def test_a_deployment_is_started_with_parameters_and_its_schedule_is_paused(
 
 
 def test_a_killed_flow_of_a_deployment_is_crashed(served: Served) -> None:
-    (deployment,) = served.ask("/deployments/filter")
+    deployment = served.wait_for_deployment()
     started = f"/deployments/{deployment['id']}/create_flow_run"
     run = served.ask(started, parameters={}, state={"type": "SCHEDULED"})
     pids = served.wait_for_stage()

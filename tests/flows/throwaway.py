@@ -89,14 +89,23 @@ class Served:
         self.folder, self.port, self.environment = folder, port, environment
 
     def ask(self, path: str, **body: Any) -> Any:
-        """Post to the API; its answer."""
-        with httpx.Client(base_url=address(self.port), timeout=30) as client:
-            # The server wants a token of whoever writes to it, as it does of browsers.
-            given = client.get("/csrf-token", params={"client": "test"}).json()["token"]
-            headers = {"Prefect-Csrf-Token": given, "Prefect-Csrf-Client": "test"}
-            answer = client.post(path, json=body, headers=headers)
+        """Post to the API; its answer. Asked again while its database is busy, as clients do."""
+        begun = time.monotonic()
+        while (answer := self._post(path, body)).is_server_error:
+            assert time.monotonic() - begun < PATIENCE_S
+            time.sleep(0.5)
         answer.raise_for_status()
         return answer.json()
+
+    def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        with httpx.Client(base_url=address(self.port), timeout=30) as client:
+            # The server wants a token of whoever writes to it, as it does of browsers.
+            given = client.get("/csrf-token", params={"client": "test"})
+            if given.is_server_error:
+                return given
+            token = given.json()["token"]
+            headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"}
+            return client.post(path, json=body, headers=headers)
 
     def newest_run(self) -> dict[str, Any]:
         """The flow run that was made last."""
@@ -121,6 +130,12 @@ class Served:
         for name in ("quick.txt", "long.txt", "go", "pids", "dvc.lock"):
             (self.folder / name).unlink(missing_ok=True)
         shutil.rmtree(self.folder / ".dvc/cache", ignore_errors=True)  # DVC knows runs from there
+
+    def wait_for_deployment(self) -> dict[str, Any]:
+        """The project's one deployment, once it is registered: some time after the server is up."""
+        wait_until(lambda: bool(self.ask("/deployments/filter")))
+        (deployment,) = self.ask("/deployments/filter")
+        return dict(deployment)
 
     def wait_for_stage(self) -> list[int]:
         """The numbers of the long stage's processes, once it runs."""
