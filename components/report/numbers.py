@@ -12,8 +12,8 @@ def print_score(value: float | None) -> str:
 
 
 def print_gain(value: float | None) -> str:
-    """``+3.2``, or with a true minus sign"""
-    return MISSING if value is None else f"{value:+.1f}".replace("-", MINUS)
+    """``+3.2``, or with a true minus sign; what rounds to nothing is ``+0.0`` from either side."""
+    return MISSING if value is None else f"{round(value, 1) + 0.0:+.1f}".replace("-", MINUS)
 
 
 def print_range(low: float | None, high: float | None, signed: bool = False) -> str:
