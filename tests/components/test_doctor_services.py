@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -147,7 +148,7 @@ def test_remotes_are_those_that_dvc_itself_would_name(root: Path) -> None:
         ["remote", "add", "--quiet", "--local", "shelf", str(root / "shelf")],
         ["remote", "modify", "--quiet", "--local", "store", "endpointurl", "http://127.0.0.1:9"],
     ):
-        subprocess.run(["dvc", *words], cwd=root, check=True)
+        subprocess.run([sys.executable, "-m", "dvc", *words], cwd=root, check=True)
     remotes = read_remotes(root / ".dvc")
     assert remotes.keys() == {"store", "shelf"}
     assert remotes["store"] == "s3://bucket/prefix"
