@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from components.errors import UserError
 from components.training.loop import BatchSource
 from components.training.objective import Batch
 from components.training.step import Parts
+
+SIGNAL_S = 0.5  # that the signal of a child's death may take
 
 
 class StepLoader:
@@ -48,6 +51,7 @@ class StepLoader:
         except (ConnectionError, EOFError) as lost:
             if str(lost).startswith("Caught"):  # torch's word for what a worker itself raised
                 raise
+            time.sleep(SIGNAL_S)  # torch raises at the signal of its death: here, not anywhere
             raise RuntimeError(f"DataLoader worker is gone ({lost!r}).") from lost
 
     def _begin(self, step: int) -> Iterator[Parts | UserError]:
