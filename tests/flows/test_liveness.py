@@ -94,7 +94,7 @@ def server_processes(served: Served) -> list[int]:
         try:
             words = (path.parent / "cmdline").read_text()
             ours = f"PREFECT_SERVER_API_PORT={served.port}\0" in path.read_text(errors="replace")
-        except OSError:
+        except OSError:  # it ended since it was listed, or is another user's
             continue
         if ours and ("uvicorn" in words or "server\0start" in words):
             found.append(int(path.parent.name))
