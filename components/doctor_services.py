@@ -10,7 +10,9 @@ import configparser
 import http.client
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -35,18 +37,30 @@ CREDENTIALS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A place that products or checkpoints go to; ``endpoint`` is of another server than AWS's."""
+
+    url: str
+    endpoint: str = ""
+
+
 def examine_services(root: Path, params: Params | None) -> list[Finding]:
     """Prefect and its port, DVC, Ray, S3, vocabulary files; ``params`` is None where faulty."""
-    remotes = read_remotes(root / ".dvc")
-    buckets = {f"DVC's remote {name}": url for name, url in remotes.items()}
+    try:
+        remotes = read_remotes(root / ".dvc")
+        dvc = check_dvc(remotes)
+    except UserError as error:
+        remotes, dvc = {}, Finding("FAIL", "dvc", f"{error.what}: {error.why}", error.next_command)
+    named = {f"DVC's remote {name}": remote for name, remote in remotes.items()}
     if params is not None:
-        buckets["compute.checkpoints"] = params.compute.checkpoints
+        named["compute.checkpoints"] = Remote(params.compute.checkpoints)
     return [
         check_prefect(os.environ.get("PREFECT_API_URL", "")),
         check_port(PREFECT_PORT),
-        check_dvc(remotes),
+        dvc,
         check_ray(os.environ.get("RAY_ADDRESS", "")),
-        *check_buckets({who: url for who, url in buckets.items() if url.startswith(S3)}),
+        *check_buckets({who: of for who, of in named.items() if of.url.startswith(S3)}),
         *([check_vocabulary(params, root / CARDS)] if params is not None else []),
     ]
 
@@ -97,19 +111,31 @@ def check_port(port: int) -> Finding:
     return Finding("WARN", "port", f"{port} is another program's", mend)
 
 
-def check_dvc(remotes: dict[str, str]) -> Finding:
+def check_dvc(remotes: Mapping[str, Remote]) -> Finding:
     """DVC, and where `dvc push` would send products."""
-    named = ", ".join(f"{name} at {redact(url)}" for name, url in remotes.items())
+    named = ", ".join(f"{name} at {redact(remote.url)}" for name, remote in remotes.items())
     told = f"remotes: {named}" if named else "no remote: products stay in this folder"
     return check_library("dvc", lambda version: Finding("OK", "dvc", f"{version}; {told}"))
 
 
-def read_remotes(folder: Path) -> dict[str, str]:
-    """The name and address of each of DVC's remotes, from the two files of its configuration."""
+def read_remotes(folder: Path) -> dict[str, Remote]:
+    """Each of DVC's remotes by name, from the two files of its configuration.
+
+    UserError where they cannot be parsed.
+    """
     parser = configparser.ConfigParser(interpolation=None, strict=False)
-    parser.read([folder / "config", folder / "config.local"], encoding="utf-8")
+    try:
+        parser.read([folder / "config", folder / "config.local"], encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise UserError(
+            "DVC's configuration cannot be read",
+            why=" ".join(str(error).split()),
+            next_command="mend that file, or take it from another clone",
+        ) from None
     return {
-        name.strip("'").removeprefix("remote ").strip('"'): section["url"]
+        name.strip("'").removeprefix("remote ").strip('"'): Remote(
+            section["url"], section.get("endpointurl", "")
+        )
         for name, section in parser.items()
         if name.startswith("'remote ") and "url" in section
     }
@@ -121,8 +147,10 @@ def check_ray(address: str) -> Finding:
     def say(version: str) -> Finding:
         if address in ("", "local"):
             return Finding("OK", "ray", f"{version}; no cluster is named, workers start here")
-        parts = urlsplit(address if "://" in address else f"//{address}")
-        if parts.hostname and parts.port and answers(parts.hostname, parts.port):
+        if address == "auto":  # which one that is, only Ray can tell
+            return Finding("OK", "ray", f"{version}; the cluster that runs on this machine is used")
+        host, port = split_address(address if "://" in address else f"//{address}")
+        if host and port and answers(host, port):
             return Finding("OK", "ray", f"{version}; the cluster at {address} answers")
         words = f"{version}; the cluster at {address} does not answer"
         return Finding("WARN", "ray", words, "ray start --head there, or unset RAY_ADDRESS")
@@ -130,22 +158,23 @@ def check_ray(address: str) -> Finding:
     return check_library("ray", say)
 
 
-def check_buckets(addresses: dict[str, str]) -> list[Finding]:
+def check_buckets(named: Mapping[str, Remote]) -> list[Finding]:
     """Each bucket that is named, by whom: whether it answers these credentials."""
-    if not addresses:
+    if not named:
         return [Finding("OK", "s3", "no bucket is named: checkpoints and remotes are folders")]
-    return [check_bucket(who, address) for who, address in addresses.items()]
+    return [check_bucket(who, remote) for who, remote in named.items()]
 
 
-def check_bucket(who: str, address: str) -> Finding:
+def check_bucket(who: str, remote: Remote) -> Finding:
     """Lists what is under a prefix that nobody has."""
-    name, _, prefix = address.removeprefix(S3).partition("/")
+    name, _, prefix = remote.url.removeprefix(S3).partition("/")
+    what = f"{who}, {redact(remote.url)}"
     try:
-        bucket = Bucket(name, attempts=1, timeout_s=TIMEOUT_S)
+        bucket = Bucket(name, endpoint=remote.endpoint, attempts=1, timeout_s=TIMEOUT_S)
         bucket.keys("/".join(filter(None, [prefix.strip("/"), NO_SUCH])))
     except StorageError as error:
-        return Finding("WARN", "s3", f"{who}, {redact(address)}: {redact(str(error))}", CREDENTIALS)
-    return Finding("OK", "s3", f"{who}, {redact(address)}: answers")
+        return Finding("WARN", "s3", f"{what}: {redact(str(error))}", CREDENTIALS)
+    return Finding("OK", "s3", f"{what}: answers")
 
 
 def check_vocabulary(params: Params, cards: Path) -> Finding:
@@ -162,24 +191,36 @@ def check_vocabulary(params: Params, cards: Path) -> Finding:
     return Finding("FAIL", "vocabulary", f"{card.title}: {found.where}", card.source.how_to_get)
 
 
+def split_address(url: str) -> tuple[str, int | None]:
+    """Host and port of an address; "" and None where it is none."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port
+    except ValueError:  # a port that is no number, half of an IPv6 address
+        return "", None
+
+
 def answers(host: str, port: int) -> bool:
     """Whether anything listens there."""
     try:
         with socket.create_connection((host, port), timeout=TIMEOUT_S):
             return True
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for what can be no name of a host
         return False
 
 
 def is_prefect(url: str) -> bool:
     """Whether a Prefect server answers at the address of an API."""
+    host, port = split_address(url)
+    if not host:
+        return False
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
     try:
-        line = connect(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
-        line.request("GET", f"{parts.path.rstrip('/')}/health")
-        answer = line.getresponse()
-        return answer.status == 200 and answer.read(16).strip() == b"true"
-    except (OSError, http.client.HTTPException):
+        with closing(connect(host, port, timeout=TIMEOUT_S)) as line:
+            line.request("GET", f"{parts.path.rstrip('/')}/health")
+            answer = line.getresponse()
+            return answer.status == 200 and answer.read(16).strip() == b"true"
+    except (OSError, UnicodeError, http.client.HTTPException):
         return False

@@ -19,6 +19,7 @@ from components.cli import run_command
 from components.config import Params, load_params
 from components.doctor import Finding
 from components.doctor_services import (
+    Remote,
     check_bucket,
     check_dvc,
     check_library,
@@ -139,6 +140,14 @@ def test_a_cluster_that_does_not_answer_is_named(other_program: int, free_port: 
     assert check_ray(f"127.0.0.1:{other_program}").level == "OK"
     for address in (f"127.0.0.1:{free_port}", f"ray://127.0.0.1:{free_port}", "nonsense"):
         assert check_ray(address).level == "WARN"
+    assert "does not answer" not in check_ray("auto").words
+
+
+@pytest.mark.parametrize("place", ["host:port", "[::1", "127.0.0.1:70000", f"{'x' * 64}.org:80"])
+def test_what_is_no_address_is_told_and_not_raised(place: str) -> None:
+    for finding in (check_ray(place), check_prefect(f"http://{place}/api")):
+        assert finding.level == "WARN"
+        assert "does not answer" in finding.words
 
 
 def test_remotes_are_those_that_dvc_itself_would_name(root: Path) -> None:
@@ -151,7 +160,7 @@ def test_remotes_are_those_that_dvc_itself_would_name(root: Path) -> None:
         subprocess.run([sys.executable, "-m", "dvc", *words], cwd=root, check=True)
     remotes = read_remotes(root / ".dvc")
     assert remotes.keys() == {"store", "shelf"}
-    assert remotes["store"] == "s3://bucket/prefix"
+    assert remotes["store"] == Remote("s3://bucket/prefix", "http://127.0.0.1:9")
     assert "store at s3://bucket/prefix" in check_dvc(remotes).words
     assert "no remote" in check_dvc({}).words
 
@@ -164,13 +173,35 @@ def test_buckets_are_asked(line: Line, root: Path, monkeypatch: pytest.MonkeyPat
         "OK",
         f"compute.checkpoints, s3://{BUCKET}/a: answers",
     )
-    finding = check_bucket("compute.checkpoints", "s3://no-such-bucket/a")
+    finding = check_bucket("compute.checkpoints", Remote("s3://no-such-bucket/a"))
     assert (finding.level, "404" in finding.words) == ("WARN", True)
     line.fail(403, "GET")
-    finding = check_bucket("compute.checkpoints", f"s3://{BUCKET}/a")
+    finding = check_bucket("compute.checkpoints", Remote(f"s3://{BUCKET}/a"))
     assert finding.level == "WARN"
     assert "403" in finding.words
     assert "AWS_ACCESS_KEY_ID" in finding.mend
+
+
+@pytest.mark.services
+def test_a_remote_is_asked_at_the_server_that_dvc_would_ask(
+    line: Line, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`biomedgpt remote --endpoint` writes it there, and no variable need name it again."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text(
+        f"['remote \"store\"']\n    url = s3://{BUCKET}/a\n    endpointurl = {line.address}\n"
+    )
+    (finding,) = [f for f in examine_services(root, None) if f.subject == "s3"]
+    assert (finding.level, finding.words) == ("OK", f"DVC's remote store, s3://{BUCKET}/a: answers")
+    assert line.asked
+
+
+def test_a_configuration_of_dvc_that_is_broken_is_a_finding(root: Path) -> None:
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("<<<<<<< ours\n")
+    (finding,) = [f for f in examine_services(root, None) if f.subject == "dvc"]
+    assert finding.level == "FAIL" and "config" in finding.words
 
 
 def test_files_of_a_vocabulary_are_looked_for_where_they_are_asked_for(root: Path) -> None:
