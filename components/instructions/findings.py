@@ -102,17 +102,21 @@ SIDES: dict[str, tuple[str, str]] = {
 }
 # What denies a word that follows (NegEx: Chapman et al., J Biomed Inform 34, 2001), as far as its
 # clause reaches (ConText: Harkema et al., J Biomed Inform 42, 2009). What only looks like denial is
-# NegEx's too: "no change in the effusion" says that there is one.
+# NegEx's too: "no change in the effusion" says that there is one, as does "is not resolved".
 DENIED_BEFORE = (
-    r"no(?! (?:(?:significant|interval|new) )*(?:change|increase|decrease)\b| doubt\b)"
+    r"no(?! (?:(?:significant|interval|new) )*(?:change|increase|decrease|resolution)\b| doubt\b)"
     r"|not(?! only\b)|without(?! (?:any )?(?:doubt|change)\b)|absen(?:ce|t)(?: of)?|lacks?|lacking"
-    r"|neither|nor|(?:free|clear) of|resolution of|rules? out|ruled out|negative for|excludes?"
+    r"|neither|nor|(?:free|clear) of|(?<!no )(?<!partial )resolution of|rules? out|ruled out"
+    r"|negative for|excludes?"
     r"|excluding|rather than|instead of|cannot|n't|unlikely|fails? to"
 )
 DENIED_AFTER = (
-    r"(?:is|are|was|were|appears?|seems?) (?:not|absent|ruled out|excluded|unlikely|gone)"
+    r"(?:is|are|was|were|appears?|seems?) (?:not(?! (?:\w+ )?(?:resolved|cleared|gone|changed)\b)"
+    r"|absent|ruled out|excluded|unlikely|gone)"
     r"|(?:not|cannot be|could not be) (?:seen|present|visible|evident|observed|identified|detected"
-    r"|appreciated)|absent|(?<!not )(?:resolved|cleared)"
+    r"|appreciated)|absent"
+    r"|(?<!not )(?<!not yet )(?<!not fully )(?<!not completely )(?<!not entirely )(?<!partially )"
+    r"(?<!partly )(?<!incompletely )(?:resolved|cleared)"
 )
 DOUBTED_AFTER = (
     r"may|might|could|would|should|can (?:lead|cause|result|occur|indicate|help|show|be caused)"
