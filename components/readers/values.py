@@ -10,6 +10,7 @@ from typing import Any
 
 LONGEST_GROUP = 64
 AGES = {"65 and over": 65, "40 to 64": 40, "18 to 39": 18, "under 18": 0}  # years, the oldest first
+OLDEST = 120  # years; what is above is a slip, or 999 for an age that nobody knows
 SEXES = {
     **dict.fromkeys(("f", "female", "woman", "w"), "female"),
     **dict.fromkeys(("m", "male", "man"), "male"),
@@ -144,13 +145,15 @@ def as_attribute(name: str, value: Any) -> str:
 def _as_age(words: str) -> str:
     """The band of an age in years, as ``43``, ``043Y`` (DICOM's) or ``40-44 years``.
 
-    A bare 0 is no age: MedPix writes it where it knows none.
+    A bare 0 is no age: MedPix writes it where it knows none. Nor is one above OLDEST.
     """
     found = re.match(r"(\d+)(.*)", words)
-    if not found or words == "0":
+    if not found or re.fullmatch(r"0(?:\.0*)?", words):  # tables make 0.0 of it
         return ""
-    of_months = re.match(r"\s*(d|w|m|day|week|month)s?\b", found[2])
+    of_months = re.match(r"[\s-]*(?:d|days?|w|wks?|weeks?|m|mos?|months?)\b", found[2])
     years = 0 if of_months else int(found[1])
+    if years > OLDEST:
+        return ""
     return next(band for band, begin in AGES.items() if years >= begin)
 
 
