@@ -8,23 +8,27 @@ import polars as pl
 
 from components.lineage import QUARANTINE
 
+NAME = "name"
 
-def read_taken(corpus: Path) -> set[str]:
-    """PMIDs and PMCIDs of the records that a corpus holds and that nobody calls retracted."""
+
+def read_taken(corpus: Path) -> pl.Series:
+    """PMIDs and PMCIDs of the records that a corpus holds and that nobody calls retracted.
+
+    A column and not a set of Python's: of all of PubMed a set takes some gigabytes.
+    """
     rows = _scan(corpus / "articles")
-    if rows is None:
-        return set()
-    return _names(rows.filter(~pl.col("retracted")))
+    return _names([] if rows is None else [rows.filter(~pl.col("retracted"))])
 
 
-def find_recalled(taken: set[str], corpus: Path) -> list[str]:
+def find_recalled(taken: pl.Series, corpus: Path) -> list[str]:
     """Those of ``taken`` that the corpus, as it is now, calls retracted; sorted."""
-    retracted: set[str] = set()
+    found = []
     if (rows := _scan(corpus / "articles")) is not None:  # where retracted ones are kept
-        retracted |= _names(rows.filter(pl.col("retracted")))
+        found.append(rows.filter(pl.col("retracted")))
     if (rows := _scan(corpus / QUARANTINE)) is not None:
-        retracted |= _names(rows.filter(pl.col("reason") == "retracted"))
-    return sorted(taken & retracted)
+        found.append(rows.filter(pl.col("reason") == "retracted"))
+    retracted = _names(found).to_frame()
+    return retracted.join(taken.to_frame(), on=NAME, how="semi")[NAME].sort().to_list()
 
 
 def _scan(folder: Path) -> pl.LazyFrame | None:
@@ -33,7 +37,10 @@ def _scan(folder: Path) -> pl.LazyFrame | None:
     return pl.scan_parquet(folder / "**/*.parquet")
 
 
-def _names(rows: pl.LazyFrame) -> set[str]:
-    """An origin ends in #PMID or #PMCID.VERSION; a new version is still the same article."""
-    named = rows.select(pl.col("origin").str.extract(r"#([^#.]+)(?:\.\d+)?$"))
-    return set(named.collect().to_series().drop_nulls())
+def _names(found: list[pl.LazyFrame]) -> pl.Series:
+    """Each number once. An origin ends in #PMID.VERSION or #PMCID.VERSION; a new version is still
+    the same article."""
+    number = pl.col("origin").str.extract(r"#([^#.]+)(?:\.\d+)?$").alias(NAME)
+    none = pl.LazyFrame(schema={NAME: pl.String})
+    named = pl.concat([none, *(rows.select(number) for rows in found)])
+    return named.drop_nulls().unique().collect()[NAME]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,7 +23,7 @@ def test_only_what_was_taken_and_is_retracted_now_is_recalled(tmp_path: Path) ->
     rows = [{"origin": o, "retracted": r} for o, r in zip(origins, flags, strict=True)]
     write(before / "articles/pubmed", [dict(row) for row in rows])
     taken = read_taken(before)
-    assert taken == {"11", "12", "PMC7", "14"}
+    assert sorted(taken) == ["11", "12", "14", "PMC7"]
     rejects = [
         ("b.xml.gz#11", "retracted"),
         ("b.xml.gz#12", "superseded"),
@@ -35,6 +36,17 @@ def test_only_what_was_taken_and_is_retracted_now_is_recalled(tmp_path: Path) ->
     assert find_recalled(taken, now) == ["11", "14", "PMC7"]
 
 
+def test_a_record_that_is_told_twice_is_recalled_once(tmp_path: Path) -> None:
+    before, now = tmp_path / "before", tmp_path / "now"
+    told = [{"origin": o, "retracted": False} for o in ("a.xml.gz#11.1", "b.xml.gz#11.2")]
+    write(before / "articles/pubmed", told)
+    write(
+        now / "quarantine.parquet/x",
+        [{"origin": row["origin"], "reason": "retracted"} for row in told],
+    )
+    assert find_recalled(read_taken(before), now) == ["11"]
+
+
 def test_without_a_corpus_nothing_is_recalled(tmp_path: Path) -> None:
-    assert read_taken(tmp_path) == set()
-    assert find_recalled({"11"}, tmp_path) == []
+    assert read_taken(tmp_path).is_empty()
+    assert find_recalled(pl.Series("name", ["11"]), tmp_path) == []
