@@ -165,6 +165,7 @@ def recall_records(arguments: argparse.Namespace) -> int:
     if arguments.to:
         told = {"records": found.rows.to_dicts(), "touched": dict(found.touched),
                 "unknown": found.unknown}  # fmt: skip
+        arguments.to.parent.mkdir(parents=True, exist_ok=True)
         arguments.to.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
         show(str(arguments.to))
     return 0
