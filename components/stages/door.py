@@ -10,8 +10,6 @@ from components.config import load_params
 from components.errors import UserError, refusals_told
 from components.logs import name_log, open_log
 
-IDENTITIES = ("source", "dataset", "size")
-
 
 def enter(stage: str, run: Callable[..., None], *identity: str) -> None:
     """Parse ``--size`` and the like, load params.yaml, run the stage, and log what it says.
