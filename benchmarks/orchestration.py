@@ -105,7 +105,7 @@ def measure_stage(folder: Path, repeats: int) -> None:
             for i in range(4):
                 (folder / f"in{i}").write_text(f"bare {repeat} {i}")
             bare.append(
-                sum(timed(lambda i=i: repro(folder, environment, f"s{i}")) for i in range(4))
+                sum(timed(lambda i=i: repro(folder, environment, [f"s{i}"])) for i in range(4))
             )
             for i in range(4):
                 (folder / f"in{i}").write_text(f"flow {repeat} {i}")
