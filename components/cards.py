@@ -192,6 +192,15 @@ class Card(Section):
                 return release.name
         return ""
 
+    @property
+    def attribute_columns(self) -> dict[str, str]:
+        """What records tell of a patient or a picture, by name: the column that tells it.
+
+        ``options.attributes`` holds them, as ``sex=Sex,view=Plane``; "" for one without a column.
+        """
+        pairs = [pair.partition("=") for pair in self.options.get("attributes", "").split(",")]
+        return {name.strip(): column.strip() for name, _, column in pairs if name.strip()}
+
     def find(self, root: Path, role: str) -> list[Path]:
         """Files of a role under the raw folder, sorted; the first pattern that matches counts.
 

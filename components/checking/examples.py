@@ -36,8 +36,19 @@ def examine_examples(card: Card, examples: Sequence[Example]) -> list[Finding]:
         *_find_imbalance(card, train),
         *_find_repeats(train),
         *_find_leaks(train, test),
+        *_find_untold(card, examples),
     ]
     return sorted(found, key=lambda finding: finding.level)
+
+
+def _find_untold(card: Card, examples: Sequence[Example]) -> list[Finding]:
+    """Attributes that the card names and no record tells: a copy without them, or a slip."""
+    told = {name for example in examples for name in example.attributes}
+    return [
+        Finding("warning", f"no record tells {name}, which the card takes from {column!r}")
+        for name, column in card.attribute_columns.items()
+        if examples and name not in told
+    ]
 
 
 def refuse_errors(findings: Iterable[Finding], name: str) -> None:

@@ -22,20 +22,19 @@ def has_column(record: Mapping[str, Any], column: str) -> bool:
     return False
 
 
-def read_attributes(option: str, record: Mapping[str, Any]) -> dict[str, str]:
+def read_attributes(columns: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, str]:
     """What a record tells of its patient or picture, in the order of the names, nothing empty.
 
-    ``option`` names the columns, as ``sex=Sex,view=Plane``. Copies of a set may lack them: an
-    attribute is not worth a record.
+    ``columns`` has the column of each name (``Card.attribute_columns``). Copies of a set may lack
+    them: an attribute is not worth a record.
     """
-    pairs = sorted(pair.strip().split("=", 1) for pair in option.split(",") if pair.strip())
-    told = {name: as_attribute(name, pick(record, column)) for name, column in pairs}
+    told = {name: as_attribute(name, pick(record, columns[name])) for name in sorted(columns)}
     return {name: words for name, words in told.items() if words}
 
 
 def name_view(value: Any) -> dict[str, str]:
     """The view of a picture as its one attribute; none where it is not told."""
-    return read_attributes("view=view", {"view": value})
+    return read_attributes({"view": "view"}, {"view": value})
 
 
 class ExpectedColumns:

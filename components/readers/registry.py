@@ -100,6 +100,7 @@ TABLE = frozenset(
     }
     | {"columns", "columns_train", "columns_validation", "columns_test", "delimiter"}
 )
+OWN_FIELDS = ("modality", "category")  # of a record, by which scores are taken apart, too
 OPTIONS: dict[str, frozenset[str]] = {
     "table": PICTURE | TABLE,
     "npz": frozenset({"edition"}),
@@ -141,11 +142,12 @@ def check_reader(card: Card) -> None:
             why=f"allowed: {', '.join(allowed) or 'none'}",
         )
     _check_table(card, where)
-    bare = [pair for pair in card.options.get("attributes", "=").split(",") if "=" not in pair]
-    if bare:
+    wrong = [n for n, column in card.attribute_columns.items() if not column or n in OWN_FIELDS]
+    if wrong:
         raise UserError(
-            f"{where}: options.attributes has {', '.join(bare)}",
-            why="each is a name and the column that tells it, such as sex=Patient Sex",
+            f"{where}: options.attributes has {', '.join(wrong)}",
+            why="each is a name and the column that tells it, such as sex=Patient Sex; "
+            f"{' and '.join(OWN_FIELDS)} are told by options of their own",
         )
 
 

@@ -114,7 +114,7 @@ def _read_case(card: Card, facts: list[str], record: Mapping[str, Any], origin: 
         },
         origin=origin,
         group=as_text(_pick(record, card.options["group"]), "group"),
-        attributes=read_attributes(card.options.get("attributes", ""), record),
+        attributes=read_attributes(card.attribute_columns, record),
     )
 
 

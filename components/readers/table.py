@@ -162,7 +162,7 @@ def _read_record(
         group=_name_group(columns, record, image),
         category=as_question_kind(kind, first) if first else str(kind or "").strip(),
         modality=as_modality(columns.value(record, "modality"), columns.card.modality),
-        attributes=read_attributes(columns.option("attributes"), record),
+        attributes=read_attributes(columns.card.attribute_columns, record),
     )
 
 

@@ -56,6 +56,19 @@ def test_a_class_without_an_example_is_told() -> None:
     assert words(rows, "warning") == ["no training example has the answer 'pneumonia'"]
 
 
+def test_an_attribute_that_no_record_tells_is_told() -> None:
+    """Else a mistyped column would leave the score undivided, and none would know."""
+    rows = [
+        replace(make(i, ("yes", "no")[i % 2]), attributes={"location": "chest"} if i else {})
+        for i in range(6)
+    ]
+    told = examine_examples(card("vqa_rad"), rows)
+    assert told == [
+        Finding("warning", "no record tells question, which the card takes from 'question_type'")
+    ]
+    assert examine_examples(card("vqa_rad"), []) == []
+
+
 def test_a_class_that_nearly_all_have_is_told() -> None:
     rows = [make(i, "pneumonia" if i == 0 else "normal") for i in range(20)]
     assert words(rows, "warning") == ["95% of the training examples have the answer 'normal'"]

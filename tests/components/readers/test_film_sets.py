@@ -321,3 +321,17 @@ def test_cards_of_the_new_readers_are_checked(card: Callable[[str], Card]) -> No
         wrong = told.model_copy(update={"options": told.options | {"colour": "red"}})
         with pytest.raises(UserError, match="knows no options"):
             check_reader(wrong)
+
+
+@pytest.mark.parametrize("attributes", ["sex", "sex=", "view=Plane,modality=Kind"])
+def test_attributes_of_a_card_are_names_with_columns_and_no_fields_of_a_record(
+    attributes: str, card: Callable[[str], Card]
+) -> None:
+    told = card("vqa_rad")
+    wrong = told.model_copy(update={"options": told.options | {"attributes": attributes}})
+    with pytest.raises(UserError, match=r"options\.attributes has (sex|modality)"):
+        check_reader(wrong)
+    spaced = told.options | {"attributes": "view = Plane | View , sex=Sex,"}
+    right = told.model_copy(update={"options": spaced})
+    check_reader(right)
+    assert right.attribute_columns == {"view": "Plane | View", "sex": "Sex"}
