@@ -24,7 +24,7 @@ from components.evaluation.conditions import FULL
 from components.evaluation.intervals import Floats, difference, gain_scale
 from components.evaluation.scoring import BASELINE
 from components.probes.material import Answered
-from components.probes.measure import Places, Sampling, estimate_part
+from components.probes.measure import Places, Sampling, count_smaller, estimate_part
 from components.readers.images import BadImage, decode_rgb
 from components.records import ImageRecord, batches
 
@@ -142,6 +142,7 @@ def _compare(
             difference(estimate_part(scored, parts[-1], way), estimate_part(scored, parts[0], way)),
             scored.groups,
             scale=gain_scale(scale),
+            num_telling=count_smaller(scored, parts[0], parts[-1]),
         )
         for name, way in (("fall", FULL), ("baseline_fall", BASELINE))
     }

@@ -45,11 +45,12 @@ class Sampling:
         groups: Groups,
         num_comparisons: int = 1,
         scale: Scale = PERCENT,
+        num_telling: int = 0,
     ) -> dict[str, Any]:
         """``value``, ``low``, ``high``, ``n``, ``groups``; null for what is not defined.
 
-        ``scale`` is that of the estimate, as ``bootstrap`` needs it: of a difference it goes below
-        0.
+        ``scale`` and ``num_telling`` are those of the estimate, as ``bootstrap`` needs them: the
+        scale of a difference goes below 0.
         Of several comparisons the interval is widened so that all hold together with the stated
         confidence (Bonferroni).
         """
@@ -62,6 +63,7 @@ class Sampling:
                 confidence=confidence,
                 seed=self.seed,
                 scale=scale,
+                num_telling=num_telling,
             )
         return describe(found)
 
@@ -82,6 +84,11 @@ def estimate_part(scored: Scored, places: Places, name: str = FULL) -> Estimate:
     return scored.metric.pool(
         scored.answers[name].only(places), scored.values[name][places], groups
     )
+
+
+def count_smaller(scored: Scored, *parts: Places) -> int:
+    """The groups of the part that has fewest: what a difference of parts rests on."""
+    return min(scored.groups.only(places).num for places in parts)
 
 
 def estimate_share(parts: ArrayLike, wholes: ArrayLike, groups: Groups) -> Estimate:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from components.evaluation.intervals import difference, gain_scale
 from components.evaluation.scoring import Scored
 from components.probes.material import Answered
-from components.probes.measure import Places, Sampling, choose, estimate_part
+from components.probes.measure import Places, Sampling, choose, count_smaller, estimate_part
 
 MODALITY, CATEGORY = "modality", "category"
 SHUFFLES = 999
@@ -90,6 +90,7 @@ def _probe(
         scored.groups,
         num_comparisons=comb(len(parts), 2),
         scale=gain_scale(scale),
+        num_telling=count_smaller(scored, best, worst),
     )
     return {
         **answered.head(),

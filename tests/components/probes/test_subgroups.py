@@ -6,6 +6,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
+
 from components.cards import Card
 from components.probes.material import Answered
 from components.probes.measure import Sampling, choose
@@ -33,6 +35,23 @@ def test_a_planted_gap_is_found(card: Card, sampling: Sampling) -> None:
     assert found["attribute"] == "modality" and found["parts"][-1]["name"] == "xray"
     assert [part["n"] for part in found["parts"]] == [80, 80, 80]
     assert found["gap"]["low"] > 20 and found["p"] == 0.001 and found["q"] == 0.001
+
+
+def test_a_gap_of_parts_that_are_all_alike_rests_on_the_smaller_one(
+    card: Card, sampling: Sampling
+) -> None:
+    """Ten right and ten wrong say as little with 220 items of another part beside them."""
+    alike = {"ct": 1.0, "mr": 0.0, "xray": 0.5}
+    parts = ["ct"] * 10 + ["mr"] * 10 + ["xray"] * 220
+    told = [
+        predict(i, "yes" if i % 2 < 2 * alike[name] else "no", modality=name)
+        for i, name in enumerate(parts)
+    ]
+    (found,) = probe_subgroups([answer(told, card)], sampling)
+    assert [part["value"] for part in found["parts"]] == [100, 50, 0]
+    unseen = 1 - (0.025 / 3) ** (1 / 10)  # of three pairs, by the exact interval of a share of ten
+    assert found["gap"]["value"] == found["gap"]["high"] == 100
+    assert found["gap"]["low"] == pytest.approx(100 - 200 * unseen, abs=1e-4)
 
 
 def test_chance_is_not_called_a_gap(card: Card, sampling: Sampling) -> None:
