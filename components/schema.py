@@ -70,7 +70,10 @@ def validate(model: type[M], values: Any, where: str) -> M:
 
 def _refuse_secrets(values: Any, where: str) -> None:
     """Settings go into manifests, dvc.lock and git, which are handed on."""
-    found = [key for key, text in _texts(values) if holds_secret(text)]
+    texts = list(_texts(values))
+    if not holds_secret("\n".join(text for _, text in texts)):  # one look for all: they are many
+        return
+    found = [key for key, text in texts if holds_secret(text)]
     if found:
         raise UserError(
             f"{where}: {', '.join(found)} looks like a secret",

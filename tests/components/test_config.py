@@ -31,6 +31,12 @@ def complaint(change: Change) -> str:
     return caught.value.why
 
 
+def test_values_that_stand_beside_each_other_make_no_secret() -> None:
+    values = read_profile("demo")
+    values["acquire"]["root"], values["acquire"]["state"] = "password:", "hunter2hunter2"
+    assert validate(Params, values, "demo").acquire.root == "password:"
+
+
 @pytest.mark.parametrize("secret", [*TEXTS.values(), *ENVIRONMENT.values()])
 def test_a_value_that_looks_like_a_secret_is_refused_and_not_shown(
     secret: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
