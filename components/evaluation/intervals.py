@@ -94,15 +94,16 @@ def bootstrap(
     confidence: float = 0.95,
     seed: int = 0,
     scale: Scale | None = None,
-    num_telling: int = 0,
+    num_telling: Sequence[int] = (),
 ) -> Interval:
     """The estimate with its percentile interval.
 
     A resample on which it is not defined (no sample of a class that it needs) is left out of the
     percentiles; without any that it is defined on there are no bounds. Where all resamples are
     equal, the bounds are those that groups not seen leave open on the estimate's ``scale``; without
-    a scale they are the value itself. ``num_telling`` is how many groups it then rests on: by
-    default those that it is defined on alone, and of a difference of parts the smaller part's.
+    a scale they are the value itself. ``num_telling`` are the groups that it then rests on, part by
+    part where it is of parts that count alike (classes, the two sides of a gap); by default those
+    that it is defined on alone.
     """
     num_samples = len(groups.index_S)
     value = float(estimate(groups.every)[0])
@@ -115,7 +116,8 @@ def bootstrap(
     tail = (1 - confidence) / 2
     low, high = np.quantile(values_B, [tail, 1 - tail])
     if scale and high - low < EQUAL and np.ptp(values_B) < EQUAL:
-        unseen = 1 - tail ** (1 / (num_telling or _count_telling(estimate, groups)))
+        telling = num_telling or [_count_telling(estimate, groups)]
+        unseen = statistics.fmean(1 - tail ** (1 / num) for num in telling)
         low, high = value - unseen * (value - scale[0]), value + unseen * (scale[1] - value)
     return Interval(value, float(low), float(high), num_samples, groups.num)
 

@@ -43,7 +43,9 @@ class Metric:
     ``score`` takes all predictions of a data set and their references and returns one value per
     prediction; ``pool`` makes a data set's value of them, or of the answers themselves
     (components/evaluation/pooling.py). ``differs`` says how the reference's scripts differ: of a
-    metric that reproduces them, from the clean one; of another, that they lack it.
+    metric that reproduces them, from the clean one; of another, that they lack it. ``rests_on``
+    says what its interval rests on where all answers are alike: on all items, on each class alike,
+    or on the rarest.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Metric:
     score: Callable[[Sequence[str], References], Values]
     pool: Pool = pool_mean
     differs: str = ""
+    rests_on: Literal["items", "classes", "rarest"] = "items"
 
     @property
     def scale(self) -> Scale:
@@ -127,12 +130,12 @@ METRICS: dict[str, Metric] = {
         Metric(
             "balanced_accuracy", "Balanced accuracy", "1.1", "%",
             "Mean over the true classes of the share of that class answered rightly (as accuracy).",
-            score_exact_match, pool_class_mean, _NO_SCRIPT,
+            score_exact_match, pool_class_mean, _NO_SCRIPT, "classes",
         ),
         Metric(
             "macro_f1", "Macro F1", "1.1", "%",
             f"Mean of the classes' F1, over those that are true or answered. {_CLASSES}",
-            score_exact_match, pool_f1("macro", normalise_answer), _NO_SCRIPT,
+            score_exact_match, pool_f1("macro", normalise_answer), _NO_SCRIPT, "classes",
         ),
         Metric(
             "weighted_f1", "Weighted F1", "1.1", "%",
@@ -144,7 +147,7 @@ METRICS: dict[str, Metric] = {
             "Area under the ROC curve of the classes' probabilities, as MedMNIST's evaluator: of "
             "two classes one area, of more the mean of each against the rest. Not defined where a "
             "class has no test item, or all. The baseline, which ranks nothing, has 50.",
-            score_exact_match, pool_auc, _NO_SCRIPT,
+            score_exact_match, pool_auc, _NO_SCRIPT, "rarest",
         ),
         Metric(
             "vqa_accuracy", "Accuracy", "1.1", "%",

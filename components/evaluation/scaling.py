@@ -71,6 +71,7 @@ def compare_sizes(
         confidence=params.confidence,
         seed=seed,
         scale=gain_scale(ours.metric.scale),
+        num_telling=ours.count_telling(),
     )
     return Comparison(gain, exchange_test(ours, theirs, seed))
 

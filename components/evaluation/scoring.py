@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from components.errors import UserError
 from components.evaluation.conditions import FULL
 from components.evaluation.intervals import Estimate, Floats, Groups, find_groups
-from components.evaluation.metrics import Metric, find_metric
+from components.evaluation.metrics import Metric, find_metric, normalise_answer
 from components.evaluation.pooling import Answers
 from components.records import Example, Prediction
 
@@ -43,6 +43,16 @@ class Scored:
     def estimate(self, name: str = FULL) -> Estimate:
         """What the bootstrap asks about a condition, or about the baseline."""
         return self.metric.pool(self.answers[name], self.values[name], self.groups)
+
+    def count_telling(self) -> list[int]:
+        """The groups that the metric rests on where all are alike (Metric.rests_on); empty: all."""
+        if self.metric.rests_on == "items":
+            return []
+        labels_S = np.array([normalise_answer(text) for text in self.answers[FULL].classes])
+        counts = [
+            self.groups.only(np.flatnonzero(labels_S == name)).num for name in np.unique(labels_S)
+        ]
+        return counts if self.metric.rests_on == "classes" else [min(counts)]
 
     @property
     def conditions(self) -> list[str]:

@@ -158,6 +158,7 @@ def _bootstrap(
         confidence=params.confidence,
         seed=seed,
         scale=gain_scale(scale) if is_gain else scale,
+        num_telling=scored.count_telling(),
     )
 
 

@@ -24,7 +24,7 @@ from components.evaluation.conditions import FULL
 from components.evaluation.intervals import Floats, difference, gain_scale
 from components.evaluation.scoring import BASELINE
 from components.probes.material import Answered
-from components.probes.measure import Places, Sampling, count_smaller, estimate_part
+from components.probes.measure import Places, Sampling, count_groups, estimate_part
 from components.readers.images import BadImage, decode_rgb
 from components.records import ImageRecord, batches
 
@@ -136,13 +136,13 @@ def _compare(
         chosen[places] = True
         part, values = scored.only(chosen), [near[place] for place in places.tolist()]
         span = {"from": round(min(values), 4), "to": round(max(values), 4)}
-        bins.append(span | sampling.measure(part.estimate(), part.groups, scale=scale))
+        bins.append(span | sampling.measure_scored(part))
     falls = {
         name: sampling.measure(
             difference(estimate_part(scored, parts[-1], way), estimate_part(scored, parts[0], way)),
             scored.groups,
             scale=gain_scale(scale),
-            num_telling=count_smaller(scored, parts[0], parts[-1]),
+            num_telling=count_groups(scored, parts[0], parts[-1]),
         )
         for name, way in (("fall", FULL), ("baseline_fall", BASELINE))
     }

@@ -38,8 +38,7 @@ def probe_lengths(
         chosen = np.zeros(len(tokens), np.bool_)
         chosen[places] = True
         part = answered.scored.only(chosen)
-        measured = sampling.measure(part.estimate(), part.groups, scale=part.metric.scale)
-        bins.append({"up_to": up_to, **measured})
+        bins.append({"up_to": up_to, **sampling.measure_scored(part)})
     num_over = sum(number > limit for number in tokens)
     return {
         **answered.head(),

@@ -45,7 +45,7 @@ class Sampling:
         groups: Groups,
         num_comparisons: int = 1,
         scale: Scale = PERCENT,
-        num_telling: int = 0,
+        num_telling: Sequence[int] = (),
     ) -> dict[str, Any]:
         """``value``, ``low``, ``high``, ``n``, ``groups``; null for what is not defined.
 
@@ -67,6 +67,15 @@ class Sampling:
             )
         return describe(found)
 
+    def measure_scored(self, scored: Scored) -> dict[str, Any]:
+        """The same of a metric over its items."""
+        return self.measure(
+            scored.estimate(),
+            scored.groups,
+            scale=scored.metric.scale,
+            num_telling=scored.count_telling(),
+        )
+
 
 def describe(interval: Interval) -> dict[str, Any]:
     """An interval for JSON."""
@@ -86,9 +95,9 @@ def estimate_part(scored: Scored, places: Places, name: str = FULL) -> Estimate:
     )
 
 
-def count_smaller(scored: Scored, *parts: Places) -> int:
-    """The groups of the part that has fewest: what a difference of parts rests on."""
-    return min(scored.groups.only(places).num for places in parts)
+def count_groups(scored: Scored, *parts: Places) -> list[int]:
+    """The groups of each part: what a difference of parts rests on."""
+    return [scored.groups.only(places).num for places in parts]
 
 
 def estimate_share(parts: ArrayLike, wholes: ArrayLike, groups: Groups) -> Estimate:

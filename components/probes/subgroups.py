@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from components.evaluation.intervals import difference, gain_scale
 from components.evaluation.scoring import Scored
 from components.probes.material import Answered
-from components.probes.measure import Places, Sampling, choose, count_smaller, estimate_part
+from components.probes.measure import Places, Sampling, choose, count_groups, estimate_part
 
 MODALITY, CATEGORY = "modality", "category"
 SHUFFLES = 999
@@ -79,9 +79,8 @@ def _probe(
     scored, num = answered.scored, len(answered.full)
     scale = scored.metric.scale
     measured = [
-        {"name": name, **sampling.measure(part.estimate(), part.groups, scale=scale)}
+        {"name": name, **sampling.measure_scored(scored.only(np.isin(np.arange(num), places)))}
         for name, places in parts.items()
-        for part in [scored.only(np.isin(np.arange(num), places))]
     ]
     ordered = sorted(measured, key=lambda part: -part["value"])
     best, worst = (parts[ordered[place]["name"]] for place in (0, -1))
@@ -90,7 +89,7 @@ def _probe(
         scored.groups,
         num_comparisons=comb(len(parts), 2),
         scale=gain_scale(scale),
-        num_telling=count_smaller(scored, best, worst),
+        num_telling=count_groups(scored, best, worst),
     )
     return {
         **answered.head(),

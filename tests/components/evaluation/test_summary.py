@@ -210,3 +210,24 @@ def test_what_needs_probabilities_is_left_out_where_answers_are_free() -> None:
     assert summarize([*chosen[:-1], free[-1]], card, PARAMS, 1)["left_out"] == ["auc"]
     with pytest.raises(UserError, match="needs the log-probability"):
         summarize(free, make_card("auc"), PARAMS, 1)
+
+
+def test_bounds_of_what_is_all_right_rest_on_the_classes_that_there_are() -> None:
+    """Three of a class, all right, say little of it, whatever lies beside them."""
+    chances = {True: {"yes": -0.1, "no": -2.5}, False: {"yes": -2.5, "no": -0.1}}
+    rows = [
+        replace(
+            predict(i, target, target), group=str(i), options=list(chances[target == "yes"]),
+            option_log_probabilities=list(chances[target == "yes"].values()),
+        )
+        for i, target in enumerate(["no"] * 3 + ["yes"] * 97)
+    ]  # fmt: skip
+    card = make_card("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "auc")
+    scores = summarize(rows, card, PARAMS, 1)["scores"]
+    assert {scores[name]["all"]["value"] for name in card.metrics} == {100}
+    least = {num: 100 * 0.025 ** (1 / num) for num in (3, 97, 100)}  # by the exact interval
+    both = (least[3] + least[97]) / 2
+    wanted = [least[100], both, both, least[100], least[3]]
+    for name, low in zip(card.metrics, wanted, strict=True):
+        assert scores[name]["all"]["low"] == pytest.approx(low, abs=1e-3), name
+        assert scores[name]["all"]["high"] == 100

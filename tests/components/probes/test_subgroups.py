@@ -37,9 +37,7 @@ def test_a_planted_gap_is_found(card: Card, sampling: Sampling) -> None:
     assert found["gap"]["low"] > 20 and found["p"] == 0.001 and found["q"] == 0.001
 
 
-def test_a_gap_of_parts_that_are_all_alike_rests_on_the_smaller_one(
-    card: Card, sampling: Sampling
-) -> None:
+def test_a_gap_of_parts_that_are_all_alike_rests_on_these(card: Card, sampling: Sampling) -> None:
     """Ten right and ten wrong say as little with 220 items of another part beside them."""
     alike = {"ct": 1.0, "mr": 0.0, "xray": 0.5}
     parts = ["ct"] * 10 + ["mr"] * 10 + ["xray"] * 220
