@@ -186,7 +186,14 @@ def bootstrap_mean(
     ``how``: resamples, confidence and seed of ``bootstrap``. ValueError as ``estimate_mean``.
     """
     groups = find_groups(names)
-    return bootstrap(estimate_mean(values, groups, classes), groups, **how)
+    telling = count_by_class(groups, classes) if classes is not None else ()
+    return bootstrap(estimate_mean(values, groups, classes), groups, num_telling=telling, **how)
+
+
+def count_by_class(groups: Groups, classes: Sequence[str]) -> list[int]:
+    """The groups of each class of samples, in the order of the classes."""
+    labels_S = np.asarray(classes)
+    return [groups.only(np.flatnonzero(labels_S == name)).num for name in np.unique(labels_S)]
 
 
 def bootstrap_difference(

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from components.errors import UserError
 from components.evaluation.conditions import FULL
-from components.evaluation.intervals import Estimate, Floats, Groups, find_groups
+from components.evaluation.intervals import (
+    Estimate,
+    Floats,
+    Groups,
+    count_by_class,
+    find_groups,
+)
 from components.evaluation.metrics import Metric, find_metric, normalise_answer
 from components.evaluation.pooling import Answers
 from components.records import Example, Prediction
@@ -48,10 +54,8 @@ class Scored:
         """The groups that the metric rests on where all are alike (Metric.rests_on); empty: all."""
         if self.metric.rests_on == "items":
             return []
-        labels_S = np.array([normalise_answer(text) for text in self.answers[FULL].classes])
-        counts = [
-            self.groups.only(np.flatnonzero(labels_S == name)).num for name in np.unique(labels_S)
-        ]
+        classes = [normalise_answer(text) for text in self.answers[FULL].classes]
+        counts = count_by_class(self.groups, classes)
         return counts if self.metric.rests_on == "classes" else [min(counts)]
 
     @property

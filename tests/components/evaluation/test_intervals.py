@@ -87,6 +87,13 @@ def test_groups_that_are_all_alike_leave_open_what_others_would_give() -> None:
     )
 
 
+def test_a_mean_over_classes_that_are_all_alike_rests_on_each_of_them() -> None:
+    classes = ["rare"] * 3 + ["common"] * 97
+    found = bootstrap_mean([0.0] * 100, names(100), classes=classes, scale=PERCENT)
+    exact = [binomtest(0, num).proportion_ci().high for num in (3, 97)]
+    assert (found.low, found.high) == (0, pytest.approx(100 * sum(exact) / 2))
+
+
 @pytest.mark.parametrize(("num", "sure"), [(2, False), (5, False), (6, True)])
 def test_a_gain_in_every_group_needs_enough_of_them(num: int, sure: bool) -> None:
     """As in a sign test: of five pairs all can favour one side by chance in 1 of 16 cases."""
