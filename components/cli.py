@@ -109,7 +109,7 @@ def run_command(parser: argparse.ArgumentParser, words: list[str] | None = None)
 
 def show(line: str) -> None:
     """Print a line as it is, whatever the width of the terminal."""
-    Console(highlight=False, markup=False, soft_wrap=True).print(line)
+    Console(highlight=False, markup=False, emoji=False, soft_wrap=True).print(line)
 
 
 def use_profile(arguments: argparse.Namespace) -> int:
@@ -180,9 +180,9 @@ def list_datasets(arguments: argparse.Namespace) -> int:
             show(line)
         return 0
     listed = listing.list_datasets(load_cards(), settings)
-    Console(highlight=False, width=max(Console().width, words.WIDTH)).print(
-        words.draw_table(listed)
-    )
+    width = max(Console().width, words.WIDTH)
+    console = Console(highlight=False, markup=False, emoji=False, width=width)
+    console.print(words.draw_table(listed))
     for line in words.tell_states(listed):
         show(line)
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 
 from components.cli import check_project, show
 from components.log_reader import LEVELS, find_run, read_run, tell_record
@@ -23,7 +22,6 @@ def add_log_command(commands: argparse._SubParsersAction[argparse.ArgumentParser
 def show_log(arguments: argparse.Namespace) -> int:
     """Print the records of a run."""
     check_project()
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `biomedgpt logs | head` ends without a word
     run = find_run(arguments.id)
     records = read_run(run, stage=arguments.stage, level=arguments.level)
     if not arguments.json:

@@ -52,7 +52,7 @@ class Board(Progress):
 
 def say(text: str) -> None:
     """Print one plain line at once."""
-    Console(file=sys.stdout, soft_wrap=True).print(text, highlight=False, markup=False)
+    Console(file=sys.stdout, soft_wrap=True, emoji=False).print(text, highlight=False, markup=False)
     sys.stdout.flush()
 
 
@@ -63,7 +63,7 @@ def show_progress(label: str, total: int) -> Iterator[Advance]:
     Speed is measured from the first call on: a run that goes on from a checkpoint begins late.
     """
     started = time.monotonic()
-    console = Console(file=sys.stdout)
+    console = Console(file=sys.stdout, emoji=False)
     if console.is_terminal:
         with _bar(console) as progress:
             yield _moving_bar(progress, label, total)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
+import signal
 import subprocess
 import sys
 import warnings
@@ -289,3 +291,33 @@ def test_a_traceback_is_told_below_its_line() -> None:
     head, *below = tell_record(record).splitlines()
     assert head.endswith("finetune@debug-toy | error: division by zero")
     assert below[0].startswith("Traceback") and below[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_records_are_shown_as_they_are(
+    two_runs: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rich would make pictures of `:100:`, and styles of what stands in brackets."""
+    path = Log("20260101-a", "report").path
+    record = {**json.loads(path.read_text()), "message": "a ratio of 1:100:2 :warning: [bold]"}
+    path.write_text(json.dumps(record) + "\n")
+    assert two_runs("20260101", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == record
+    assert two_runs("20260101") == 0
+    assert capsys.readouterr().out.rstrip().endswith(record["message"])
+
+
+def test_whoever_reads_the_first_lines_alone_is_told_nothing_more(
+    root: Path, repository: Path
+) -> None:
+    with open_log(LOG):
+        for number in range(3000):
+            print(f"line {number} {'x' * 80}")
+    before = signal.getsignal(signal.SIGPIPE)
+    assert run_command(build_parser(), ["logs"]) == 0
+    assert signal.getsignal(signal.SIGPIPE) == before  # else a broken line ends this process
+    command = f"{shlex.quote(sys.executable)} -m flows.cli logs | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment(repository), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == (f"run {LOG.run}\n", "")

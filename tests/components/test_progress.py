@@ -55,7 +55,7 @@ def test_few_lines_for_many_steps(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_line_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    line = "[bold] 3 of 4 " + "x" * 300
+    line = "[bold] 3 of 4, 1:100:2 " + "x" * 300
     say(line)
     assert capsys.readouterr().out == f"{line}\n"
 
