@@ -192,8 +192,10 @@ def bootstrap_mean(
 
 def count_by_class(groups: Groups, classes: Sequence[str]) -> list[int]:
     """The groups of each class of samples, in the order of the classes."""
-    labels_S = np.asarray(classes)
-    return [groups.only(np.flatnonzero(labels_S == name)).num for name in np.unique(labels_S)]
+    names, class_S = np.unique(np.asarray(classes), return_inverse=True)
+    pairs = np.unique(class_S * groups.num + groups.index_S)
+    counts: list[int] = np.bincount(pairs // groups.num, minlength=len(names)).tolist()
+    return counts
 
 
 def bootstrap_difference(
