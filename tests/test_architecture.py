@@ -33,6 +33,7 @@ COMMAND_LINES = {
     "prepare_pretraining": ["dataset"],
     "prepare_biomed_vital": [],
     "build_vocabulary": [],
+    "gather_pretraining": [],
     "fit_image_tokenizer": [],
     "tokenize_images": [],
     "audit": [],
@@ -40,7 +41,7 @@ COMMAND_LINES = {
     "finetune": ["size", "dataset"],
     "evaluate": ["size", "dataset"],
     "instruct": ["size"],
-    "evaluate_zero_shot": ["size"],
+    "evaluate_zero_shot": ["size", "dataset"],
     "probe": ["size"],
     "report": [],
 }
@@ -49,6 +50,7 @@ SECTIONS = {
     "acquire_sources": "acquire",
     "prepare_pretraining": "prepare",
     "evaluate_zero_shot": "evaluate",
+    "gather_pretraining": "pretrained_on",
 }
 # What changes no product, so that a stage need not follow it.
 WHERE_CHECKPOINTS_LIE = {"compute.checkpoints", "compute.keep_last", "compute.keep_best"}
@@ -260,6 +262,7 @@ def step_inside(found: list[Any], key: str) -> list[Any]:
         "prepare_pretraining",
         "prepare_biomed_vital",
         "evaluate",
+        "evaluate_zero_shot",
     ],
 )
 def test_a_manifest_holds_what_dvc_follows_of_a_card(stage: str) -> None:

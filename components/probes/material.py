@@ -12,6 +12,7 @@ from components.evaluation.conditions import FULL
 from components.evaluation.examine import record_answer
 from components.evaluation.metrics import find_metric
 from components.evaluation.scoring import ByCondition, Scored, score_all, split_conditions
+from components.lineage import read_manifest
 from components.records import Example, Prediction, read_records
 
 
@@ -41,9 +42,15 @@ def score_answers(card: Card, predictions: Sequence[Prediction]) -> Answered:
 
 
 def read_answered(root: Path, size: str, dataset: str) -> Answered:
-    """The predictions of a size on a data set; UserError where they are missing."""
-    path = root / "predictions" / size / dataset / "predictions.parquet"
-    return score_answers(load_card(dataset), list(read_records(path, Prediction)))
+    """The predictions of a size on a data set; UserError where they are missing.
+
+    What counts of the card (task, answers, metrics) is as it was when they were made: DVC follows
+    it through them, and a card that is corrected elsewhere makes no probe stale.
+    """
+    folder = root / "predictions" / size / dataset
+    evaluated = read_manifest(folder)["settings"]["card"]
+    card = load_card(dataset).model_copy(update=evaluated)
+    return score_answers(card, list(read_records(folder / "predictions.parquet", Prediction)))
 
 
 def record_answers(

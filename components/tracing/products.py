@@ -17,7 +17,8 @@ RAW = "data/raw/"
 # Where products lie: raw folders hold a manifest at their head alone, and thousands of files below.
 PLACES = (
     "raw/*", "articles", "vocabulary", "instructions", "codes", "audit", "report", "examples/*",
-    "models/image_tokenizer", "models/*/*", "models/*/*/*", "models/*/*/*/*", "predictions/*/*",
+    "models/image_tokenizer", "models/*/*", "models/*/*/*", "models/*/*/*/*",
+    "predictions/*/*", "predictions/*/*/*",
 )  # fmt: skip
 
 

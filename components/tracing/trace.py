@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,31 +81,23 @@ def list_scores(products: Products, models: set[str], root: Path = DATA) -> list
     """The headline scores of these models, by the passports of the metrics files."""
     found: list[Score] = []
     for path in sorted((root / "metrics").rglob("*.json")):
-        for summary in _list_summaries(json.loads(path.read_bytes())):
-            facts = [
-                fact
-                for fact in summary.get("passport", [])
-                if fact["name"] == "model" and fact["path"] in models
-            ]
-            if not facts:
-                continue
-            headline = summary["headline"]
-            found.append(
-                Score(
-                    path.as_posix(), summary["dataset"], headline,
-                    summary["scores"][headline]["all"]["value"],
-                    all(_is_current(products, fact) for fact in facts),
-                )
-            )  # fmt: skip
+        summary = json.loads(path.read_bytes())
+        facts = [
+            fact
+            for fact in summary.get("passport", [])
+            if fact["name"] == "model" and fact["path"] in models
+        ]
+        if not facts:
+            continue
+        headline = summary["headline"]
+        found.append(
+            Score(
+                path.as_posix(), summary["dataset"], headline,
+                summary["scores"][headline]["all"]["value"],
+                all(_is_current(products, fact) for fact in facts),
+            )
+        )  # fmt: skip
     return found
-
-
-def _list_summaries(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A file holds one data set's summary, or one of each data set."""
-    if "headline" in content:
-        yield content
-    else:
-        yield from (of for of in content.values() if isinstance(of, dict) and "headline" in of)
 
 
 def _is_current(products: Products, fact: Mapping[str, Any]) -> bool:

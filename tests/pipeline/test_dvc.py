@@ -61,6 +61,61 @@ def test_a_comment_in_code_that_no_stage_reaches_makes_nothing_stale(restored: P
     assert ask(restored, "status").strip() == "Data and pipelines are up to date."
 
 
+def name_stale(project: Project) -> set[str]:
+    """The stages of which DVC says that something they read or made has changed."""
+    return set(json.loads(ask(project, "status", "--json")))
+
+
+def name_run(said: str) -> set[str]:
+    """The stages that ``dvc repro`` ran."""
+    lines = [line for line in said.splitlines() if line.startswith("Running stage")]
+    return {line.split("'")[1] for line in lines}
+
+
+def edit_card(project: Project, name: str, old: str, new: str) -> None:
+    card = project.root / f"data/cards/{name}.yaml"
+    text = card.read_text()
+    assert old in text
+    card.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "scored"),
+    [
+        ("pneumoniamnist", {"evaluate@debug-pneumoniamnist"}),
+        ("vqa_rad", {"evaluate@debug-vqa_rad", "evaluate_zero_shot@debug-vqa_rad"}),
+    ],
+)
+def test_another_metric_of_a_card_stales_what_scores_that_set(
+    restored: Project, dataset: str, scored: set[str]
+) -> None:
+    edit_card(restored, dataset, "metrics:\n-", "metrics:\n- macro_f1\n-")
+    assert name_stale(restored) == {*scored, "report"}  # the report shows every card
+
+
+def test_a_correction_of_a_card_stales_the_report_alone(restored: Project) -> None:
+    edit_card(restored, "vqa_rad", "citation: ", "citation: See also ")
+    assert name_stale(restored) == {"report"}
+
+
+def test_a_data_set_beside_leaves_pretraining_fresh(restored: Project) -> None:
+    params = restored.root / "params.yaml"
+    params.write_text(params.read_text().replace("datasets:\n", "datasets:\n- mednli\n", 1))
+    try:
+        named = "gather_pretraining"
+        assert name_run(ask(restored, "repro", named)) == {
+            "acquire@mednli",
+            "prepare@mednli",
+            named,
+        }
+        stale = {name.partition("@")[0] for name in name_stale(restored)}
+    finally:
+        for folder in ("raw", "examples"):
+            shutil.rmtree(restored.root / "data" / folder / "mednli")
+    learning = {"fit_image_tokenizer", "tokenize_images", "pretrain", "instruct"}
+    assert "finetune" in stale and not stale & learning
+
+
 def test_an_experiment_runs_what_its_parameter_decides_and_is_compared(restored: Project) -> None:
     said = ask(restored, "exp", "run", "--set-param", "evaluate.bootstrap=120", EVALUATION)
     ran = [line for line in said.splitlines() if line.startswith("Running stage")]
