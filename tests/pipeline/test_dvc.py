@@ -137,6 +137,20 @@ def test_curves_of_a_model_are_drawn(restored: Project) -> None:
     assert values and all(value in page for value in values)
 
 
+def test_losses_and_scores_of_the_run_are_drawn(restored: Project) -> None:
+    shown = json.loads(ask(restored, "plots", "show", "--json"))
+    assert "errors" not in shown
+    losses, scores = (
+        shown["data"][name][0]["content"]["data"]["values"] for name in ("losses", "scores")
+    )
+    runs = {"pretrained", "instructed", "finetuned VQA-RAD", "finetuned PneumoniaMNIST"}
+    assert runs < {row["run"] for row in losses}
+    summary = json.loads((restored.root / METRICS).read_text())["scores"]["accuracy"]["all"]
+    (row,) = (row for row in scores if row["data set"] == "PneumoniaMNIST, Accuracy")
+    told = {"score": "value", "low": "low", "high": "high", "baseline": "baseline"}
+    assert all(row[name] == summary[key] for name, key in told.items())
+
+
 def test_the_graph_of_a_stage_is_shown(finished: Project) -> None:
     graph = ask(finished, "dag", "--dot", EVALUATION)
     for edge in (
