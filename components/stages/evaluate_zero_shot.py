@@ -3,7 +3,6 @@ instructed, in its own words and out of the answer set."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from components.evaluation.examine import (
     read_zero_shot_exam,
     sit_exam,
 )
+from components.evaluation.headlines import write_scores
 from components.evaluation.passport import issue_passport
 from components.evaluation.predict import Answerer, load_answerer
 from components.evaluation.scoring import check_split
@@ -67,9 +67,7 @@ def run(params: Params, size: str, dataset: str) -> None:
         models=[MODELS / INSTRUCTED / size],
         predictions=[folder / "predictions.parquet"],
     )
-    path = Path("data/metrics/zero_shot") / size / f"{dataset}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
+    write_scores(scores, f"zero_shot/{size}/{dataset}")
     num_answers = sum(map(len, predictions.values()))
     write_manifest(
         folder,

@@ -11,12 +11,13 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from tests.pipeline.conftest import Project
+from tests.pipeline.conftest import DATASETS, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("demo")]
 Done = subprocess.CompletedProcess[str]
 EVALUATION = "evaluate@debug-pneumoniamnist"
 METRICS = "data/metrics/debug/pneumoniamnist.json"
+HEADLINE = "data/headlines/debug/pneumoniamnist.json"
 MOST_FILES = 30  # of one product
 
 
@@ -121,12 +122,23 @@ def test_an_experiment_runs_what_its_parameter_decides_and_is_compared(restored:
     ran = [line for line in said.splitlines() if line.startswith("Running stage")]
     assert ran == [f"Running stage '{EVALUATION}':"]
     changed = json.loads(ask(restored, "metrics", "diff", "--json"))
-    assert set(changed) == {METRICS}
-    assert any(key.endswith("blank_low") for key in changed[METRICS])
+    assert set(changed) == {HEADLINE}
+    assert set(changed[HEADLINE]) <= {"low", "high"}
     params = json.loads(ask(restored, "params", "diff", "--json"))
     assert params == {"params.yaml": {"evaluate.bootstrap": {"old": 100, "new": 120, "diff": 20}}}
     shown = json.loads(ask(restored, "exp", "show", "--json"))
     assert len(shown[1]["experiments"]) == 1  # below the commit that it began from
+
+
+def test_tables_of_metrics_can_be_read(finished: Project) -> None:
+    shown = json.loads(ask(finished, "metrics", "show", "--json"))["data"]
+    places = [f"debug/{name}" for name in DATASETS] + ["zero_shot/debug/vqa_rad"]
+    assert set(shown) == {f"data/headlines/{place}.json" for place in places}
+    table = ask(finished, "metrics", "show").splitlines()
+    assert len(table) == 2 + len(places)
+    assert max(map(len, table)) <= 120
+    summary = json.loads((finished.root / METRICS).read_text())["scores"]["accuracy"]["all"]
+    assert shown[HEADLINE]["score"] == summary["value"]
 
 
 def test_curves_of_a_model_are_drawn(restored: Project) -> None:
