@@ -282,6 +282,12 @@ def test_a_manifest_holds_what_dvc_follows_of_a_card(stage: str) -> None:
     assert list(followed.values()) == [list(module.FACTS)]
 
 
+@pytest.mark.parametrize("stage", ["evaluate", "evaluate_zero_shot"])
+def test_predictions_follow_no_metric_that_they_are_scored_by(stage: str) -> None:
+    module = importlib.import_module(f"components.stages.{stage}")
+    assert {*module.FACTS} - {*module.ASKED} == {"metrics"}
+
+
 def test_cards_hold_every_key_that_a_stage_tracks() -> None:
     tracked: set[str] = set()
     for block in STAGES.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,12 +45,14 @@ def score_answers(card: Card, predictions: Sequence[Prediction]) -> Answered:
 def read_answered(root: Path, size: str, dataset: str) -> Answered:
     """The predictions of a size on a data set; UserError where they are missing.
 
-    What counts of the card (task, answers, metrics) is as it was when they were made: DVC follows
-    it through them, and a card that is corrected elsewhere makes no probe stale.
+    What counts of the card (task, answers, the headline metric) is as it was when they were made
+    and scored: DVC follows it through them, and a card that is corrected elsewhere, or told to be
+    scored by one more metric, makes no probe stale.
     """
     folder = root / "predictions" / size / dataset
-    evaluated = read_manifest(folder)["settings"]["card"]
-    card = load_card(dataset).model_copy(update=evaluated)
+    asked = read_manifest(folder)["settings"]["card"]
+    headline = json.loads((root / "headlines" / size / f"{dataset}.json").read_bytes())
+    card = load_card(dataset).model_copy(update={**asked, "metrics": [headline["metric"]]})
     return score_answers(card, list(read_records(folder / "predictions.parquet", Prediction)))
 
 

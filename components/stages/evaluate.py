@@ -19,7 +19,8 @@ from components.training_config import SEED_FOLDER
 
 VOCABULARY, FINETUNED = Path("data/vocabulary"), Path("data/models/finetuned")
 ANSWERS = Path("data/answers/finetuned")  # not DVC's: what is here is only a way to go on
-FACTS = ("task", "answers", "candidates", "metrics")
+ASKED = ("task", "answers", "candidates")  # predictions are the same by whatever they are scored
+FACTS = (*ASKED, "metrics")
 
 
 def run(params: Params, size: str, dataset: str) -> None:
@@ -56,7 +57,7 @@ def run(params: Params, size: str, dataset: str) -> None:
         folder,
         stage="evaluate",
         identity={"size": size, "dataset": dataset},
-        settings={**params.evaluate.model_dump(), "seed": params.seed, "card": card.facts(*FACTS)},
+        settings={**params.evaluate.model_dump(), "seed": params.seed, "card": card.facts(*ASKED)},
         inputs=[VOCABULARY, examples, model],
         counts={"in": num_answers, "out": num_answers},
     )

@@ -29,7 +29,8 @@ from components.stages.door import enter, limit_threads
 VOCABULARY, EXAMPLES, MODELS = Path("data/vocabulary"), Path("data/examples"), Path("data/models")
 ANSWERS = Path("data/answers")  # not DVC's, as in evaluate
 PRETRAINED, INSTRUCTED = "pretrained", "instructed"
-FACTS = ("task", "answers", "candidates", "metrics")
+ASKED = ("task", "answers", "candidates")  # predictions are the same by whatever they are scored
+FACTS = (*ASKED, "metrics")
 
 
 def run(params: Params, size: str, dataset: str) -> None:
@@ -73,7 +74,7 @@ def run(params: Params, size: str, dataset: str) -> None:
         folder,
         stage="evaluate_zero_shot",
         identity={"size": size, "dataset": dataset},
-        settings={**params.evaluate.model_dump(), "seed": params.seed, "card": card.facts(*FACTS)},
+        settings={**params.evaluate.model_dump(), "seed": params.seed, "card": card.facts(*ASKED)},
         inputs=[VOCABULARY, examples, *(MODELS / of / size for of in (PRETRAINED, INSTRUCTED))],
         counts={"in": num_answers, "out": num_answers},
     )

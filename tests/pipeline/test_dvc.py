@@ -94,6 +94,14 @@ def test_another_metric_of_a_card_stales_what_scores_that_set(
     assert name_stale(restored) == {*scored, "report"}  # the report shows every card
 
 
+def test_one_more_metric_runs_that_evaluation_and_stales_the_report_alone(
+    restored: Project,
+) -> None:
+    edit_card(restored, "pneumoniamnist", "- accuracy\n", "- accuracy\n- macro_f1\n")
+    assert name_run(ask(restored, "repro", EVALUATION)) == {EVALUATION}
+    assert name_stale(restored) == {"report"}
+
+
 def test_a_correction_of_a_card_stales_the_report_alone(restored: Project) -> None:
     edit_card(restored, "vqa_rad", "citation: ", "citation: See also ")
     assert name_stale(restored) == {"report"}
