@@ -59,7 +59,9 @@ def add_tracing_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
     again = commands.add_parser(
         "reproduce", help="run again what made a number, elsewhere, and compare"
     )
-    again.add_argument("metric", help="SIZE/DATASET, zero_shot/SIZE, or a file of data/metrics")
+    again.add_argument(
+        "metric", help="SIZE/DATASET, zero_shot/SIZE/DATASET, or a file of data/metrics"
+    )
     again.set_defaults(call=reproduce_metric)
 
 

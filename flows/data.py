@@ -19,6 +19,7 @@ STAGES = (
     "prepare_biomed_vital",
     "build_vocabulary",
     "audit",
+    "gather_pretraining",
     "fit_image_tokenizer",
     "tokenize_images",
 )

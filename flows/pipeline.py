@@ -9,6 +9,7 @@ this flow runs those, each after what it builds on, ``compute.parallel_stages`` 
                     -> prepare_pretraining (into the same three)          |
                                                                               |-> finetune -> evaluate
                                                                               +-> instruct -> evaluate_zero_shot
+    prepared data -> gather_pretraining -> fit_image_tokenizer, tokenize_images, pretrain (which sets they read)
     finetune, evaluate, instruct -> probe (the open questions: long text, hallucination, safety and others)
     prepared data -> audit -> fit_image_tokenizer, pretrain, finetune, instruct (what audit.drop leaves out)
     everything -> report

@@ -35,7 +35,7 @@ def issue_passport(
 ) -> list[Fact]:
     """Facts about the scores of one size on one data set, for its metrics JSON.
 
-    A list, which ``dvc metrics show`` skips. ``models`` are the folders of the models that answered
+    ``models`` are the folders of the models that answered
     (of each seed), ``predictions`` the files of their answers, both finished. UserError where one
     of them is missing.
     """

@@ -43,7 +43,7 @@ def summarize(
     seed: int,
     repeats: Sequence[Sequence[Prediction]] = (),
 ) -> dict[str, Any]:
-    """Scores of one size on one data set, ready for JSON and ``dvc metrics``.
+    """Scores of one size on one data set, ready for JSON.
 
     ``scores[metric][subset]`` holds ``value``, ``low``, ``high``, ``n``, ``groups`` (percent, or
     CIDEr x 100); ``baseline`` and ``baseline_gain`` (score - baseline, paired), each with bounds;
@@ -88,7 +88,6 @@ def summarize(
         "scores": scores,
         "left_out": left_out,
         "empty_answers": sum(not p.prediction.strip() for p in full),
-        # A list, so that ``dvc metrics show`` (which skips lists) stays a table of numbers.
         "metrics": [
             *(_define(metric, siblings[metric.name]) for metric in metrics),
             *(_define(sibling) for sibling in siblings.values() if sibling),

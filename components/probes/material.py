@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from components.evaluation.conditions import FULL
 from components.evaluation.examine import record_answer
 from components.evaluation.metrics import find_metric
 from components.evaluation.scoring import ByCondition, Scored, score_all, split_conditions
+from components.lineage import read_manifest
 from components.records import Example, Prediction, read_records
 
 
@@ -41,9 +43,17 @@ def score_answers(card: Card, predictions: Sequence[Prediction]) -> Answered:
 
 
 def read_answered(root: Path, size: str, dataset: str) -> Answered:
-    """The predictions of a size on a data set; UserError where they are missing."""
-    path = root / "predictions" / size / dataset / "predictions.parquet"
-    return score_answers(load_card(dataset), list(read_records(path, Prediction)))
+    """The predictions of a size on a data set; UserError where they are missing.
+
+    What counts of the card (task, answers, the headline metric) is as it was when they were made
+    and scored: DVC follows it through them, and a card that is corrected elsewhere, or told to be
+    scored by one more metric, makes no probe stale.
+    """
+    folder = root / "predictions" / size / dataset
+    asked = read_manifest(folder)["settings"]["card"]
+    headline = json.loads((root / "headlines" / size / f"{dataset}.json").read_bytes())
+    card = load_card(dataset).model_copy(update={**asked, "metrics": [headline["metric"]]})
+    return score_answers(card, list(read_records(folder / "predictions.parquet", Prediction)))
 
 
 def record_answers(

@@ -8,7 +8,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from components.cards import load_card
 from components.config import Params
 from components.dataset.images import ImageStore
 from components.evaluation.examine import read_exam
@@ -62,7 +61,7 @@ def survey_size(params: Params, size: str, root: Path) -> Survey:
     say("distances to the training material")
     survey.found["distance"] = _measure_distances(root, params, answered, sampling)
     say("long texts in windows")
-    _ask_in_windows(root, params, size, sampling, survey)
+    survey.found["windows"], survey.said = _ask_in_windows(root, params, size, answered, sampling)
     say("dangerous requests and other wordings")
     _ask_instructed(root, params, size, sampling, survey)
     return survey
@@ -110,20 +109,21 @@ def _measure_distances(
 
 
 def _ask_in_windows(
-    root: Path, params: Params, size: str, sampling: Sampling, survey: Survey
-) -> None:
-    survey.found["windows"] = []
-    cards = [load_card(name) for name in params.datasets]
-    for card in cards:
+    root: Path, params: Params, size: str, answered: Sequence[Answered], sampling: Sampling
+) -> tuple[list[dict[str, Any]], list[Prediction]]:
+    measured: list[dict[str, Any]] = []
+    said: list[Prediction] = []
+    for card in (own.card for own in answered):
         if not can_be_windowed(TASKS[card.task]):
             continue
         exam = read_exam(card, root / "examples" / card.name)
         answerer = load_answerer(
             root / "models/finetuned" / size / card.name, root / "vocabulary", params
         )
-        found, said = probe_windows(exam, answerer, params.probe, size, sampling)
-        survey.found["windows"] += [found] if found else []
-        survey.said += said
+        found, answers = probe_windows(exam, answerer, params.probe, size, sampling)
+        measured += [found] if found else []
+        said += answers
+    return measured, said
 
 
 def _ask_instructed(

@@ -81,7 +81,7 @@ def plot_losses(inputs: ReportInputs) -> dict[str, list[Panel]]:
         ordered = {size: by_size[size] for size in inputs.params.sizes if size in by_size}
         title = inputs.title(dataset) if dataset else "All streams"
         learnt = {size: [(e["step"], e["loss"]) for e in log] for size, log in ordered.items()}
-        held_out = {size: _read_held_out(inputs, stage, size, dataset) for size in ordered}
+        held_out = {size: read_held_out(inputs, stage, size, dataset) for size in ordered}
         drawn = [_loss_panel(inputs, title, learnt, held_out)]
         streams = {size: _split_streams(log) for size, log in ordered.items()}
         names = sorted({name for own in streams.values() for name in own})
@@ -98,7 +98,8 @@ def plot_losses(inputs: ReportInputs) -> dict[str, list[Panel]]:
     return panels
 
 
-def _read_held_out(inputs: ReportInputs, stage: str, size: str, dataset: str) -> Points:
+def read_held_out(inputs: ReportInputs, stage: str, size: str, dataset: str) -> Points:
+    """Step and loss of each look at examples that are not trained on; none where there was none."""
     folder = "/".join(["data/models", stage, size, *([dataset] if dataset else [])])
     notes = inputs.manifests.get(folder, {"notes": {}})["notes"]
     looks = notes.get("validation", {}).get("validations", [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
     time, and counts.
     """
     manifests = read_manifests(root, params)
-    metrics = {size: read_scores(root, size, params) for size in params.sizes}
+    metrics = {size: read_scores(root / "metrics", size, params.datasets) for size in params.sizes}
     zero_shot = read_zero_shot(root, params)
     reconstructions = root / "models/image_tokenizer/reconstructions.png"
     return ReportInputs(
@@ -73,7 +74,7 @@ def _inside(root: Path, name: str) -> Path:
 
 def read_manifests(root: Path, params: Params) -> dict[str, Manifest]:
     """Manifests of this run's products, by folder (``data/...``), in the order of the pipeline."""
-    sizes, datasets = params.sizes, params.datasets
+    sizes, datasets, unseen = params.sizes, params.datasets, params.zero_shot_on
     names = [
         *(f"raw/{name}" for name in [*params.sources, *datasets]),
         "articles",
@@ -87,7 +88,7 @@ def read_manifests(root: Path, params: Params) -> dict[str, Manifest]:
         *(f"models/finetuned/{size}/{name}" for size in sizes for name in datasets),
         *(f"models/instructed/{size}" for size in sizes),
         *(f"predictions/{size}/{name}" for size in sizes for name in datasets),
-        *(f"predictions/zero_shot/{size}" for size in sizes),
+        *(f"predictions/zero_shot/{size}/{name}" for size in sizes for name in unseen),
         *(f"predictions/probes/{size}" for size in sizes),
     ]
     found = {f"data/{name}": root / name / MANIFEST for name in names}
@@ -102,15 +103,16 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_scores(root: Path, size: str, params: Params) -> Scores:
+def read_scores(folder: Path, size: str, datasets: Iterable[str]) -> Scores:
     """The metrics JSON of each data set that a size was scored on."""
-    found = {name: read_json(root / f"metrics/{size}/{name}.json") for name in params.datasets}
+    found = {name: read_json(folder / size / f"{name}.json") for name in datasets}
     return {name: summary for name, summary in found.items() if summary}
 
 
 def read_zero_shot(root: Path, params: Params) -> dict[str, Scores]:
     """The metrics JSON of each instructed size that was scored, by size and data set."""
-    found = {size: read_json(root / f"metrics/zero_shot/{size}.json") for size in params.sizes}
+    folder, names = root / "metrics/zero_shot", params.zero_shot_on
+    found = {size: read_scores(folder, size, names) for size in params.sizes}
     return {size: scores for size, scores in found.items() if scores}
 
 

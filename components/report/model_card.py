@@ -72,7 +72,7 @@ def write_model_card(folder: Path, root: Path, params: Params, cards: dict[str, 
 
 
 def _read_run(root: Path, params: Params, cards: dict[str, Card]) -> ReportInputs:
-    metrics = {size: read_scores(root, size, params) for size in params.sizes}
+    metrics = {size: read_scores(root / "metrics", size, params.datasets) for size in params.sizes}
     return ReportInputs(
         params=params,
         cards=cards,

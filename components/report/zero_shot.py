@@ -79,12 +79,13 @@ def compare_models(root: Path, params: Params, zero_shot: dict[str, Scores]) -> 
     for size, scores in zero_shot.items():
         for name, summary in scores.items():
             for answers in WAYS:
-                ours = _read(root / "zero_shot" / size / f"{INSTRUCTED}_{answers}.parquet", name)
+                unseen = root / "zero_shot" / size / name
+                ours = _read(unseen / f"{INSTRUCTED}_{answers}.parquet")
                 others = {
-                    PRETRAINED: root / "zero_shot" / size / f"{PRETRAINED}_{answers}.parquet",
+                    PRETRAINED: unseen / f"{PRETRAINED}_{answers}.parquet",
                     FINETUNED: root / size / name / "predictions.parquet",
                 }
-                found = {model: _read(path, name) for model, path in others.items()}
+                found = {model: _read(path) for model, path in others.items()}
                 gains += [
                     ModelGain(name, size, answers, model, compare_sizes(
                         theirs, ours, summary["headline"], params.evaluate, params.seed
@@ -94,10 +95,8 @@ def compare_models(root: Path, params: Params, zero_shot: dict[str, Scores]) -> 
     return gains
 
 
-def _read(path: Path, dataset: str) -> list[Prediction]:
-    if not path.is_file():
-        return []
-    return [p for p in read_records(path, Prediction) if p.dataset == dataset]
+def _read(path: Path) -> list[Prediction]:
+    return list(read_records(path, Prediction)) if path.is_file() else []
 
 
 def view_zero_shot(inputs: ReportInputs) -> Unseen:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from components.acquire.bring import bring, tell_lost
 from components.acquire.parallel import Haul
 from components.acquire.place import can_make, find_altered, place_sample
 from components.cards import load_card
-from components.config import Params
+from components.config import AcquireParams, Params
 from components.lineage import QUARANTINE, check_share, write_manifest
 from components.raw_files import REFERENCE
 from components.sample.settings import SampleSettings
 from components.stages.door import enter
 
 FACTS = ("folders", "files", "source.url", "source.downloads", "source.access")
+
+DECIDE_NOTHING = {"workers", "max_gib"}  # which files there are in the end
+OF_SOURCES = {"medline": ("pubmed",), "pmc": ("pmc_oa", "biomed_vital")}  # others read them not
+
+
+def describe_settings(settings: AcquireParams, source: str) -> dict[str, Any]:
+    """The settings that decide what a source holds, for its manifest.
+
+    All that is made of a source is made anew where its manifest is another one.
+    """
+    foreign = {name for name, sources in OF_SOURCES.items() if source not in sources}
+    return settings.model_dump(exclude=DECIDE_NOTHING | foreign)
 
 
 def run(params: Params, source: str) -> None:
@@ -52,7 +65,7 @@ def run(params: Params, source: str) -> None:
         folder,
         stage="acquire",
         identity={"source": source},
-        settings={**settings.model_dump(), "card": card.facts(*FACTS)},
+        settings={**describe_settings(settings, source), "card": card.facts(*FACTS)},
         inputs=[],
         counts={
             "in": haul.num_in,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from components.cards import load_card
 from components.config import Params
 from components.evaluation.examine import read_exam, sit_exam
+from components.evaluation.headlines import write_scores
 from components.evaluation.passport import issue_passport
 from components.evaluation.predict import load_answerer
 from components.evaluation.scoring import check_split
@@ -19,7 +19,8 @@ from components.training_config import SEED_FOLDER
 
 VOCABULARY, FINETUNED = Path("data/vocabulary"), Path("data/models/finetuned")
 ANSWERS = Path("data/answers/finetuned")  # not DVC's: what is here is only a way to go on
-FACTS = ("task", "answers", "candidates", "metrics")
+ASKED = ("task", "answers", "candidates")  # predictions are the same by whatever they are scored
+FACTS = (*ASKED, "metrics")
 
 
 def run(params: Params, size: str, dataset: str) -> None:
@@ -46,9 +47,7 @@ def run(params: Params, size: str, dataset: str) -> None:
     scores["passport"] = issue_passport(
         exam, params, examples=examples, models=models, predictions=files
     )
-    path = Path("data/metrics") / size / f"{dataset}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
+    write_scores(scores, f"{size}/{dataset}")
     main = scores["scores"][scores["headline"]]["all"]
     line = f"{card.title} {size}: {scores['headline']} {main['value']:.1f} on {main['n']} items"
     line += f", baseline {main['baseline']:.1f}"
@@ -58,7 +57,7 @@ def run(params: Params, size: str, dataset: str) -> None:
         folder,
         stage="evaluate",
         identity={"size": size, "dataset": dataset},
-        settings={**params.evaluate.model_dump(), "seed": params.seed, "card": card.facts(*FACTS)},
+        settings={**params.evaluate.model_dump(), "seed": params.seed, "card": card.facts(*ASKED)},
         inputs=[VOCABULARY, examples, model],
         counts={"in": num_answers, "out": num_answers},
     )

@@ -1,9 +1,8 @@
-"""evaluate_zero_shot: ask a size about data sets that it was not tuned on, before and after it was
+"""evaluate_zero_shot: ask a size about a data set that it was not tuned on, before and after it was
 instructed, in its own words and out of the answer set."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from components.evaluation.examine import (
     read_zero_shot_exam,
     sit_exam,
 )
+from components.evaluation.headlines import write_scores
 from components.evaluation.passport import issue_passport
 from components.evaluation.predict import Answerer, load_answerer
 from components.evaluation.scoring import check_split
@@ -29,39 +29,55 @@ from components.stages.door import enter, limit_threads
 VOCABULARY, EXAMPLES, MODELS = Path("data/vocabulary"), Path("data/examples"), Path("data/models")
 ANSWERS = Path("data/answers")  # not DVC's, as in evaluate
 PRETRAINED, INSTRUCTED = "pretrained", "instructed"
+ASKED = ("task", "answers", "candidates")  # predictions are the same by whatever they are scored
+FACTS = (*ASKED, "metrics")
 
 
-def run(params: Params, size: str) -> None:
-    """Answer every data set of ``zero_shot_on``; write predictions of each model, and scores.
+def run(params: Params, size: str, dataset: str) -> None:
+    """Answer the test split of one data set; write predictions of each model, and scores.
 
     The scores are those of the instructed model, answering as the card allows, with and without
     the image; ``compared`` has both models with both ways to answer, under the condition ``full``.
     """
     limit_threads(params.compute.threads)
-    cards = {name: load_card(name) for name in params.zero_shot_on}
+    card, examples = load_card(dataset), EXAMPLES / dataset
+    folder = Path("data/predictions/zero_shot") / size / dataset
     predictions: defaultdict[str, list[Prediction]] = defaultdict(list)
-    scores: dict[str, Any] = {}
-    exams: dict[str, Exam] = {}
-    compared: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    compared: list[dict[str, Any]] = []
     for model in (PRETRAINED, INSTRUCTED):
         answerer = load_answerer(MODELS / model / size, VOCABULARY, params)
-        for name, card in cards.items():
-            for answers in (OPEN, CHOSEN) if card.candidates != "none" else (OPEN,):
-                exam = read_zero_shot_exam(card, EXAMPLES / name, answers)
-                is_main = model == INSTRUCTED and answers == own_answers(card)
-                found = _sit(exam, answerer, params, size, f"{model}/{answers}", is_main=is_main)
-                check_split(found, exam.test, name)
-                summary = summarize(found, exam.card, params.evaluate, params.seed)
-                full = [prediction for prediction in found if prediction.condition == FULL]
-                compared[name].append(_compare(model, answers, summary, full, params))
-                predictions[f"{model}_{answers}"] += full
-                if is_main:
-                    predictions["predictions"] += found
-                    exams[name] = exam
-                    scores[name] = summary | exam.describe_answers()
-    for name, summary in scores.items():
-        summary["compared"] = compared[name]
-    _write(params, size, predictions, scores, exams)
+        for answers in (OPEN, CHOSEN) if card.candidates != "none" else (OPEN,):
+            exam = read_zero_shot_exam(card, examples, answers)
+            is_main = model == INSTRUCTED and answers == own_answers(card)
+            found = _sit(exam, answerer, params, size, f"{model}/{answers}", is_main=is_main)
+            check_split(found, exam.test, dataset)
+            summary = summarize(found, exam.card, params.evaluate, params.seed)
+            full = [prediction for prediction in found if prediction.condition == FULL]
+            compared.append(_compare(model, answers, summary, full, params))
+            predictions[f"{model}_{answers}"] += full
+            if is_main:
+                predictions["predictions"] += found
+                main, scores = exam, summary | exam.describe_answers()
+    for name, answered in predictions.items():
+        write_records(folder / f"{name}.parquet", Prediction, answered)
+    scores["compared"] = compared
+    scores["passport"] = issue_passport(
+        main,
+        params,
+        examples=examples,
+        models=[MODELS / INSTRUCTED / size],
+        predictions=[folder / "predictions.parquet"],
+    )
+    write_scores(scores, f"zero_shot/{size}/{dataset}")
+    num_answers = sum(map(len, predictions.values()))
+    write_manifest(
+        folder,
+        stage="evaluate_zero_shot",
+        identity={"size": size, "dataset": dataset},
+        settings={**params.evaluate.model_dump(), "seed": params.seed, "card": card.facts(*ASKED)},
+        inputs=[VOCABULARY, examples, *(MODELS / of / size for of in (PRETRAINED, INSTRUCTED))],
+        counts={"in": num_answers, "out": num_answers},
+    )
 
 
 def _sit(
@@ -95,41 +111,5 @@ def _compare(
     }
 
 
-def _write(
-    params: Params,
-    size: str,
-    predictions: dict[str, list[Prediction]],
-    scores: dict[str, Any],
-    exams: dict[str, Exam],
-) -> None:
-    folder = Path("data/predictions/zero_shot") / size
-    for name, found in predictions.items():
-        write_records(folder / f"{name}.parquet", Prediction, found)
-    for name, exam in exams.items():
-        scores[name]["passport"] = issue_passport(
-            exam,
-            params,
-            examples=EXAMPLES / name,
-            models=[MODELS / INSTRUCTED / size],
-            predictions=[folder / "predictions.parquet"],
-        )
-    path = Path("data/metrics/zero_shot") / f"{size}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
-    num_answers = sum(map(len, predictions.values()))
-    write_manifest(
-        folder,
-        stage="evaluate_zero_shot",
-        identity={"size": size},
-        settings={**params.evaluate.model_dump(), "seed": params.seed},
-        inputs=[
-            VOCABULARY,
-            *(MODELS / model / size for model in (PRETRAINED, INSTRUCTED)),
-            *(EXAMPLES / name for name in exams),
-        ],
-        counts={"in": num_answers, "out": num_answers},
-    )
-
-
 if __name__ == "__main__":
-    enter("evaluate_zero_shot", run, "size")
+    enter("evaluate_zero_shot", run, "size", "dataset")

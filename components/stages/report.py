@@ -1,4 +1,4 @@
-"""report: one HTML page with every figure of the run."""
+"""report: one HTML page with every figure of the run, and the tables that `dvc plots` draws."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from components.config import Params
 from components.lineage import write_manifest
 from components.report.collect import collect_inputs
 from components.report.page import build_report
+from components.report.plots import write_plots
 from components.stages.door import enter
 
 ROOT, OUT = Path("data"), Path("data/report")
 
 
 def run(params: Params) -> None:
-    """Read everything that was made, and write the page."""
+    """Read everything that was made, and write the page and the tables of its plots."""
     cards = {name: load_card(name) for name in [*params.sources, *params.datasets]}
     inputs = collect_inputs(ROOT, params, cards)
     page = build_report(inputs)
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "index.html").write_text(page, encoding="utf-8")
+    write_plots(inputs, OUT / "plots")
     print(f"{OUT / 'index.html'}: {len(page) / 1e6:.1f} MB")
     write_manifest(
         OUT,

@@ -14,10 +14,12 @@ from components.lineage import MANIFEST, hash_file
 
 DATA = Path("data")
 RAW = "data/raw/"
+MAX_NEAR = 3  # products that are offered instead of one that is not there
 # Where products lie: raw folders hold a manifest at their head alone, and thousands of files below.
 PLACES = (
     "raw/*", "articles", "vocabulary", "instructions", "codes", "audit", "report", "examples/*",
-    "models/image_tokenizer", "models/*/*", "models/*/*/*", "models/*/*/*/*", "predictions/*/*",
+    "models/image_tokenizer", "models/*/*", "models/*/*/*", "models/*/*/*/*",
+    "predictions/*/*", "predictions/*/*/*",
 )  # fmt: skip
 
 
@@ -55,21 +57,28 @@ class Products:
     def find(self, path: str) -> Product:
         """A product; UserError, with the next command, where none lies there."""
         name = Path(path).as_posix()
-        if name not in self.by_path:
-            raise UserError(
-                f"{name} is not a finished product of this project",
-                why=f"no {MANIFEST} lies there; it is written last",
-                next_command="dvc repro, or name a folder below data/",
-            )
-        return self.by_path[name]
+        if name in self.by_path:
+            return self.by_path[name]
+        near = [p for p in self.by_path if p.startswith(f"{name}/") or p.endswith(f"/{name}")]
+        raise UserError(
+            f"{name} is not a finished product of this project",
+            why=f"no {MANIFEST} lies there; it is written last",
+            next_command=f"name {' or '.join(near[:MAX_NEAR])}"
+            if near
+            else "dvc repro, or name a folder below data/",
+        )
 
     def list_before(self, path: str, *, skip: tuple[str, ...] = ()) -> list[Product]:
         """What a product came from, directly or not, by path; not through paths that begin so."""
         return self._reach([path], self._inputs, skip)
 
-    def list_after(self, paths: list[str]) -> list[Product]:
-        """What any of these products formed, directly or not, by path."""
-        return self._reach(paths, self._outputs, ())
+    def list_after(self, paths: list[str], *, skip: tuple[str, ...] = ()) -> list[Product]:
+        """What any of these products formed, directly or not, by path; not through ``skip``."""
+        return self._reach(paths, self._outputs, skip)
+
+    def list_readers(self, paths: list[str]) -> set[str]:
+        """The paths of products that have one of these among their own inputs."""
+        return {name for path in paths for name in self._outputs.get(path, [])}
 
     def list_changed(self, path: str) -> list[str]:
         """Inputs that are there in another state than the product was made of."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from components.tracing.documents import count_examples
 from components.tracing.products import DATA, Product, Products
 from components.tracing.retractions import CORPUS, count_retractions
 
-VOCABULARY = "data/vocabulary"
+# What reads every data set and trains on none: the words of a vocabulary, and what the audit found.
+SHARED = ("data/vocabulary", "data/audit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Score:
 class RecordTrace:
     """What became of an article. ``taken`` and ``left_out`` are rows with shard and origin.
 
-    ``models`` are those that its corpus or its training examples formed.
+    ``formed`` are the products that its corpus or its training examples formed, ``read_by`` the
+    paths of those that read them directly, ``aside`` those that they reached through vocabulary or
+    audit and in no other way.
     """
 
     document: Document
@@ -47,6 +50,8 @@ class RecordTrace:
     num_figures: int
     examples: Mapping[str, Mapping[str, int]]
     formed: list[Product]
+    read_by: set[str]
+    aside: set[str]
     scores: list[Score]
 
     @property
@@ -73,6 +78,10 @@ def trace_record(products: Products, document: Document) -> RecordTrace:
         num_figures=count_figures(document),
         examples=examples,
         formed=formed,
+        read_by=products.list_readers(begin),
+        aside={one.path for one in formed}
+        - {one.path for one in products.list_after(begin, skip=SHARED)}
+        - {*SHARED},
         scores=list_scores(products, {product.path for product in formed}),
     )
 
@@ -81,31 +90,23 @@ def list_scores(products: Products, models: set[str], root: Path = DATA) -> list
     """The headline scores of these models, by the passports of the metrics files."""
     found: list[Score] = []
     for path in sorted((root / "metrics").rglob("*.json")):
-        for summary in _list_summaries(json.loads(path.read_bytes())):
-            facts = [
-                fact
-                for fact in summary.get("passport", [])
-                if fact["name"] == "model" and fact["path"] in models
-            ]
-            if not facts:
-                continue
-            headline = summary["headline"]
-            found.append(
-                Score(
-                    path.as_posix(), summary["dataset"], headline,
-                    summary["scores"][headline]["all"]["value"],
-                    all(_is_current(products, fact) for fact in facts),
-                )
-            )  # fmt: skip
+        summary = json.loads(path.read_bytes())
+        facts = [
+            fact
+            for fact in summary.get("passport", [])
+            if fact["name"] == "model" and fact["path"] in models
+        ]
+        if not facts:
+            continue
+        headline = summary["headline"]
+        found.append(
+            Score(
+                path.as_posix(), summary["dataset"], headline,
+                summary["scores"][headline]["all"]["value"],
+                all(_is_current(products, fact) for fact in facts),
+            )
+        )  # fmt: skip
     return found
-
-
-def _list_summaries(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """A file holds one data set's summary, or one of each data set."""
-    if "headline" in content:
-        yield content
-    else:
-        yield from (of for of in content.values() if isinstance(of, dict) and "headline" in of)
 
 
 def _is_current(products: Products, fact: Mapping[str, Any]) -> bool:
@@ -117,13 +118,13 @@ def _is_current(products: Products, fact: Mapping[str, Any]) -> bool:
 class ModelTrace:
     """What formed a product of this project: every product before it, and the facts of them.
 
-    ``by_words`` are paths that formed its vocabulary and nothing else of it. ``changed`` are inputs
-    that are here in another state than the product was made of.
+    ``aside`` are paths that formed its vocabulary or the audit, and nothing else of it. ``changed``
+    are inputs that are here in another state than the product was made of.
     """
 
     product: Product
     before: list[Product]
-    by_words: set[str]
+    aside: set[str]
     changed: list[str]
     retractions: Mapping[str, int]
     scores: list[Score]
@@ -139,7 +140,7 @@ def trace_product(products: Products, path: str) -> ModelTrace:
     """Follow a product to the raw files; UserError where none lies there."""
     product = products.find(path)
     before = products.list_before(product.path)
-    direct = products.list_before(product.path, skip=(VOCABULARY,))
+    direct = products.list_before(product.path, skip=SHARED)
     changed = [
         f"{name} (of {one.path})"
         for one in [product, *before]
@@ -148,7 +149,7 @@ def trace_product(products: Products, path: str) -> ModelTrace:
     return ModelTrace(
         product=product,
         before=before,
-        by_words={one.path for one in before} - {one.path for one in direct} - {VOCABULARY},
+        aside={one.path for one in before} - {one.path for one in direct} - {*SHARED},
         changed=changed,
         retractions=count_retractions([product, *before]),
         scores=list_scores(products, {product.path}),

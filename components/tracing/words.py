@@ -12,6 +12,8 @@ from components.tracing.retractions import Recall
 from components.tracing.trace import ModelTrace, RecordTrace, Score
 
 MAX_LISTED = 20
+HOW_REACHED = ("read by", "built on it", "touched")  # nearest first
+ANSWERING = ("evaluate", "evaluate_zero_shot", "probe")
 
 
 def _line(word: str, text: str) -> str:
@@ -29,8 +31,7 @@ def tell_record(trace: RecordTrace) -> Iterator[str]:
         yield f"    title          {row['title']}"
         yield f"    from           {row['origin']}"
         yield f"    shard          {row['shard']}"
-    for row in trace.left_out.iter_rows(named=True):
-        yield _line("left out", f"{row['reason']}: {row['origin']} {row['detail']}").rstrip()
+    yield from _tell_left_out(trace)
     if trace.num_figures:
         yield _line("figures", f"{trace.num_figures}")
     for path, splits in trace.examples.items():
@@ -39,13 +40,34 @@ def tell_record(trace: RecordTrace) -> Iterator[str]:
     if not trace.is_known:
         yield "  is not known: neither in the corpus, nor left out of it, nor in a data set"
         return
-    yield from _tell_products("formed", trace.formed)
+    answers = [product for product in trace.formed if product.stage in ANSWERING]
+    others = [product for product in trace.formed if product not in answers]
+    words = {one.path: _how_reached(trace, one.path) for one in others}
+    for product in sorted(others, key=lambda one: HOW_REACHED.index(words[one.path])):
+        told = f"{product.path} ({product.stage}, manifest {product.sha256[:12]})"
+        aside = ": in vocabulary or audit alone" if product.path in trace.aside else ""
+        yield _line(words[product.path], told + aside)
+    if answers:
+        yield _line("answers", f"{len(answers)} folders of data/predictions, scored here:")
     yield from _tell_scores(trace.scores)
 
 
-def _tell_products(word: str, products: Iterable[Product]) -> Iterator[str]:
-    for product in products:
-        yield _line(word, f"{product.path} ({product.stage}, manifest {product.sha256[:12]})")
+def _how_reached(trace: RecordTrace, path: str) -> str:
+    """Which of ``HOW_REACHED`` a product is."""
+    if path in trace.read_by:
+        return HOW_REACHED[0]
+    return HOW_REACHED[2 if path in trace.aside else 1]
+
+
+def _tell_left_out(trace: RecordTrace) -> Iterator[str]:
+    """A line a reason: of an article's figures there may be many, and one tells of all."""
+    for (reason,), rows in trace.left_out.partition_by(
+        "reason", as_dict=True, maintain_order=True
+    ).items():
+        first = rows.row(0, named=True)
+        words = f"{first['origin']} {first['detail']}".rstrip()
+        more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
+        yield _line("left out", f"{reason}: {words}{more}")
 
 
 def _tell_scores(scores: Iterable[Score]) -> Iterator[str]:
@@ -71,22 +93,26 @@ def tell_product(trace: ModelTrace) -> Iterator[str]:
     yield from tell_retractions(trace.retractions)
     for name in trace.changed:
         yield _line("changed since", f"{name}: what is here now is not what formed it")
+    yield from _tell_scores(trace.scores)
     for key, value in sorted(product.manifest["settings"].items()):
         yield _line("setting", f"{key}: {value}")
-    yield from _tell_scores(trace.scores)
 
 
 def _tell_share(trace: ModelTrace, one: Product) -> str:
-    """Every text shapes the vocabulary; not every one is trained on."""
-    return " (through the vocabulary alone)" if one.path in trace.by_words else ""
+    """Every text shapes the vocabulary, and is audited; not every one is trained on."""
+    return ": not trained on, in vocabulary or audit alone" if one.path in trace.aside else ""
 
 
 def _tell_source(raw: Product) -> str:
     card = load_card(raw.manifest["identity"]["source"])
-    made = ", made up by the sample world in its format" if raw.is_made else ""
-    source = card.source
-    words = f"{card.title} {source.version}: {source.licence}; {source.access}{made}"
-    return _line("source", words)
+    facts = {"title": card.title, "made": raw.is_made, **card.source.model_dump()}
+    return _line("source", _describe_source(facts))
+
+
+def _describe_source(of: Mapping[str, Any]) -> str:
+    """Title and terms first; which version it is may be a long story."""
+    terms = f"{of['title']}: {of['licence']}; access: {of['access']}; version: {of['version']}"
+    return terms + (" (made up by the sample world in this format)" if of["made"] else "")
 
 
 def tell_retractions(counts: Mapping[str, int]) -> Iterator[str]:
@@ -104,9 +130,7 @@ def tell_artifact(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield _line("commit", f"{around['git_commit'] or 'not known'}")
     yield _line("stage", f"{around['dvc_stage'] or product['stage']}, seeds {around['seeds']}")
     for source in manifest["sources"]:
-        made = ", made up by the sample world in its format" if source["made"] else ""
-        words = f"{source['title']} {source['version']}: {source['licence']}; {source['access']}"
-        yield _line("source", f"{words}{made}")
+        yield _line("source", _describe_source(source))
     yield _line("terms", f"{manifest['licence']}")
     yield from tell_retractions(manifest["retractions"])
     for path, sha256 in product["formed_by"].items():

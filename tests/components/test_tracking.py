@@ -141,7 +141,7 @@ def dvc(*words: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with this project's .gitignore, .dvcignore and top-level plots."""
+    """A repository with this project's .gitignore, .dvcignore and top-level plots of live runs."""
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
     root = tmp_path / "project"
@@ -152,7 +152,8 @@ def project(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
         (root / name).write_text((repository / name).read_text())
     plots = yaml.safe_load((repository / "dvc.yaml").read_text())["plots"]
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"plots": plots}))
+    live = [plot for plot in plots if LIVE.as_posix() in plot]
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"plots": live}))
     commit("begin")
     return root
 

@@ -202,9 +202,10 @@ def make_manifests(params: Params) -> dict[str, dict[str, Any]]:
         made[f"data/models/instructed/{size}"] = make_manifest(
             "instruct", [base, "data/instructions"], 4800
         )
-        made[f"data/predictions/zero_shot/{size}"] = make_manifest(
-            "evaluate_zero_shot", [f"data/models/instructed/{size}"], 1500
-        )
+        for name in params.zero_shot_on:
+            made[f"data/predictions/zero_shot/{size}/{name}"] = make_manifest(
+                "evaluate_zero_shot", [f"data/models/instructed/{size}"], 1500
+            )
         for name in params.datasets:
             model = f"data/models/finetuned/{size}/{name}"
             made[model] = make_manifest("finetune", [base, f"data/examples/{name}"], 4800)

@@ -33,8 +33,9 @@ def root(tmp_path: Path, inputs: ReportInputs, params: Params) -> Path:
         path = tmp_path / f"metrics/{size}/{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(inputs.metrics[size][name]))
-    (tmp_path / "metrics/zero_shot").mkdir()
-    (tmp_path / f"metrics/zero_shot/{size}.json").write_text(json.dumps(inputs.zero_shot[size]))
+    (tmp_path / "metrics/zero_shot" / size).mkdir(parents=True)
+    for name, summary in inputs.zero_shot[size].items():
+        (tmp_path / f"metrics/zero_shot/{size}/{name}.json").write_text(json.dumps(summary))
     return tmp_path
 
 

@@ -117,8 +117,8 @@ def test_gains_are_paired_over_what_both_answered(tmp_path: Path, inputs: Report
         ]  # fmt: skip
         write_records(tmp_path / path, Prediction, rows)
 
-    answer("zero_shot/debug/instructed_open.parquet", 30)
-    answer("zero_shot/debug/pretrained_open.parquet", 10)
+    answer("zero_shot/debug/vqa_rad/instructed_open.parquet", 30)
+    answer("zero_shot/debug/vqa_rad/pretrained_open.parquet", 10)
     answer("debug/vqa_rad/predictions.parquet", 36)
     zero_shot = {"debug": {"vqa_rad": {"headline": "vqa_accuracy"}}}
     gains = compare_models(tmp_path, inputs.params, zero_shot)

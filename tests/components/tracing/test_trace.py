@@ -69,6 +69,14 @@ def test_an_article_that_examples_are_about_is_found_in_each_split(project: Path
     assert found.examples == {EXAMPLES.as_posix(): {"test": 1, "train": 1, "validation": 1}}
 
 
+def test_what_was_read_is_told_from_what_shares_a_vocabulary(project: Path) -> None:
+    write_corpus([article("11")], [])
+    found = trace("PMID:12")  # in no corpus now, but what training examples are about
+    assert {product.path for product in found.formed} > {*FORMED, "data/vocabulary"}
+    assert found.read_by == {MODEL.as_posix(), "data/vocabulary", PREDICTIONS.as_posix()}
+    assert found.aside == {PRETRAINED.as_posix()}
+
+
 def test_an_article_that_was_left_out_says_why_and_formed_nothing(project: Path) -> None:
     found = trace("PMID:14")
     assert found.left_out["reason"].to_list() == ["retracted"] and not len(found.taken)
@@ -88,9 +96,9 @@ def test_a_model_is_followed_to_its_sources(project: Path) -> None:
     assert [product.path for product in found.data_sets] == ["data/articles", EXAMPLES.as_posix()]
     assert found.retractions == {"retracted": 0, "concern": 1, "left_out": 1}
     assert found.changed == [] and len(found.scores) == 1
-    assert found.by_words == set()  # both formed the weights too
+    assert found.aside == set()  # both formed the weights too
     first = trace_product(read_products(), PRETRAINED.as_posix())
-    assert first.by_words == {EXAMPLES.as_posix(), "data/raw/vqa_rad"}
+    assert first.aside == {EXAMPLES.as_posix(), "data/raw/vqa_rad"}
     write_corpus([article("11")], [])
     changed = trace_product(read_products(), MODEL.as_posix()).changed
     assert f"data/articles (of {PRETRAINED.as_posix()})" in changed
@@ -135,6 +143,8 @@ def test_the_commands_tell_it(project: Path, capsys: pytest.CaptureFixture[str])
     status, told = ask("trace", "PMID:11")
     assert status == 0 and f"{MODEL.as_posix()} (finetune, manifest" in told
     assert "data/metrics/debug/vqa_rad.json: vqa_rad" in told
+    assert f"read by          {PRETRAINED.as_posix()} (" in told
+    assert f"built on it      {MODEL.as_posix()} (" in told
     assert ask("trace", "PMID:999")[0] == 1
     status, told = ask("trace", MODEL.as_posix())
     assert status == 0 and "made up by the sample world" in told and "setting" in told
@@ -155,8 +165,11 @@ def test_an_absent_corpus_or_product_says_what_to_do(project: Path) -> None:
     shutil.rmtree("data/articles")
     with pytest.raises(UserError, match="holds no corpus"):
         trace("PMID:11")
-    with pytest.raises(UserError, match="data/models is not a finished product"):
-        trace_product(read_products(), "data/models")
+    with pytest.raises(UserError, match="data/nothing is not a finished product"):
+        trace_product(read_products(), "data/nothing")
+    with pytest.raises(UserError) as caught:
+        trace_product(read_products(), "data/models/finetuned/debug")
+    assert caught.value.next_command == f"name {MODEL.as_posix()}"
     (MODEL / "manifest.json").write_text("{")
     with pytest.raises(UserError, match="is damaged"):
         read_products()
