@@ -21,11 +21,9 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from components.cli import REPORT
+from flows.pages import FOLDERS, find_pages
 
 METRICS = Path("data/metrics")
-CURVES = Path("data/live")
-PLOTS = Path("dvc_plots/index.html")  # where `dvc plots show` draws them
 
 
 @contextmanager
@@ -80,12 +78,18 @@ def read_headlines(folder: Path) -> list[dict[str, Any]]:
 
 
 def show_links() -> None:
-    """Where the report and the plots lie, as addresses of files on the machine of the run.
+    """Where report, plots and curves are seen: while `make serve` runs, pages; else their files.
 
-    Browsers follow no link from a page of http to a file: the address is to be copied.
+    Browsers follow no link from a page of http to a file: a file's address is to be copied.
     """
-    named = {"report": REPORT, "plots": PLOTS, "curves": CURVES}
-    for key, path in named.items():
-        if path.exists():
+    served = find_pages()
+    for key, folder in FOLDERS.items():
+        if folder.exists():
+            address = f"{served}/{key}/" if served else _find_file(folder).resolve().as_uri()
             with _for_show():
-                create_link_artifact(path.resolve().as_uri(), path.as_posix(), key)
+                create_link_artifact(address, folder.as_posix(), key)
+
+
+def _find_file(folder: Path) -> Path:
+    index = folder / "index.html"
+    return index if index.is_file() else folder

@@ -1,4 +1,4 @@
-"""A command in a process group of its own, read line by line, and ended with all that it began."""
+"""A command in a session of its own, read line by line, and ended with all that it began."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def _clear_up(process: subprocess.Popen[str]) -> None:
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """End the group: a child may outlive the command that began it."""
-    guard.end_group(process.pid, GRACE_S)
+    """End the session: a child may outlive the command that began it."""
+    guard.end_session(process.pid, GRACE_S)
 
 
 def _tell_guard(line: str) -> None:

@@ -1,9 +1,9 @@
 """A Prefect server for this machine alone, with the flows as deployments: ``make serve``.
 
-One command keeps three things going until it is interrupted: the server (started again when it
+One command keeps four things going until it is interrupted: the server (started again when it
 dies), the deployments of flows/prefect.yaml, whose runs begin when they are due or are asked for on
-the page, and the watch over what runs (flows/liveness.py). Every schedule begins paused; what is
-switched on in the page stays so.
+the page, the watch over what runs (flows/liveness.py), and report and plots at the next port
+(flows/pages.py). Every schedule begins paused; what is switched on in the page stays so.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from components.errors import UserError
+from flows.pages import find_pages, pages_served
 from flows.process import run_command, stop_commands
 from flows.settings import HOST, PORT, address, is_healthy, port_file
 
@@ -51,7 +52,7 @@ def settings_of(port: int) -> dict[str, str]:
 def serve_flows(port: int = PORT) -> None:
     """Serve the deployments until interrupted. UserError where the port is taken."""
     os.environ.update(settings_of(port))
-    with server_running(port):
+    with server_running(port), pages_served(port + 1):
         from prefect import serve
 
         from flows.liveness import watch_project
@@ -60,6 +61,8 @@ def serve_flows(port: int = PORT) -> None:
         deployments = [make_deployment(entry) for entry in read_deployments()]
         threading.Thread(target=watch_project, daemon=True).start()
         sys.stdout.write(f"the pipeline's page: http://{HOST}:{port}  (Ctrl-C ends it)\n")
+        if served := find_pages():
+            sys.stdout.write(f"report and plots: {served}/report/ and {served}/plots/\n")
         sys.stdout.flush()
         serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
 

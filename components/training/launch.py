@@ -51,7 +51,8 @@ def launch(
 
     When a worker or its node dies, all are started again, and ``run`` goes on from what it saved.
     ``storage`` is where Ray Train keeps its state: a folder that all nodes see, or s3://. A
-    UserError of a worker is raised here as it is, at once: to try again would not help.
+    UserError of a worker is raised here as it is, at once: to try again would not help. UserError,
+    too, when a worker is lost and no failure is left to survive.
     """
     if group.workers == 0:
         with deaths_told():
@@ -60,6 +61,7 @@ def launch(
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
     import ray
+    from ray.exceptions import RayActorError
     from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
     from ray.train.torch import TorchTrainer
     from ray.train.v2.api.exceptions import ControllerError
@@ -89,17 +91,29 @@ def launch(
     )
     try:
         trainer.fit()
-    except (ControllerError, WorkerGroupError) as error:
-        for failure in _causes(error):
-            if isinstance(failure, UserError):
-                raise failure from None
-        raise
+    except (ControllerError, WorkerGroupError, RayActorError) as error:
+        ray.shutdown()  # what it still has to say of its workers comes before our own words
+        raise _explain(error, group) or error from None
 
 
-def _causes(error: Any) -> list[Exception]:
-    """What Ray says was raised, at a worker or on the way."""
+def _explain(error: Any, group: Group) -> UserError | None:
+    """What a person is told of a failed run; None where it is a bug, and keeps its traceback."""
+    from ray.exceptions import RayActorError
+
     failures = getattr(error, "worker_failures", {0: getattr(error, "controller_failure", error)})
-    return list(failures.values())
+    # of a worker that no longer answers, Ray says first that it did not, and then why
+    causes = [getattr(failure, "health_check_failure", failure) for failure in failures.values()]
+    for cause in causes:
+        if isinstance(cause, UserError):
+            return cause
+    if not any(isinstance(cause, RayActorError) for cause in causes):
+        return None
+    return UserError(
+        "a worker of the run was lost",
+        why="its process was killed, or its node is gone: machines that are short of memory kill. "
+        f"The run survives compute.max_failures of that, {group.max_failures}, and no more",
+        next_command="the same command, which goes on after the last checkpoint",
+    )
 
 
 def _refusals_end_the_run() -> Any:

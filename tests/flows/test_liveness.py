@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from flows.lock import find_holder
-from tests.flows.throwaway import Served, lives, make_project, serve, wait_until
+from tests.flows.throwaway import Served, free_port, lives, make_project, serve, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.xdist_group("prefect")]
 UNMADE = {"quick", "long"}
@@ -23,10 +22,7 @@ UNMADE = {"quick", "long"}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     repository = Path(__file__).resolve().parents[2]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with serve(folder, port, make_project(folder, repository)) as served:
+    with serve(folder, free_port(), make_project(folder, repository)) as served:
         yield served
 
 
@@ -80,26 +76,11 @@ def test_a_run_outlives_a_killed_server_which_comes_back(served: Served) -> None
     flow = served.start()
     served.wait_for_stage()
     run = served.newest_run()
-    for pid in server_processes(served):
+    for pid in served.server_processes():
         os.kill(pid, signal.SIGKILL)
     shown = end(served, flow)
     assert "STATE Completed" in shown
     wait_until(lambda: names(served, run)[""] == "Completed")
-
-
-def server_processes(served: Served) -> list[int]:
-    """The processes of the project's server, by the port in their environment."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            words = (path.parent / "cmdline").read_text()
-            ours = f"PREFECT_SERVER_API_PORT={served.port}\0" in path.read_text(errors="replace")
-        except OSError:  # it ended since it was listed, or is another user's
-            continue
-        if ours and ("uvicorn" in words or "server\0start" in words):
-            found.append(int(path.parent.name))
-    assert found
-    return found
 
 
 def test_a_late_finish_does_not_turn_crashed_into_completed(served: Served) -> None:

@@ -123,3 +123,30 @@ def test_a_command_that_does_not_exist_leaves_nothing_running() -> None:
     with pytest.raises(FileNotFoundError):
         run_command(["no-such-command"], lambda _: None, time_limit_s=60)
     assert stop_commands() == 0
+
+
+APART = """
+import os, signal, subprocess, sys, time
+child = subprocess.Popen(["sleep", "3600"], process_group=0)  # as Ray's workers and shell jobs
+print(os.getpid(), child.pid, flush=True)
+time.sleep(3600)
+"""
+
+
+def test_a_child_in_a_group_of_its_own_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "GRACE_S", 0.3)
+    began = threading.Event()
+    ended: list[Finished] = []
+
+    def work() -> None:
+        command = [sys.executable, "-c", APART]
+        ended.append(run_command(command, lambda _: began.set(), time_limit_s=60))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert began.wait(30)
+    stop_commands()
+    thread.join(30)
+    pids = [int(word) for word in ended[0].lines[0].split()]
+    assert len(pids) == 2
+    assert not any(map(lives, pids))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ DEPLOYMENTS = {
 PATIENCE_S = 120.0  # what the truth may take
 
 
-def make_project(folder: Path, repository: Path) -> dict[str, str]:
+def make_project(folder: Path, repository: Path, stages: dict[str, Any] = STAGES) -> dict[str, str]:
     """Write the project; the environment of its commands."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
     environment |= {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder / "site")}
@@ -74,7 +75,7 @@ def make_project(folder: Path, repository: Path) -> dict[str, str]:
         cwd=folder, env=environment, check=True,
     )  # fmt: skip
     (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    no_scm = true\n")
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}, sort_keys=False))
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     (folder / "throw_away.py").write_text(FLOW)
     (folder / "flows").mkdir()
     (folder / "flows/prefect.yaml").write_text(yaml.safe_dump(DEPLOYMENTS))
@@ -137,6 +138,21 @@ class Served:
         (deployment,) = self.ask("/deployments/filter")
         return dict(deployment)
 
+    def server_processes(self) -> list[int]:
+        """The processes of the project's server, by the port in their environment."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                words = (path.parent / "cmdline").read_text()
+                told = path.read_text(errors="replace")
+            except OSError:  # it ended since it was listed, or is another user's
+                continue
+            ours = f"PREFECT_SERVER_API_PORT={self.port}\0" in told
+            if ours and ("uvicorn" in words or "server\0start" in words):
+                found.append(int(path.parent.name))
+        assert found
+        return found
+
     def wait_for_stage(self) -> list[int]:
         """The numbers of the long stage's processes, once it runs."""
         wait_until(lambda: bool(self._pids()))
@@ -162,6 +178,34 @@ def lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process began, and that these began, by whose children they are now."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended since it was listed
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(path.parent.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found[1:]
+
+
+def title(pid: int) -> str:
+    """The command line of a process; empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @contextmanager
