@@ -23,11 +23,10 @@ from components.config import RELEASED_BPE, Params, load_params
 from components.doctor import Finding
 from components.errors import UserError
 from components.redaction import redact
-from components.storage import Bucket, StorageError
+from components.storage import S3, Bucket, StorageError, split_address
 
 PREFECT_PORT = 4200
 TIMEOUT_S = 3.0
-S3 = "s3://"
 NO_SUCH = ".biomedgpt-doctor/"  # a prefix that lists nothing: the bucket is asked, not read
 CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and for a server that is not "
@@ -41,6 +40,7 @@ def examine_services(root: Path, params: Params | None) -> list[Finding]:
     buckets = {f"DVC's remote {name}": url for name, url in remotes.items()}
     if params is not None:
         buckets["compute.checkpoints"] = params.compute.checkpoints
+        buckets["acquire.root"] = params.acquire.root
     return [
         check_prefect(os.environ.get("PREFECT_API_URL", "")),
         check_port(PREFECT_PORT),
@@ -139,10 +139,9 @@ def check_buckets(addresses: dict[str, str]) -> list[Finding]:
 
 def check_bucket(who: str, address: str) -> Finding:
     """Lists what is under a prefix that nobody has."""
-    name, _, prefix = address.removeprefix(S3).partition("/")
+    name, prefix = split_address(address)
     try:
-        bucket = Bucket(name, attempts=1, timeout_s=TIMEOUT_S)
-        bucket.keys("/".join(filter(None, [prefix.strip("/"), NO_SUCH])))
+        Bucket(name, attempts=1, timeout_s=TIMEOUT_S).keys(prefix + NO_SUCH)
     except StorageError as error:
         return Finding("WARN", "s3", f"{who}, {redact(address)}: {redact(str(error))}", CREDENTIALS)
     return Finding("OK", "s3", f"{who}, {redact(address)}: answers")
