@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import getitem
 from pathlib import Path, PurePosixPath
@@ -217,7 +217,7 @@ class Card(Section):
             return []
         raise self.missing([root / pattern for pattern in files.patterns], role)
 
-    def missing(self, looked_for: list[Path], role: str) -> UserError:
+    def missing(self, looked_for: Sequence[Path | str], role: str) -> UserError:
         """The error for raw files that are not there."""
         source = self.source
         paths = " or ".join(str(path) for path in looked_for)

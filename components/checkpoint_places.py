@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from components.errors import UserError
-from components.storage import Bucket, StorageError
-from components.storage_advice import advise
+from components.storage import S3, Bucket, split_address
+from components.storage_advice import refusals_advised
 from components.training.checkpoints import Checkpoints
 
-S3 = "s3://"
 AGAIN = "see whether the server can be reached; what is sent again goes on where it stopped"
 HERE = Path("data/checkpoints")  # where they are written before a bucket gets them
 
@@ -23,8 +21,8 @@ class BucketMirror:
     def __init__(
         self, address: str, *, endpoint: str = "", attempts: int = 5, timeout_s: float = 60.0
     ) -> None:
-        name, *prefix = filter(None, address.removeprefix(S3).split("/"))
-        self.address, self.prefix = S3 + "/".join([name, *prefix]), "/".join([*prefix, ""])
+        name, self.prefix = split_address(address)
+        self.address = f"{S3}{name}/{self.prefix}".rstrip("/")
         with self._told("opened"):
             self.bucket = Bucket(name, endpoint=endpoint, attempts=attempts, timeout_s=timeout_s)
 
@@ -48,16 +46,8 @@ class BucketMirror:
         with self._told("removed", key):
             self.bucket.remove(self.prefix + key)
 
-    @contextmanager
-    def _told(self, done: str, key: str = "") -> Iterator[None]:
-        try:
-            yield
-        except StorageError as error:
-            raise UserError(
-                f"{self.address}{key and '/'}{key} could not be {done}",
-                why=str(error),
-                next_command=advise(str(error), AGAIN),
-            ) from None
+    def _told(self, done: str, key: str = "") -> AbstractContextManager[None]:
+        return refusals_advised(f"{self.address}{key and '/'}{key} could not be {done}", AGAIN)
 
 
 def open_checkpoints(

@@ -25,7 +25,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add each command with the function that it calls."""
     use = commands.add_parser("use", help="rewrite params.yaml from a profile")
     use.add_argument("profile", help="demo, real, base, large or xlarge")
-    use.add_argument("--raw", metavar="PATH", help="folder with your own raw files")
+    use.add_argument("--raw", metavar="PATH", help="your raw files: a folder, or s3://...")
     use.set_defaults(call=use_profile)
     doctor = commands.add_parser(
         "doctor",
@@ -190,11 +190,13 @@ def list_datasets(arguments: argparse.Namespace) -> int:
 
 def begin_dataset(arguments: argparse.Namespace) -> int:
     """Write a card and rows to replace, and say what to do with them."""
+    from components.acquire.bucket_root import is_bucket
     from components.checking.template import OWN_DATA, write_template
     from components.config import load_params
 
     check_project()
     root = load_params().acquire.root
+    root = "" if is_bucket(root) else root  # rows are written here, and what is private read here
     folder = Path(root or OWN_DATA) / arguments.name
     for path in write_template(arguments.name, arguments.task, folder):
         show(str(path))

@@ -77,7 +77,7 @@ class AcquireParams(Section):
     """
 
     mode: Literal["sample", "local", "download"] = Field(description="made, from root, or fetched")
-    root: str = Field(description="folder with the user's raw files, for mode local")
+    root: str = Field(description="folder, or s3://bucket/prefix, with the user's raw files")
     state: str = Field(description="what root held when this file was written; renewed by `use`")
     workers: int = Field(ge=1, le=64, description="files fetched side by side")
     max_gib: float = Field(gt=0, description="what one run may receive of one source")

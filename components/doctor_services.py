@@ -25,11 +25,10 @@ from components.config import RELEASED_BPE, Params, load_params
 from components.doctor import Finding
 from components.errors import UserError
 from components.redaction import redact
-from components.storage import Bucket, StorageError
+from components.storage import S3, Bucket, StorageError, split_address
 
 PREFECT_PORT = 4200
 TIMEOUT_S = 3.0
-S3 = "s3://"
 NO_SUCH = ".biomedgpt-doctor/"  # a prefix that lists nothing: the bucket is asked, not read
 CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and for a server that is not "
@@ -55,6 +54,7 @@ def examine_services(root: Path, params: Params | None) -> list[Finding]:
     named = {f"DVC's remote {name}": remote for name, remote in remotes.items()}
     if params is not None:
         named["compute.checkpoints"] = Remote(params.compute.checkpoints)
+        named["acquire.root"] = Remote(params.acquire.root)
     return [
         check_prefect(os.environ.get("PREFECT_API_URL", "")),
         check_port(PREFECT_PORT),
@@ -149,7 +149,7 @@ def check_ray(address: str) -> Finding:
             return Finding("OK", "ray", f"{version}; no cluster is named, workers start here")
         if address == "auto":  # which one that is, only Ray can tell
             return Finding("OK", "ray", f"{version}; the cluster that runs on this machine is used")
-        host, port = split_address(address if "://" in address else f"//{address}")
+        host, port = split_host(address if "://" in address else f"//{address}")
         if host and port and answers(host, port):
             return Finding("OK", "ray", f"{version}; the cluster at {address} answers")
         words = f"{version}; the cluster at {address} does not answer"
@@ -167,11 +167,11 @@ def check_buckets(named: Mapping[str, Remote]) -> list[Finding]:
 
 def check_bucket(who: str, remote: Remote) -> Finding:
     """Lists what is under a prefix that nobody has."""
-    name, _, prefix = remote.url.removeprefix(S3).partition("/")
+    name, prefix = split_address(remote.url)
     what = f"{who}, {redact(remote.url)}"
     try:
         bucket = Bucket(name, endpoint=remote.endpoint, attempts=1, timeout_s=TIMEOUT_S)
-        bucket.keys("/".join(filter(None, [prefix.strip("/"), NO_SUCH])))
+        bucket.keys(prefix + NO_SUCH)
     except StorageError as error:
         return Finding("WARN", "s3", f"{what}: {redact(str(error))}", CREDENTIALS)
     return Finding("OK", "s3", f"{what}: answers")
@@ -191,7 +191,7 @@ def check_vocabulary(params: Params, cards: Path) -> Finding:
     return Finding("FAIL", "vocabulary", f"{card.title}: {found.where}", card.source.how_to_get)
 
 
-def split_address(url: str) -> tuple[str, int | None]:
+def split_host(url: str) -> tuple[str, int | None]:
     """Host and port of an address; "" and None where it is none."""
     try:
         parts = urlsplit(url)
@@ -211,7 +211,7 @@ def answers(host: str, port: int) -> bool:
 
 def is_prefect(url: str) -> bool:
     """Whether a Prefect server answers at the address of an API."""
-    host, port = split_address(url)
+    host, port = split_host(url)
     if not host:
         return False
     parts = urlsplit(url)

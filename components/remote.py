@@ -15,9 +15,10 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.checkpoint_places import S3, BucketMirror
+from components.checkpoint_places import BucketMirror
 from components.errors import UserError
 from components.lineage import hash_file
+from components.storage import S3
 from components.storage_advice import advise
 
 REMOTE = "store"

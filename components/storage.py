@@ -19,6 +19,7 @@ CHANGED = frozenset(
 )
 BUSY = frozenset({"429", "SlowDown", "RequestTimeout", "TooManyRequests", "Throttling"})
 
+S3 = "s3://"
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")  # environment: another server than AWS's
 
 
@@ -44,11 +45,16 @@ class BusyError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as a listing tells of it; ``md5`` is "" where its ETag is none."""
+    """An object as a listing tells of it; its ETag is without quotes."""
 
     key: str
     size: int
-    md5: str
+    etag: str
+
+    @property
+    def md5(self) -> str:
+        """The ETag where it is an md5, else ""."""
+        return _md5(self.etag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,44 @@ class StoredPart:
     md5: str
 
 
-class Bucket:
+def split_address(address: str) -> tuple[str, str]:
+    """Bucket and prefix of ``s3://bucket/prefix``; the prefix ends with a slash, or is empty."""
+    name, *folders = [*filter(None, address.removeprefix(S3).split("/"))] or [""]
+    return name, "/".join([*folders, ""])
+
+
+class ReadableBucket:
+    """What can be read of any bucket."""
+
+    name: str
+    _client: Any
+
+    def folders(self, prefix: str) -> list[str]:
+        """What stands between the prefix and the next slash, each with the prefix, sorted."""
+        pages = _list_pages(self._client, self.name, prefix, Delimiter="/")
+        return sorted(item["Prefix"] for page in pages for item in page.get("CommonPrefixes", []))
+
+    def objects(self, prefix: str) -> list[StoredObject]:
+        """The objects whose keys begin with the prefix, by key."""
+        pages = _list_pages(self._client, self.name, prefix)
+        made = (
+            StoredObject(item["Key"], int(item.get("Size", 0)), item.get("ETag", "").strip('"'))
+            for page in pages
+            for item in page.get("Contents", [])
+        )
+        return sorted(made, key=lambda stored: stored.key)
+
+    @contextmanager
+    def open(self, key: str, begin: int = 0, tag: str = "") -> Iterator[StoredPart]:
+        """An object's content, from byte ``begin`` on if it still has the tag.
+
+        Raises NotStoredError, ChangedError, BusyError, and StorageError for any other refusal.
+        """
+        with _open_part(self._client, self.name, key, begin, tag) as part:
+            yield part
+
+
+class Bucket(ReadableBucket):
     """A bucket of one's own. Credentials, region and endpoint are those that AWS's tools would use.
 
     ``endpoint`` is the address of another server than AWS's, where the environment names none.
@@ -96,16 +139,6 @@ class Bucket:
         """The keys that begin with the prefix, sorted."""
         return [stored.key for stored in self.objects(prefix)]
 
-    def objects(self, prefix: str) -> list[StoredObject]:
-        """The objects whose keys begin with the prefix, by key."""
-        return _list_objects(self._client, self.name, prefix)
-
-    @contextmanager
-    def open(self, key: str, begin: int = 0, tag: str = "") -> Iterator[StoredPart]:
-        """As ``PublicBucket.open``."""
-        with _open_part(self._client, self.name, key, begin, tag) as part:
-            yield part
-
     def create(self, content: bytes, key: str) -> bool:
         """Store an object under a key that is free; False where another one was first.
 
@@ -134,7 +167,7 @@ class Bucket:
             self._client.delete_object(Bucket=self.name, Key=key)
 
 
-class PublicBucket:
+class PublicBucket(ReadableBucket):
     """A bucket that anyone may read; requests are not signed and no credentials are looked for.
 
     ``endpoint`` is the address of another server than AWS's, "" for AWS. Each request is made
@@ -169,39 +202,11 @@ class PublicBucket:
             "s3", region_name=region, endpoint_url=endpoint or None, config=config
         )
 
-    def folders(self, prefix: str) -> list[str]:
-        """What stands between the prefix and the next slash, each with the prefix, sorted."""
-        pages = _list_pages(self._client, self.name, prefix, Delimiter="/")
-        return sorted(item["Prefix"] for page in pages for item in page.get("CommonPrefixes", []))
-
-    def objects(self, prefix: str) -> list[StoredObject]:
-        """The objects whose keys begin with the prefix, by key."""
-        return _list_objects(self._client, self.name, prefix)
-
-    @contextmanager
-    def open(self, key: str, begin: int = 0, tag: str = "") -> Iterator[StoredPart]:
-        """An object's content, from byte ``begin`` on if it still has the tag.
-
-        Raises NotStoredError, ChangedError, BusyError, and StorageError for any other refusal.
-        """
-        with _open_part(self._client, self.name, key, begin, tag) as part:
-            yield part
-
 
 def _list_pages(client: Any, bucket: str, prefix: str, **more: str) -> list[dict[str, Any]]:
     pages = client.get_paginator("list_objects_v2")
     with _told():
         return list(pages.paginate(Bucket=bucket, Prefix=prefix, **more))
-
-
-def _list_objects(client: Any, bucket: str, prefix: str) -> list[StoredObject]:
-    pages = _list_pages(client, bucket, prefix)
-    found = [item for page in pages for item in page.get("Contents", [])]
-    made = (
-        StoredObject(item["Key"], int(item.get("Size", 0)), _md5(item.get("ETag", "")))
-        for item in found
-    )
-    return sorted(made, key=lambda stored: stored.key)
 
 
 @contextmanager

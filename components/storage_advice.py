@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from components.errors import UserError
+from components.storage import StorageError
 
 AGAIN = "see whether the server can be reached, then the same command again: it goes on there"
 # The first that fits counts. The words are S3's error codes, and botocore's and DVC's names for
@@ -41,3 +46,13 @@ ADVICE: tuple[tuple[str, str], ...] = (
 def advise(why: str, otherwise: str = AGAIN) -> str:
     """The next command for a failure that the server or its client tells so."""
     return next((advice for words, advice in ADVICE if re.search(words, why)), otherwise)
+
+
+@contextmanager
+def refusals_advised(what: str, otherwise: str = AGAIN) -> Iterator[None]:
+    """Turn a refusal into a UserError: what could not be done, the server's words, what to do."""
+    try:
+        yield
+    except StorageError as error:
+        why = str(error)
+        raise UserError(what, why=why, next_command=advise(why, otherwise)) from None

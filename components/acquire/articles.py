@@ -12,7 +12,8 @@ from lxml import etree
 
 from components.acquire.image_urls import find_figure, read_image_urls
 from components.acquire.parallel import Haul, fetch_all, fetch_one, lost
-from components.acquire.pmc_bucket import ArticleVersion, PmcBucket, is_file_name, read_md5s
+from components.acquire.pmc_bucket import ArticleVersion, PmcBucket, read_md5s
+from components.acquire.stored import is_file_name
 from components.acquire.transfer import NotFetched
 from components.config import PmcParams
 from components.errors import UserError

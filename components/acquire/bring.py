@@ -6,10 +6,12 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from components.acquire.articles import fetch_articles
+from components.acquire.bucket_root import BucketRoot, is_bucket
 from components.acquire.conversation_images import IMAGE_URLS, fetch_images
 from components.acquire.download import LOOPBACK, Web
 from components.acquire.medline import fetch_medline
@@ -49,15 +51,26 @@ def bring(
         haul = FETCHERS.get(card.name, _fetch_listed)(card, settings, store, allow_loopback)
         haul.files = link_files(haul.files, store, folder)
     else:
-        place = refer_local if card.source.access in RESTRICTED else place_local
-        files = place(card, Path(settings.root), folder)
-        haul = Haul(len(files), files)
+        haul = _take(card, settings, folder, store)
     if settings.images and IMAGE_URLS in card.files:
         bucket = open_bucket(settings, store, allow_loopback)
         images = fetch_images(card, folder, store, bucket, settings.workers)
         images.files = link_files(images.files, store, folder)
         haul.add(images)
     return haul
+
+
+def _take(card: Card, settings: AcquireParams, folder: Path, store: Path) -> Haul:
+    """What the user has: copied from a folder, or only referred to there; or from a bucket."""
+    if is_bucket(settings.root):
+        terms = make_terms(settings, store)
+        whole = replace(terms, max_bytes=int(settings.max_gib * 2**30))  # of one file
+        haul = BucketRoot(settings.root).fetch(card, store, settings.workers, whole)
+        haul.files = link_files(haul.files, store, folder)
+        return haul
+    place = refer_local if card.source.access in RESTRICTED else place_local
+    files = place(card, Path(settings.root), folder)
+    return Haul(len(files), files)
 
 
 def _fetch_listed(card: Card, _: AcquireParams, store: Path, _loopback: bool) -> Haul:

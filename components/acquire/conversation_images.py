@@ -15,7 +15,8 @@ from components.acquire.image_urls import (
     read_record,
 )
 from components.acquire.parallel import Haul, fetch_all
-from components.acquire.pmc_bucket import ArticleVersion, PmcBucket, is_file_name, read_md5s
+from components.acquire.pmc_bucket import ArticleVersion, PmcBucket, read_md5s
+from components.acquire.stored import is_file_name
 from components.acquire.transfer import NotFetched
 from components.cards import Card
 from components.errors import UserError

@@ -23,7 +23,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from components.acquire.pmc_bucket import ArticleVersion, is_file_name
+from components.acquire.pmc_bucket import ArticleVersion
+from components.acquire.stored import is_file_name
 from components.records import Reject
 from components.redaction import redact
 from components.storage import StoredObject

@@ -77,7 +77,7 @@ def _find_local(card: Card, user_root: Path, folder: Path) -> tuple[Path, list[P
                 why="only files under acquire.root are taken",
                 next_command="put the file itself there, or point acquire.root at its real folder",
             )
-        _check_content(card, path, path.relative_to(origin).as_posix())
+        check_content(card, path, path.relative_to(origin).as_posix())
     return origin, found
 
 
@@ -121,7 +121,7 @@ def _plain_file(url: str) -> list[Download]:
     return [Download(url=url, path=name)] if name.endswith(PLAIN_FILES) else []
 
 
-def _check_content(card: Card, path: Path, name: str) -> None:
+def check_content(card: Card, path: Path, name: str) -> None:
     """UserError where the card lists a file of this name with another sha256."""
     known = {file.path: file.sha256 for file in card.source.downloads}
     if not known.get(name):

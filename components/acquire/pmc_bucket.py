@@ -25,42 +25,22 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
 
-from components.acquire.transfer import (
-    NotFetched,
-    Part,
-    StartOver,
-    Sums,
-    Terms,
-    TryAgain,
-    hurried,
-    persist,
-    transfer,
-)
+from components.acquire.stored import PatientBucket, is_file_name
+from components.acquire.transfer import NotFetched, Sums
 from components.pubmed.metadata import read_flag
-from components.storage import (
-    BusyError,
-    ChangedError,
-    NotStoredError,
-    PublicBucket,
-    StorageError,
-    StoredObject,
-)
+from components.storage import StoredObject
 
-T = TypeVar("T")
 BUCKET = "pmc-oa-opendata"
 INVENTORY = "inventory-reports/pmc-oa-opendata/metadata/"
 COLUMNS = "Bucket, Key, LastModifiedDate, ETag"
 DATED = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}-\d{2}Z/$")
 VERSIONED = re.compile(r"(?:metadata/)?(PMC\d{1,12})\.(\d{1,9})(?:/(.+)|\.json)")
-LONGEST_NAME = 200
 TRIED_INVENTORIES = 3  # the newest may still be being written
 
 
@@ -78,14 +58,8 @@ class ArticleVersion:
         return f"{self.pmcid}.{self.number}"
 
 
-class PmcBucket:
-    """The bucket, read with patience: what may pass is tried again, by ``terms``.
-
-    Raises NotFetched for what cannot be had.
-    """
-
-    def __init__(self, bucket: PublicBucket, terms: Terms) -> None:
-        self.bucket, self.terms = bucket, terms
+class PmcBucket(PatientBucket):
+    """The bucket as articles and their versions. Raises NotFetched for what cannot be had."""
 
     def versions(self, pmcid: str) -> dict[int, ArticleVersion]:
         """The versions of an article by number, from one listing; none where it is not there.
@@ -93,22 +67,13 @@ class PmcBucket:
         Objects whose names cannot be names of files here (a way up, a folder) are left out.
         """
         found: dict[int, ArticleVersion] = {}
-        for stored in self._ask(f"{pmcid}.", lambda: self.bucket.objects(f"{pmcid}.")):
+        for stored in self.ask(f"{pmcid}.", lambda: self.bucket.objects(f"{pmcid}.")):
             match = VERSIONED.fullmatch(stored.key)
             if match and match.group(1) == pmcid and is_file_name(match.group(3) or ""):
                 number = int(match.group(2))
                 version = found.setdefault(number, ArticleVersion(pmcid, number, {}))
                 version.files[match.group(3)] = stored
         return found
-
-    def fetch(self, stored: StoredObject, path: Path, md5: str = "") -> Path:
-        """Bring an object to ``path``, held to ``md5``, else to its ETag where that is an md5.
-
-        A file that is there and is the same is left as it is.
-        """
-        if Sums(md5=md5 or stored.md5, size=stored.size).hold(path):
-            return path
-        return self._transfer(stored.key, path, Sums(md5=md5, size=stored.size))
 
     def fetch_metadata(self, version: ArticleVersion, path: Path) -> dict[str, Any]:
         """The metadata of a version, whose JSON then lies under ``path``, byte for byte.
@@ -121,7 +86,7 @@ class PmcBucket:
         if beside:
             self.fetch(beside, path)
         else:
-            self._transfer(key, path, Sums())
+            self.transfer(key, path, Sums())
         try:
             values = json.loads(path.read_bytes())
         except (ValueError, RecursionError) as error:
@@ -149,19 +114,19 @@ class PmcBucket:
             key, md5 = str(file["key"]), str(file.get("MD5checksum") or "")
             path = folder / PurePosixPath(key).name
             if not Sums(md5=md5).hold(path):
-                self._transfer(key, path, Sums(md5=md5))
+                self.transfer(key, path, Sums(md5=md5))
             for pmcid in _read_inventory(path, columns.index("Key")):
                 if int(pmcid[3:]) not in seen:
                     seen.add(int(pmcid[3:]))
                     yield pmcid
 
     def _find_inventory(self, folder: Path) -> dict[str, Any]:
-        found = self._ask(INVENTORY, lambda: self.bucket.folders(INVENTORY))
+        found = self.ask(INVENTORY, lambda: self.bucket.folders(INVENTORY))
         dated = sorted((name for name in found if DATED.search(name)), reverse=True)
         fault = "there is none with a date"
         for name in dated[:TRIED_INVENTORIES]:
             try:
-                path = self._transfer(f"{name}manifest.json", folder / "manifest.json", Sums())
+                path = self.transfer(f"{name}manifest.json", folder / "manifest.json", Sums())
                 manifest = json.loads(path.read_bytes())
                 if all("key" in file for file in manifest["files"]):
                     return dict(manifest)
@@ -171,41 +136,6 @@ class PmcBucket:
             except (ValueError, KeyError, TypeError) as error:
                 fault = f"{name}manifest.json cannot be read: {error!r}"
         raise NotFetched("the inventory", "no-inventory", f"{INVENTORY}: {fault}")
-
-    def _transfer(self, key: str, path: Path, sums: Sums) -> Path:
-        name = f"s3://{self.bucket.name}/{key}"
-
-        @contextmanager
-        def opened(begin: int, tag: str) -> Iterator[Part]:
-            with told(name), ExitStack() as stack:
-                asked = partial(stack.enter_context, self.bucket.open(key, begin, tag))
-                yield hurried(asked, self.terms.patience_s)
-
-        return transfer(name, opened, path, sums, self.terms)
-
-    def _ask(self, what: str, question: Callable[[], T]) -> T:
-        name = f"s3://{self.bucket.name}/{what}"
-
-        def attempt() -> T:
-            with told(name):
-                return question()
-
-        return persist(name, attempt, self.terms)
-
-
-@contextmanager
-def told(name: str) -> Iterator[None]:
-    """Turn the errors of storage into those of a transfer."""
-    try:
-        yield
-    except NotStoredError as error:
-        raise NotFetched(name, "not-found", str(error)) from None
-    except ChangedError as error:
-        raise StartOver(f"{error}; starting over") from None
-    except BusyError as error:
-        raise TryAgain(str(error), error.pause_s) from None
-    except StorageError as error:
-        raise NotFetched(name, "refused", str(error)) from None
 
 
 def read_md5s(metadata: dict[str, Any]) -> dict[str, str]:
@@ -229,16 +159,6 @@ def read_address(url: str) -> tuple[str, str]:
         return "", ""
     md5 = parse_qs(parts.query).get("md5", [""])[0].lower()
     return PurePosixPath(parts.path).name, md5 if re.fullmatch(r"[0-9a-f]{32}", md5) else ""
-
-
-def is_file_name(name: str) -> bool:
-    """Whether a name from outside may be the name of a file in a folder of ours."""
-    return (
-        0 < len(name.encode(errors="replace")) <= LONGEST_NAME
-        and name.isprintable()
-        and name not in (".", "..")
-        and not set(name) & set("/\\")
-    )
 
 
 def _read_inventory(path: Path, column: int) -> Iterator[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from components.errors import UserError
 
-S3 = "s3://"
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 VERSION_AT = re.compile(r"@[^/]*$")  # a bucket's or a folder's own name may hold an @

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from components.acquire.transfer import NotFetched, Sums, Terms, transfer
 from components.artifacts.address import Address
@@ -13,8 +16,10 @@ from components.artifacts.manifest import OWN, Content, Manifest, parse_manifest
 from components.artifacts.places import Place, open_place
 from components.artifacts.versions import find_version, object_key
 from components.errors import UserError
+from components.storage_advice import advise
 
-MAX_FILE_BYTES = 1 << 40
+DAMAGED = ("wrong-sha256", "wrong-size", "too-large")  # larger than its manifest says
+AGAIN = "give the same command again: it goes on where this one stopped"
 UNFINISHED = ".unfinished"  # the folder's name until it is whole
 
 
@@ -33,17 +38,35 @@ def fetch(
     place = open_place(address.place)
     manifest = find_version(place, address)
     folder = to or Path(f"{manifest.name}-v{manifest.version}")
-    if folder.exists():
-        check_folder(folder, manifest)
-        return folder, manifest
-    unfinished = folder.with_name(folder.name + UNFINISHED)
-    fetcher = _Fetcher(place, manifest, terms or Terms(max_bytes=MAX_FILE_BYTES), tell)
-    for name, content in manifest.files.items():
-        fetcher.bring(name, content, unfinished / name)
-    _remove_strangers(unfinished, manifest)
-    (unfinished / OWN).write_bytes(manifest.dump())
-    unfinished.replace(folder)
+    if not folder.exists():
+        fetcher = _Fetcher(place, manifest, terms or Terms(), tell)
+        with hold_folder(folder):
+            if not folder.exists():  # another one may have brought it a moment ago
+                fetcher.bring_all(folder)
+                return folder, manifest
+    check_folder(folder, manifest)
     return folder, manifest
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Let nobody else bring something into a folder; UserError where another one is about it.
+
+    The operating system lets go of the lock when its process ends, however that happens.
+    """
+    lock = folder.with_name(f"{folder.name}{UNFINISHED}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+            lock.unlink(missing_ok=True)  # whoever comes now finds the folder
+    except Timeout:
+        raise UserError(
+            f"another command is bringing something into {folder}",
+            why=f"it holds {lock}",
+            next_command="wait until it has ended, then the same again; or name another folder "
+            "with --to",
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +75,15 @@ class _Fetcher:
     manifest: Manifest
     terms: Terms
     tell: Callable[[str], None]
+
+    def bring_all(self, folder: Path) -> None:
+        """Bring every file; ``folder`` is there when all are."""
+        unfinished = folder.with_name(folder.name + UNFINISHED)
+        for name, content in self.manifest.files.items():
+            self.bring(name, content, unfinished / name)
+        _remove_strangers(unfinished, self.manifest)
+        (unfinished / OWN).write_bytes(self.manifest.dump())
+        unfinished.replace(folder)
 
     def bring(self, name: str, content: Content, path: Path) -> None:
         """Bring a file, unless it is there and right."""
@@ -62,14 +94,15 @@ class _Fetcher:
         self.tell(f"fetches {name}, {content.bytes:,} bytes")
         try:
             opener = partial(self.place.open, key)
-            transfer(f"{self.place.address}/{key}", opener, path, sums, self.terms)
+            terms = replace(self.terms, max_bytes=content.bytes)  # no more than was promised
+            transfer(f"{self.place.address}/{key}", opener, path, sums, terms)
         except NotFetched as error:
             raise _explain(self.place, self.manifest, name, key, error) from None
 
 
 def _explain(place: Place, manifest: Manifest, name: str, key: str, error: NotFetched) -> UserError:
     where = f"{place.address}/{key}"
-    if error.reason in ("wrong-sha256", "wrong-size"):
+    if error.reason in DAMAGED:
         return UserError(
             f"{where} is damaged ({name} of {manifest.label})", why=error.why,
             next_command="remove that object and have the product published again, or take "
@@ -82,7 +115,7 @@ def _explain(place: Place, manifest: Manifest, name: str, key: str, error: NotFe
         )  # fmt: skip
     return UserError(
         f"{where} could not be fetched ({name} of {manifest.label})", why=error.why,
-        next_command="give the same command again: it goes on where this one stopped",
+        next_command=advise(error.why, AGAIN),
     )  # fmt: skip
 
 

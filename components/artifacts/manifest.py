@@ -13,19 +13,30 @@ from components.lineage import hash_bytes
 from components.schema import Section, validate
 
 OWN = "artifact.json"  # the manifest's name in a folder that was fetched, written last
+UNFINISHED = (".partial", ".partial.etag")  # names of components.acquire.transfer
 SHA256 = r"^[0-9a-f]{64}$"
 Kind = Literal["model", "corpus", "predictions", "report"]
 
 
 def stay_below(path: str) -> str:
-    """A path below the folder that is fetched; ValueError for any other, and for OWN."""
+    """A path below the folder that is fetched; ValueError for any other, and for names in use."""
     parts = PurePosixPath(path).parts
     plain = PurePosixPath(path).as_posix() == path and "\\" not in path and "\0" not in path
     if not parts or not plain or ".." in parts or PurePosixPath(path).is_absolute():
         raise ValueError(f"{path!r} leads out of the folder")
-    if path == OWN:
+    if parts[0] == OWN:
         raise ValueError(f"{OWN} is the manifest's own name")
+    if not path.isprintable() or path.endswith(UNFINISHED):
+        raise ValueError(f"{path!r} is no name of a finished file")
     return path
+
+
+def stay_apart(files: Files) -> Files:
+    """The same; ValueError where a file has the name of a folder of another."""
+    both = {str(above) for path in files for above in PurePosixPath(path).parents} & files.keys()
+    if both:
+        raise ValueError(f"{min(both)} is a file and a folder")
+    return files
 
 
 class Content(Section):
@@ -33,6 +44,9 @@ class Content(Section):
 
     bytes: int = Field(ge=0)
     sha256: str = Field(pattern=SHA256)
+
+
+Files = dict[Annotated[str, AfterValidator(stay_below)], Content]
 
 
 class SourceFacts(Section):
@@ -84,7 +98,7 @@ class Manifest(Section):
     version: int = Field(ge=1)
     kind: Kind
     title: str
-    files: dict[Annotated[str, AfterValidator(stay_below)], Content] = Field(min_length=1)
+    files: Annotated[Files, AfterValidator(stay_apart)] = Field(min_length=1)
     content_sha256: str = Field(pattern=SHA256)
     licence: str = Field(description="the strictest term of its sources")
     access: list[str] = Field(description="data classes of the records that formed it")

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from components.acquire.pmc_bucket import told
+from components.acquire.stored import told
 from components.acquire.transfer import Part, Readable
-from components.artifacts.address import S3
 from components.errors import UserError
-from components.storage import Bucket, BusyError, NotStoredError, StorageError
+from components.storage import S3, Bucket, NotStoredError, split_address
+from components.storage_advice import refusals_advised
 
 T = TypeVar("T")
 PARTIAL = ".partial-"  # what a file in a folder is called until it is whole
@@ -137,8 +137,8 @@ class BucketPlace:
     """Objects below a prefix of a bucket."""
 
     def __init__(self, address: str, *, attempts: int = 5, timeout_s: float = 60.0) -> None:
-        name, *prefix = filter(None, address.removeprefix(S3).split("/"))
-        self._address, self.prefix = S3 + "/".join([name, *prefix]), "/".join([*prefix, ""])
+        name, self.prefix = split_address(address)
+        self._address = f"{S3}{name}/{self.prefix}".rstrip("/")
         self.bucket = self._ask(
             "opened", "", lambda: Bucket(name, attempts=attempts, timeout_s=timeout_s)
         )
@@ -183,17 +183,5 @@ class BucketPlace:
             yield part
 
     def _ask(self, done: str, key: str, question: Callable[[], T]) -> T:
-        try:
+        with refusals_advised(f"{self.address}{key and '/'}{key} could not be {done}"):
             return question()
-        except StorageError as error:
-            busy = isinstance(error, BusyError)
-            raise UserError(
-                f"{self.address}{key and '/'}{key} could not be {done}",
-                why=str(error),
-                next_command="see whether the server can be reached (AWS_ENDPOINT_URL_S3 names "
-                "one that is not AWS's), then give the same command again: it goes on"
-                if busy
-                else "check the bucket's name, and that your credentials (those of AWS_PROFILE, "
-                "AWS_ACCESS_KEY_ID or the machine's role) allow s3:ListBucket and s3:GetObject, "
-                "to publish s3:PutObject as well",
-            ) from None

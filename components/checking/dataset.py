@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.acquire.bucket_root import is_bucket
 from components.acquire.place import find_altered, find_origin
 from components.cards import Card
 from components.checking.examples import Finding, count_answers, examine_examples
@@ -80,7 +81,7 @@ def check_dataset(card: Card, params: Params, own: str) -> Checked:
         )
     for metric in card.metrics:
         find_metric(metric)
-    raw = find_raw(card, Path(params.acquire.root or own))
+    raw = find_raw(card, params.acquire.root, own)
     prepared = build_examples(
         card, TASKS[card.task], read_rows(card, raw), params.prepare, params.seed
     )
@@ -103,18 +104,29 @@ def check_dataset(card: Card, params: Params, own: str) -> Checked:
     return Checked(card, raw, prepared, findings, limits, lengths, samples)
 
 
-def find_raw(card: Card, root: Path) -> Path:
+def find_raw(card: Card, root: str, own: str) -> Path:
     """The folder of the user's files, or else of those that ``acquire`` brought.
 
-    Raises UserError, with how to get them, where there are none.
+    Raises UserError, with how to get them, where there are none on this machine.
     """
     try:
-        return find_origin(card, root)[0]
+        return find_origin(card, Path(own if is_bucket(root) else root or own))[0]
     except UserError:
         acquired = RAW / card.name
         if (acquired / MANIFEST).is_file():
             return find_raw_folder(card, acquired)
+        if is_bucket(root):
+            raise _tell_bring(card, root) from None
         raise
+
+
+def _tell_bring(card: Card, root: str) -> UserError:
+    return UserError(
+        f"no files of {card.name} are on this machine to be looked at",
+        why=f"acquire.root is {root}, and they are not brought from there yet",
+        next_command=f"name {card.name} under datasets in params.yaml, dvc repro "
+        f"acquire@{card.name}, then biomedgpt check {card.name}",
+    )
 
 
 def _examine_files(card: Card, raw: Path) -> list[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from components.acquire.bring import FETCHERS
+from components.acquire.bucket_root import BucketRoot, is_bucket
 from components.acquire.place import can_make, find_origin, is_open
 from components.cards import Card
 from components.config import AcquireParams
@@ -44,16 +45,20 @@ class Listed:
 
 
 def list_datasets(cards: Iterable[Card], settings: AcquireParams) -> list[Listed]:
-    """Every card with its state under the present settings."""
-    return [_look(card, settings) for card in cards]
+    """Every card with its state under the present settings.
+
+    UserError where ``acquire.root`` is a bucket that cannot be listed.
+    """
+    bucket = BucketRoot(settings.root) if is_bucket(settings.root) else None
+    return [_look(card, settings, bucket) for card in cards]
 
 
-def _look(card: Card, settings: AcquireParams) -> Listed:
-    state, where = _find(card, settings)
+def _look(card: Card, settings: AcquireParams, bucket: BucketRoot | None) -> Listed:
+    state, where = _find(card, settings, bucket)
     return Listed(card, state, where, count_splits(card, state))
 
 
-def _find(card: Card, settings: AcquireParams) -> tuple[State, str]:
+def _find(card: Card, settings: AcquireParams, bucket: BucketRoot | None) -> tuple[State, str]:
     states: tuple[tuple[State, Path], ...] = (("prepared", EXAMPLES), ("acquired", RAW))
     for state, folder in states:
         if (folder / card.name / MANIFEST).is_file():
@@ -62,10 +67,20 @@ def _find(card: Card, settings: AcquireParams) -> tuple[State, str]:
         return "made", "by acquire"
     if settings.mode == "download" and (card.name in FETCHERS or is_open(card)):
         return "fetched", card.source.url
+    if bucket:
+        return _find_in_bucket(card, bucket)
     try:
         return "found", find_origin(card, Path(settings.root or NO_ROOT))[0].as_posix()
     except UserError as error:
         return "missing", error.what if settings.root else "acquire.root is empty"
+
+
+def _find_in_bucket(card: Card, bucket: BucketRoot) -> tuple[State, str]:
+    bucket.check()
+    try:
+        return "found", bucket.find(card)[0]
+    except UserError as error:
+        return "missing", error.what
 
 
 def count_splits(card: Card, state: State) -> str:

@@ -11,6 +11,7 @@ import yaml
 from components.config import PARAMS_FILE, Params
 from components.errors import UserError
 from components.schema import load_yaml, validate
+from components.storage import S3
 
 FOLDER = Path(__file__).parent
 DEFAULTS = "defaults"
@@ -23,20 +24,13 @@ HEADER = """\
 def write_params(profile: str, *, raw: str | None = None, target: Path = PARAMS_FILE) -> Params:
     """Write params.yaml for a profile; returns the checked parameters.
 
-    ``raw`` names the folder of the user's own raw files, and sets ``acquire.mode: local``.
-    UserError for an unknown profile, an unknown key in one, or a folder that is not there; the
-    old file then stays as it was.
+    ``raw`` names the folder of the user's own raw files, or s3://bucket/prefix, and sets
+    ``acquire.mode: local``. UserError for an unknown profile, an unknown key in one, or a folder
+    or bucket that is not there; the old file then stays as it was.
     """
     values = read_profile(profile)
     if raw is not None:
-        folder = Path(raw).expanduser()
-        if not raw.strip() or not folder.is_dir():  # an empty path is the current folder
-            raise UserError(
-                f"--raw {raw!r} is not a folder",
-                next_command=f"biomedgpt use {profile} --raw FOLDER",
-            )
-        local = {"root": str(folder.resolve()), "state": describe_folder(folder)}
-        changes = {"acquire": {"mode": "local", **local}}
+        changes = {"acquire": {"mode": "local", **describe_raw(raw, profile)}}
         values = merge(values, changes, "--raw")
     params = validate(Params, values, f"profile {profile}")
     if params.acquire.mode == "local" and not params.acquire.root:
@@ -48,6 +42,22 @@ def write_params(profile: str, *, raw: str | None = None, target: Path = PARAMS_
     partial.write_text(render_params(values))
     partial.replace(target)
     return params
+
+
+def describe_raw(raw: str, profile: str) -> dict[str, str]:
+    """``acquire.root`` and ``acquire.state`` of a folder or bucket; UserError where it is none."""
+    if raw.startswith(S3):
+        from components.acquire.bucket_root import BucketRoot
+
+        bucket = BucketRoot(raw)
+        return {"root": bucket.address, "state": bucket.describe()}
+    folder = Path(raw).expanduser()
+    if not raw.strip() or not folder.is_dir():  # an empty path is the current folder
+        raise UserError(
+            f"--raw {raw!r} is not a folder",
+            next_command=f"biomedgpt use {profile} --raw FOLDER, or --raw s3://BUCKET/PREFIX",
+        )
+    return {"root": str(folder.resolve()), "state": describe_folder(folder)}
 
 
 def describe_folder(folder: Path) -> str:

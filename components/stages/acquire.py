@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.acquire.bring import bring, tell_lost
+from components.acquire.bucket_root import is_bucket
 from components.acquire.parallel import Haul
 from components.acquire.place import can_make, find_altered, place_sample
 from components.cards import load_card
@@ -50,7 +51,8 @@ def run(params: Params, source: str) -> None:
         haul = Haul(len(files), files)
     else:
         haul = bring(card, settings, folder)
-    how = "made" if is_made else "fetched" if settings.mode == "download" else "copied"
+    is_fetched = settings.mode == "download" or is_bucket(settings.root)
+    how = "made" if is_made else "fetched" if is_fetched else "copied"
     told = f"in {folder} ({how})"
     if (folder / REFERENCE).is_file():
         told = f"left where they are, as access is {card.source.access}: {folder} refers to them"

@@ -9,17 +9,17 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.components.training.s3_line import Line, open_line
+from tests.components.training.s3_line import ELSEWHERE, Line, empty_bucket, open_line
 from tests.pipeline.conftest import SMALL, Project, make_project
 
 STAGES = ("prepare@pneumoniamnist", "prepare@vqa_rad")
-ELSEWHERE = "TEST_S3_ENDPOINT"  # of another server, with credentials in AWS's own variables
 
 
 @dataclass(frozen=True)
@@ -45,26 +45,29 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """rclone's server, which checks signatures as AWS does; or the one that TEST_S3_ENDPOINT names.
-
-    The same tests so hold for MinIO, Ceph or Swift.
-    """
+    """rclone's server, which checks signatures as AWS does; or that of BIOMEDGPT_TEST_S3."""
     if address := os.environ.get(ELSEWHERE):
         yield Server(address, os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
         return
+    with serve_rclone(tmp_path_factory.mktemp("s3"), "a-key", "a-secret") as made:
+        yield made
+
+
+@contextmanager
+def serve_rclone(folder: Path, key: str, secret: str) -> Iterator[Server]:
+    """rclone's server over a folder, for whoever has these credentials."""
     beside = Path(sys.executable).with_name("rclone")
     rclone = str(beside) if beside.exists() else shutil.which("rclone")
     if rclone is None:
         pytest.skip("needs rclone, which `make install` brings")
-    folder = tmp_path_factory.mktemp("s3")
     command = [rclone, "serve", "s3", str(folder), "--addr", "127.0.0.1:0"]
-    words = ["--auth-key", "a-key,a-secret", "--no-cleanup", "--config", os.devnull]
+    words = ["--auth-key", f"{key},{secret}", "--no-cleanup", "--config", os.devnull]
     process = subprocess.Popen([*command, *words], stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         lines = iter(process.stderr.readline, "")
         found = next(filter(None, (re.search(r"on \[(http://[^/]+)/", line) for line in lines)))
-        yield Server(found.group(1), "a-key", "a-secret")
+        yield Server(found.group(1), key, secret)
     finally:
         process.terminate()
         process.wait()
@@ -78,11 +81,14 @@ def line(server: Server) -> Iterator[Line]:
 
 
 @pytest.fixture
-def bucket(server: Server) -> str:
-    """An empty bucket."""
-    name = f"bucket-{uuid.uuid4().hex[:12]}"
-    server.client().create_bucket(Bucket=name)
-    return name
+def bucket(server: Server) -> Iterator[str]:
+    """An empty bucket, gone when the test ends."""
+    client, name = server.client(), f"biomedgpt-tests-{uuid.uuid4().hex[:12]}"
+    client.create_bucket(Bucket=name)
+    yield name
+    if name in {held["Name"] for held in client.list_buckets()["Buckets"]}:
+        empty_bucket(client, name)
+        client.delete_bucket(Bucket=name)
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,10 @@ from components.acquire.pmc_bucket import (
     BUCKET,
     INVENTORY,
     PmcBucket,
-    is_file_name,
     read_address,
     read_md5s,
 )
+from components.acquire.stored import is_file_name
 from components.acquire.transfer import NotFetched, Terms
 from components.config import PmcParams
 from components.errors import UserError

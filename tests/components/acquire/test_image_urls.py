@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.acquire.image_urls import LegacyFigure, find_figure, read_image_urls, read_record
-from components.acquire.pmc_bucket import ArticleVersion, is_file_name
+from components.acquire.pmc_bucket import ArticleVersion
+from components.acquire.stored import is_file_name
 from components.records import Reject
 from components.storage import StoredObject
 

@@ -139,4 +139,4 @@ def test_refusals_and_slips_say_what_to_check(
     assert "403" in caught.value.why and "s3:PutObject" in caught.value.next_command
     with pytest.raises(UserError, match="could not be listed") as caught:
         fetch(parse_address("s3://no-such-bucket/vqa"))
-    assert "NoSuchBucket" in caught.value.why and "bucket's name" in caught.value.next_command
+    assert "NoSuchBucket" in caught.value.why and "make the bucket" in caught.value.next_command

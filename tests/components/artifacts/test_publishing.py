@@ -281,7 +281,23 @@ def test_two_publishers_at_once_get_two_versions(
 
 
 @pytest.mark.parametrize(
-    "path", ["../outside", "/etc/passwd", "a/../../b", "a\\b", "", ".", "a//b", "artifact.json"]
+    "path",
+    [
+        "../outside",
+        "/etc/passwd",
+        "a/../../b",
+        "a\\b",
+        "",
+        ".",
+        "a//b",
+        "artifact.json",
+        "artifact.json/x",
+        "config.json/x",
+        "x.partial",
+        "x.partial.etag",
+        "a\x1b[31mb",
+        "a\nb",
+    ],
 )
 def test_a_manifest_that_leads_out_of_the_folder_is_refused(project: Path, path: str) -> None:
     manifest = publish_here().manifest

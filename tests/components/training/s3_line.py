@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import struct
 import threading
@@ -19,7 +20,8 @@ import pytest
 from tests.components.acquire.s3 import s3_address
 
 __all__ = ["Line", "line", "s3_address"]
-BUCKET = "trained"
+ELSEWHERE = "BIOMEDGPT_TEST_S3"  # address of another server, with credentials in AWS's variables
+BUCKET = "biomedgpt-tests"  # emptied before each test, on a server of one's own as well
 RESET = "reset"
 CODES = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
 
@@ -29,7 +31,8 @@ class Fault:
     """What meets the next ``times`` requests of a method whose path ends so.
 
     An error with ``status`` and ``code``; without a status, the line is reset (code RESET), or the
-    request is passed on after ``wait_s``.
+    request is passed on after ``wait_s``, and of the answer's body ``cut`` bytes come back, or all
+    with the first byte turned over (``flip``).
     """
 
     status: int
@@ -38,6 +41,8 @@ class Fault:
     times: int
     code: str = ""
     wait_s: float = 0.0
+    cut: int | None = None
+    flip: bool = False
 
 
 @dataclass
@@ -48,6 +53,7 @@ class Line:
     client: Any
     faults: list[Fault] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    ranges: list[str] = field(default_factory=list)
     watch: Callable[[str], object] = lambda _: None
 
     def fail(
@@ -63,6 +69,14 @@ class Line:
     def delay(self, wait_s: float, method: str, ending: str = "", times: int = 10**6) -> None:
         """Let so many of the requests wait."""
         self.faults.append(Fault(0, method, ending, times, wait_s=wait_s))
+
+    def cut(self, num_bytes: int, ending: str = "", times: int = 1) -> None:
+        """Break so many answers to GET off after some bytes."""
+        self.faults.append(Fault(0, "GET", ending, times, cut=num_bytes))
+
+    def flip(self, ending: str = "", times: int = 1) -> None:
+        """Damage what so many answers to GET hold; their heads stay as they are."""
+        self.faults.append(Fault(0, "GET", ending, times, flip=True))
 
     def next_fault(self, method: str, path: str) -> Fault | None:
         """The fault that meets a request."""
@@ -98,6 +112,7 @@ def make_handler(line: Line, server: str) -> type[BaseHTTPRequestHandler]:
                 text = f"<Error><Code>{fault.code}</Code></Error>".encode()
                 self.answer(fault.status, {}, b"" if self.command == "HEAD" else text)
                 return
+            line.ranges += [self.headers["Range"]] * ("Range" in self.headers)
             passed = http.client.HTTPConnection(urlsplit(server).netloc)
             # the host stays: it is signed
             dropped = ("expect", "transfer-encoding", "content-length", "connection")
@@ -107,7 +122,7 @@ def make_handler(line: Line, server: str) -> type[BaseHTTPRequestHandler]:
             kept = {k: v for k, v in response.getheaders() if k.lower() not in dropped}
             if self.command == "HEAD":
                 kept["Content-Length"] = response.getheader("Content-Length", "0")
-            self.answer(response.status, kept, response.read())
+            self.answer(response.status, kept, response.read(), fault)
             passed.close()
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
@@ -115,12 +130,17 @@ def make_handler(line: Line, server: str) -> type[BaseHTTPRequestHandler]:
         def read_body(self) -> bytes:
             return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
-        def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        def answer(
+            self, status: int, headers: dict[str, str], body: bytes, fault: Fault | None = None
+        ) -> None:
             self.send_response(status)
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(body)
+            if fault is not None and fault.flip:
+                body = bytes([body[0] ^ 1]) + body[1:]
+            self.wfile.write(body if fault is None else body[: fault.cut])
+            self.close_connection |= fault is not None and fault.cut is not None
 
         def reset(self) -> None:
             # closed at once, so that the other side gets RST and not an end
@@ -150,21 +170,38 @@ def open_line(client: Any, server: str) -> Iterator[Line]:
     passing.server_close()
 
 
+def empty_bucket(client: Any, name: str) -> None:
+    """Remove all that a bucket holds."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+        for item in page.get("Contents", []):
+            client.delete_object(Bucket=name, Key=item["Key"])
+
+
+def renew_bucket(client: Any) -> None:
+    """The tests' bucket, empty; nobody else's has this name."""
+    known = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+    if BUCKET in known:
+        empty_bucket(client, BUCKET)
+    else:
+        client.create_bucket(Bucket=BUCKET)
+
+
 @pytest.fixture
-def line(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
-    """An empty bucket, credentials for it in the environment, and a line to it."""
+def line(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Line]:
+    """An empty bucket, credentials for it in the environment, and a line to it.
+
+    It is moto's, or that of the server that BIOMEDGPT_TEST_S3 names.
+    """
     import boto3
 
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "any")
+    address = os.environ.get(ELSEWHERE) or request.getfixturevalue("s3_address")
+    if ELSEWHERE not in os.environ:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "any")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    reset = http.client.HTTPConnection(urlsplit(s3_address).netloc)
-    reset.request("POST", "/moto-api/reset")
-    reset.getresponse().read()
-    reset.close()
-    client = boto3.client("s3", endpoint_url=s3_address)
-    client.create_bucket(Bucket=BUCKET)
-    with open_line(client, s3_address) as made:
+    client = boto3.client("s3", endpoint_url=address)
+    renew_bucket(client)
+    with open_line(client, address) as made:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", made.address)
         yield made
