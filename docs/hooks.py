@@ -23,6 +23,7 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "benchmarks/RESULTS.md": "measurements.md",
 }
+TO_TEST = re.compile(r"\[(`\w+`)\]\(\.\./(tests/[^)]+)\)")  # which the site does not hold
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 
@@ -48,4 +49,4 @@ def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
             ELSEWHERE.get(named, named.removeprefix("docs/")), posixpath.dirname(published) or "."
         )
 
-    return LINK.sub(lead, markdown)
+    return LINK.sub(lead, TO_TEST.sub(r"\1 of `\2`", markdown))

@@ -16,6 +16,7 @@ from components.cli import REPORT
 from components.cli_evaluation import add_evaluation_commands
 from components.cli_logs import add_log_command
 from components.cli_remote import add_remote_commands
+from components.cli_selftest import add_selftest_command
 from components.cli_sharing import add_sharing_commands
 from components.redaction import output_redacted
 from flows.graph import Plan, make_plan
@@ -35,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_remote_commands(commands)
     add_sharing_commands(commands)
     add_log_command(commands)
+    add_selftest_command(commands)
     run = commands.add_parser("run", help="bring every product up to date")
     run.set_defaults(call=run_pipeline)
     plan = commands.add_parser(

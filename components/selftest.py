@@ -1,0 +1,103 @@
+"""The promises of docs/promises.md, tried on this machine: the page names the tests of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from components.errors import UserError
+
+PAGE = Path("docs/promises.md")
+CHAOS = "chaos"  # the heading of those that take a quarter of an hour
+HEADING = re.compile(r"^## (.+)$")
+ITEM = re.compile(r"^- \*\*(.+?)\*\*", re.DOTALL)
+TEST = re.compile(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
+Status = Literal["kept", "broken", "not tried"]
+
+
+@dataclass
+class Promise:
+    """What is promised, under which heading, and the tests that keep it, as pytest names them."""
+
+    heading: str
+    words: str
+    tests: list[str]
+    outcomes: dict[str, list[str]] = field(default_factory=dict)
+    reasons: set[str] = field(default_factory=set)  # for which tests were left out
+
+    @property
+    def status(self) -> Status:
+        """Broken when any of its tests failed; not tried when one did not run to its end."""
+        found = [self.outcomes.get(test, []) for test in self.tests]
+        if any("failed" in outcomes for outcomes in found):
+            return "broken"
+        return "kept" if all("passed" in outcomes for outcomes in found) else "not tried"
+
+
+def read_promises(page: Path = PAGE, *, chaos: bool = False) -> list[Promise]:
+    """The promises of the page; those that take long only with ``chaos``.
+
+    UserError where the page, or the tests that it names, are not there.
+    """
+    if not page.is_file() or not Path("tests").is_dir():
+        raise UserError(
+            f"{page} and tests/ are not here",
+            why="an installed package has neither: promises are tried in the project's folder",
+            next_command="change to the folder that you cloned",
+        )
+    promises, heading = [], ""
+    for block in re.split(r"\n(?=- \*\*|## )|\n\n", page.read_text()):
+        if found := HEADING.match(block):
+            heading = found[1]
+        elif found := ITEM.match(block):
+            words = " ".join(found[1].split())
+            tests = [f"{path}::{name}" for name, path in TEST.findall(block)]
+            promises.append(Promise(heading, words, tests))
+    return [promise for promise in promises if chaos or CHAOS not in promise.heading.lower()]
+
+
+class Recorder:
+    """A plugin of pytest that notes what became of each test, and tells of it at once."""
+
+    def __init__(self, promises: Iterable[Promise], tell: Callable[[str], None]) -> None:
+        self.promises, self.tell = list(promises), tell
+        self.errors: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Called by pytest for the set-up, the call and the end of each test."""
+        if report.when != "call" and report.outcome == "passed":
+            return
+        name = report.nodeid.partition("[")[0]
+        if report.outcome == "failed":
+            self.errors[name] = report.longreprtext
+            self.tell(f"failed: {report.nodeid}")
+        for promise in self.promises:
+            if name in promise.tests:
+                promise.outcomes.setdefault(name, []).append(report.outcome)
+                if report.outcome == "skipped":
+                    promise.reasons.add(report.longrepr[2].removeprefix("Skipped: "))
+
+
+def try_promises(promises: list[Promise], tell: Callable[[str], None]) -> dict[str, str]:
+    """Run the tests of the promises, whose outcomes are noted with them; the errors, by test.
+
+    UserError where pytest is not installed, or ends before it has run the tests.
+    """
+    try:
+        import pytest
+    except ImportError:
+        raise UserError("pytest is not installed", next_command="make install") from None
+    recorder = Recorder(promises, tell)
+    tests = sorted({test for promise in promises for test in promise.tests})
+    # Without its terminal, which speaks of dots; addopts of pyproject.toml are options of that one.
+    words = ["-p", "no:terminal", "-p", "no:cacheprovider", "-o", "addopts="]
+    status = pytest.ExitCode(pytest.main([*words, *tests], [recorder]))
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise UserError(
+            f"the tests could not be run (pytest: {status.name.lower().replace('_', ' ')})",
+            next_command=f"python -m pytest {tests[0]}",
+        )
+    return recorder.errors

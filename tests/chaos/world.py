@@ -1,0 +1,121 @@
+"""A finished small pipeline, and what it takes to do one of its stages over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.pipeline.conftest import SMALL, Project, make_project
+
+MARK = "BIOMEDGPT_CHAOS"  # in the environment of all that a campaign starts
+STARTED = "Running stage '"
+LOCK = "dvc.lock"
+
+
+@dataclass
+class World:
+    """A project that ran once undisturbed: what it made, and how long each stage took."""
+
+    project: Project
+    mark: str
+    products: dict[str, dict[str, str]] = field(default_factory=dict)  # stage -> path -> hash
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.project.root
+
+    def start(self, *words: str, file_bytes: int = 0) -> subprocess.Popen[str]:
+        """A command in a process group of its own; no file may grow beyond ``file_bytes``."""
+        limit = ["prlimit", f"--fsize={file_bytes}"] if file_bytes else []
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        return subprocess.Popen(
+            [*limit, sys.executable, *words],
+            cwd=self.root,
+            env={**self.project.environment, "PATH": path, MARK: self.mark},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def processes(self) -> dict[int, str]:
+        """Each living process that bears the campaign's mark, with its command line."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                marked = f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
+                ended = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+                words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if marked and not ended:
+                found[int(folder.name)] = words
+        return found
+
+    def read_products(self) -> dict[str, dict[str, str]]:
+        """What DVC's lock says that each stage made."""
+        stages = yaml.safe_load((self.root / LOCK).read_text())["stages"]
+        return {
+            name: {out["path"]: out["md5"] for out in stage.get("outs", [])}
+            for name, stage in stages.items()
+        }
+
+    def forget(self, stage: str) -> None:
+        """Take away what a stage made, and all that could give it back without a run."""
+        lock = yaml.safe_load((self.root / LOCK).read_text())
+        for out in lock["stages"].pop(stage).get("outs", []):
+            remove(self.root / out["path"])
+        (self.root / LOCK).write_text(yaml.safe_dump(lock, sort_keys=False))
+        remove(self.root / ".dvc/cache/runs")
+        if stage.startswith(("pretrain", "finetune", "instruct")):
+            remove(self.root / "data/checkpoints")
+
+
+def remove(path: Path) -> None:
+    """Take a file or a folder away; DVC may have made it read-only."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def make_world(repository: Path, folder: Path) -> World:
+    """Run the small pipeline once, undisturbed."""
+    changes: dict[str, Any] = {**SMALL, "datasets": SMALL["datasets"][:3]}
+    project = make_project(repository, folder, changes)
+    world = World(project, mark=f"{os.getpid()}.{time.time_ns()}")
+    running, begun = world.start("-m", "dvc", "repro"), time.monotonic()
+    said, stage = [], ""
+    for line in running.stdout or ():
+        said.append(line)
+        now = time.monotonic()
+        if line.startswith(STARTED):
+            if stage:
+                world.seconds[stage] = now - begun
+            stage, begun = line[len(STARTED) :].partition("'")[0], now
+    world.seconds[stage] = time.monotonic() - begun
+    assert running.wait() == 0, "".join(said)
+    world.products = world.read_products()
+    return world
+
+
+def end_all(world: World) -> None:
+    """Kill whatever still bears the mark."""
+    for pid in world.processes():
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
