@@ -17,6 +17,7 @@ from components.cli_evaluation import add_evaluation_commands
 from components.cli_logs import add_log_command
 from components.cli_remote import add_remote_commands
 from components.cli_sharing import add_sharing_commands
+from components.cli_web import add_web_command
 from components.redaction import output_redacted
 from flows.graph import Plan, make_plan
 from flows.lock import hold_project
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_evaluation_commands(commands)
     add_remote_commands(commands)
     add_sharing_commands(commands)
+    add_web_command(commands)
     add_log_command(commands)
     run = commands.add_parser("run", help="bring every product up to date")
     run.set_defaults(call=run_pipeline)

@@ -48,6 +48,12 @@ FROZEN = {
         "--text": "optional",
         "--option": "optional",
     },
+    "web": {
+        "model": "positional",
+        "--port": "optional",
+        "--host": "optional",
+        "--name": "optional",
+    },
     "trace": {"what": "positional"},
     "recall": {"--to": "optional"},
     "reproduce": {"metric": "positional"},
