@@ -1,7 +1,7 @@
-"""The commands that share what was made, ask it, and trace it.
+"""The commands that share what was made, and trace it.
 
-Added by flows/cli.py beside the library's other commands. What needs only this package (get, list,
-predict) runs in any folder.
+Added by flows/cli.py beside the library's other commands. What needs only this package (get, list)
+runs in any folder.
 """
 
 from __future__ import annotations
@@ -36,13 +36,6 @@ def add_sharing_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
         parser.add_argument("address", help=ADDRESS_HELP)
         parser.add_argument("--to", metavar="FOLDER", type=Path, help="a new one; else NAME-vN")
         parser.set_defaults(call=get_artifact)
-    ask = commands.add_parser("predict", help="ask a model that `get` brought; research only")
-    ask.add_argument("--model", type=Path, required=True, metavar="FOLDER", help="that get brought")
-    ask.add_argument("--image", type=Path, metavar="FILE", help="PNG, JPEG, TIFF, ...")
-    ask.add_argument("--question", default="", help="what is asked, where the task asks")
-    ask.add_argument("--text", default="", help="what it is about: a report, a context, a premise")
-    ask.add_argument("--option", action="append", default=[], help="an answer to choose from")
-    ask.set_defaults(call=ask_model)
     add_tracing_commands(commands)
 
 
@@ -108,21 +101,6 @@ def get_artifact(arguments: argparse.Namespace) -> int:
     show(f"  terms   {manifest.licence}")
     if manifest.kind == "model":
         show(f"next: biomedgpt predict --model {folder} --image FILE --question TEXT")
-    return 0
-
-
-def ask_model(arguments: argparse.Namespace) -> int:
-    """Print the answer, and of a closed set what else was likely."""
-    from components.serving.served import Request, load, read_image
-
-    model = load(arguments.model)
-    image = read_image(arguments.image) if arguments.image else None
-    asked = Request(image, arguments.question, arguments.text, arguments.option)
-    (reply,) = model.ask_all([asked])
-    show(reply.text)
-    for text, log_probability in reply.options[1:4]:
-        show(f"  less likely: {text} ({log_probability - reply.log_probability:+.2f} nats)")
-    show("research only: not for the care of a patient")
     return 0
 
 

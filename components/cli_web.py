@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 HOST, PORT = "127.0.0.1", 8000
 
@@ -13,7 +12,7 @@ def add_web_command(commands: argparse._SubParsersAction[argparse.ArgumentParser
     web = commands.add_parser(
         "web", help="a page on which a model is asked about images, and an HTTP endpoint"
     )
-    web.add_argument("model", type=Path, help="a folder that `biomedgpt get` brought")
+    web.add_argument("model", help="a folder, or PLACE/NAME@v3, as predict takes it")
     web.add_argument("--port", type=int, default=PORT, help=f"else {PORT}; 0 takes a free one")
     web.add_argument("--host", default=HOST, help="else this machine alone can reach it")
     web.add_argument(

@@ -15,6 +15,7 @@ from components import cli as library
 from components.cli import REPORT
 from components.cli_evaluation import add_evaluation_commands
 from components.cli_logs import add_log_command
+from components.cli_predict import add_predict_command
 from components.cli_remote import add_remote_commands
 from components.cli_sharing import add_sharing_commands
 from components.cli_web import add_web_command
@@ -35,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_evaluation_commands(commands)
     add_remote_commands(commands)
     add_sharing_commands(commands)
+    add_predict_command(commands)
     add_web_command(commands)
     add_log_command(commands)
     run = commands.add_parser("run", help="bring every product up to date")

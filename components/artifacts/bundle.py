@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from components.artifacts.manifest import Kind
-from components.cards import CARDS, Card, load_card
+from components.cards import CARDS, load_card
 from components.config import Params
-from components.dataset.answer_sets import candidate_sets
 from components.errors import UserError, damaged
-from components.lineage import MANIFEST, QUARANTINE, hash_file, hash_product
-from components.records import Example, read_records
+from components.evaluation.calibration import CALIBRATION
+from components.lineage import MANIFEST, QUARANTINE, hash_file
 from components.report.model_card import write_model_card
-from components.serving.asking import ASKING, VOCABULARY, Asking
+from components.serving.asking import ASKING, VOCABULARY
+from components.serving.project import (
+    OWN_VOCABULARY,
+    check_vocabulary,
+    describe_asking,
+    find_calibration,
+)
+from components.serving.versions import PRODUCT
 from components.tokenization.vocabulary import BPE_FILE, LAYOUT_FILE
 from components.tracing.products import DATA, Product
 
@@ -31,10 +35,8 @@ KINDS: dict[str, Kind] = {
     "probe": "predictions",
     "report": "report",
 }
-TASK_OF = {"pretrain": "vqa", "instruct": "instruct"}  # how models of no one data set are asked
-PRODUCT, MODEL_CARD, DATA_CARD = "product.json", "README.md", "card.yaml"
-TOLD = (PRODUCT, MODEL_CARD, DATA_CARD, ASKING)  # words about a product, no records
-OWN_VOCABULARY = DATA / "vocabulary"
+MODEL_CARD, DATA_CARD = "README.md", "card.yaml"
+TOLD = (PRODUCT, MODEL_CARD, DATA_CARD, ASKING, CALIBRATION)  # words about a product, no records
 
 
 def find_kind(product: Product) -> Kind:
@@ -74,8 +76,8 @@ def _check_files(product: Product) -> dict[str, Path]:
 
 
 def _complete_model(product: Product, params: Params, scratch: Path) -> dict[str, Path]:
-    """Vocabulary, settings and cards, which make a folder that answers."""
-    _check_vocabulary(product)
+    """Vocabulary, settings, calibration and cards, which make a folder that answers."""
+    check_vocabulary(product.path, product.manifest)
     dataset = product.manifest["identity"].get("dataset", "")
     card = load_card(dataset) if dataset else None
     asking = describe_asking(product.manifest, card, params)
@@ -90,40 +92,6 @@ def _complete_model(product: Product, params: Params, scratch: Path) -> dict[str
         f"{VOCABULARY}/{BPE_FILE}": OWN_VOCABULARY / BPE_FILE,
         f"{VOCABULARY}/{LAYOUT_FILE}": OWN_VOCABULARY / LAYOUT_FILE,
     }
+    calibration = find_calibration(Path(product.path), product.manifest)
+    files |= {CALIBRATION: calibration} if calibration else {}
     return files | ({DATA_CARD: CARDS / f"{dataset}.yaml"} if card else {})
-
-
-def _check_vocabulary(product: Product) -> None:
-    trained = product.manifest["inputs"].get(OWN_VOCABULARY.as_posix())
-    if trained != hash_product(OWN_VOCABULARY):
-        raise UserError(
-            f"{product.path} was trained with another vocabulary than {OWN_VOCABULARY}",
-            why="the same ids would stand for other texts",
-            next_command="dvc repro, which brings both to one state",
-        )
-
-
-def describe_asking(manifest: Mapping[str, Any], card: Card | None, params: Params) -> Asking:
-    """How a model is asked: at the resolution and length of its training, as evaluated."""
-    trained, settings = manifest["settings"], params.evaluate
-    return Asking(
-        task=card.task if card else TASK_OF[manifest["stage"]],
-        dataset=card.name if card else "",
-        image_px=trained["image_px"],
-        max_source_tokens=trained["max_source_tokens"],
-        max_target_tokens=settings.max_target_tokens,
-        long_text=trained["long_text"],
-        beam=settings.beam,
-        length_penalty=settings.length_penalty,
-        no_repeat_ngram=settings.no_repeat_ngram,
-        candidates=_list_candidates(card) if card else [],
-    )
-
-
-def _list_candidates(card: Card) -> list[str]:
-    """The closed set of a data set's answers, without those of its test split."""
-    if card.candidates in ("none", "options"):
-        return []
-    path = DATA / "examples" / card.name / "examples.parquet"
-    known = [e for e in read_records(path, Example) if e.split != "test"]
-    return candidate_sets(card, known, known[:1])[0]

@@ -47,6 +47,7 @@ class Answerer:
     device: str
     search: SearchSettings
     long_text: str = "cut"
+    num_options: int = MAX_OPTIONS
     key: str = ""  # stands for all that decides an answer beside what is asked (cache.make_key)
 
 
@@ -205,7 +206,7 @@ def _choose(
         answerer.model, states, prefixes, [ids[id(own)] for own in sets], end=ends_with_eos(task)
     )
     ordered = scores_BC.sort(stable=True, dim=1, descending=True)  # of equals, the set's first
-    values_BK, best_BK = (part[:, :MAX_OPTIONS].tolist() for part in ordered)
+    values_BK, best_BK = (part[:, : answerer.num_options].tolist() for part in ordered)
     return [
         _rank([own[index].strip() for index in best], values)
         for own, best, values in zip(sets, best_BK, values_BK, strict=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from components.errors import UserError
-from components.schema import Section, load_yaml, validate
+from components.errors import UserError, damaged
+from components.schema import Section, validate
 
 ASKING = "asking.json"
 VOCABULARY = "vocabulary"  # the folder of bpe.json and vocabulary.json
@@ -39,7 +40,11 @@ def read_asking(folder: Path) -> Asking:
         raise UserError(
             f"{folder} is no model that can be asked",
             why=f"{ASKING} is not there; it says how the model is prompted",
-            next_command="biomedgpt get ADDRESS gives such a folder; for a model of this project, "
-            f"biomedgpt artifacts publish {folder} PLACE/NAME first",
+            next_command="biomedgpt get ADDRESS gives such a folder, and so does "
+            f"biomedgpt export {folder} --to FOLDER --names transformers",
         )
-    return validate(Asking, load_yaml(path), str(path))
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise damaged(path, str(error)) from None
+    return validate(Asking, values, str(path))

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from components.dataset.collate import pad
 from components.dataset.images import ImageStore
+from components.errors import UserError
 from components.evaluation.predict import Answerer
 from components.model.attention import Attention
 from components.model.decoder import DecoderLayer
@@ -64,22 +65,24 @@ class Look:
     gaze: Gaze | None = None
 
 
-def look_all(model: ServedModel, requests: Sequence[Request]) -> list[Look]:
-    """A reply to each request and, where it has an image, what it rests on.
+def look_each(model: ServedModel, requests: Sequence[Request]) -> list[Look | UserError]:
+    """A reply to each request and, where it has an image, what it rests on; or why there is none.
 
-    UserError as ``ask_all``. Questions and their blank twins are answered in the same batches.
+    Questions and their blank twins are answered in the same batches.
     """
-    seen = [request for request in requests if request.image is not None]
-    blanks = [replace(request, image=grey_image()) for request in seen]
-    replies = model.ask_all([*requests, *blanks])
-    rest = iter(replies[len(requests) :])
-    looks = []
-    for request, reply in zip(requests, replies, strict=False):
-        if request.image is None:
-            looks.append(Look(reply))
-            continue
-        blank = next(rest)
-        looks.append(Look(reply, blank, measure_shift(reply, blank), gaze(model, request, reply)))
+    blanks = [replace(r, image=grey_image()) for r in requests if r.image is not None]
+    found = list(model.ask_each([*requests, *blanks]))
+    rest = iter(found[len(requests) :])
+    looks: list[Look | UserError] = []
+    for request, reply in zip(requests, found, strict=False):
+        blank = next(rest) if request.image is not None else None
+        if isinstance(reply, UserError) or blank is None:
+            looks.append(reply if isinstance(reply, UserError) else Look(reply))
+        elif isinstance(blank, UserError):
+            looks.append(blank)
+        else:
+            shift = measure_shift(reply, blank)
+            looks.append(Look(reply, blank, shift, gaze(model, request, reply)))
     return looks
 
 
@@ -140,7 +143,7 @@ def cross_attention(model: UnifiedModel, encoded: Encoded, prev_RT: Tensor) -> T
     layers = []
     for attention, (q_BTD, k_BND) in zip(_cross(model), kept, strict=True):
         heads = attention.num_heads, attention.head_dim
-        q_HTd, k_HNd = (x[0].unflatten(-1, heads).transpose(0, 1) for x in (q_BTD, k_BND))
+        q_HTd, k_HNd = (x[0].view(-1, *heads).transpose(0, 1) for x in (q_BTD, k_BND))
         layers.append((q_HTd @ k_HNd.mT * attention.scaling + bias_HTN).softmax(-1))
     return torch.stack(layers)
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from components.cards import load_card
 from components.config import Params
+from components.evaluation.calibration import write_calibration
 from components.evaluation.examine import read_exam, sit_exam
 from components.evaluation.passport import issue_passport
 from components.evaluation.predict import load_answerer
 from components.evaluation.scoring import check_split
 from components.evaluation.summary import summarize
+from components.evaluation.temperature import calibrate
 from components.lineage import write_manifest
 from components.records import Prediction, write_records
 from components.stages.door import enter, limit_threads
@@ -23,7 +25,10 @@ FACTS = ("task", "answers", "candidates", "metrics")
 
 
 def run(params: Params, size: str, dataset: str) -> None:
-    """Predict under every condition, write predictions and scores; of each seed's model."""
+    """Predict under every condition, write predictions and scores; of each seed's model.
+
+    How sure its answers may be called is fitted on the validation split, of the first model alone.
+    """
     limit_threads(params.compute.threads)
     card, examples = load_card(dataset), Path("data/examples") / dataset
     model = FINETUNED / size / dataset
@@ -40,6 +45,8 @@ def run(params: Params, size: str, dataset: str) -> None:
         files.append(folder / f"{name}.parquet")
         write_records(files[-1], Prediction, answers)
         repeats.append(answers)
+        if path == model and (fitted := calibrate(card, examples, answerer)):
+            write_calibration(fitted, folder)
     predictions = repeats.pop(0)
     scores = summarize(predictions, card, params.evaluate, params.seed, repeats)
     scores |= exam.describe_answers()

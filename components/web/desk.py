@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar
 
 from components.errors import UserError
-from components.serving.looking import Look, look_all
+from components.serving.looking import Look, look_each
 from components.serving.served import BATCH, Request, ServedModel
 
 T = TypeVar("T")
@@ -73,8 +72,7 @@ class Desk:
         while not self.is_closed:
             batch = self._take()
             begun = time.monotonic()
-            asked = [job for job in batch if job.request is not None]
-            self._answer(asked)
+            self._answer([job for job in batch if job.request is not None])
             for job in batch:
                 if job.call is not None:
                     _settle(job.future, job.call)
@@ -100,28 +98,21 @@ class Desk:
         for explain in (False, True):
             group = [job for job in jobs if job.explain is explain]
             try:
-                for job, look in zip(group, self._look(group, explain), strict=True):
-                    job.future.set_result(look)
-            except UserError as error:
-                if len(group) == 1:
-                    group[0].future.set_exception(error)
-                    continue
-                for job in group:  # one of them does not fit: the others need not suffer
-                    _settle(job.future, partial(self._look_one, job))
+                looks = self._look(group, explain)
             except Exception as error:  # a fault of the model is told to all who wait for it
-                for job in group:
-                    job.future.set_exception(error)
+                looks = [error] * len(group)
+            for job, look in zip(group, looks, strict=True):
+                if isinstance(look, Look):
+                    job.future.set_result(look)
+                else:
+                    job.future.set_exception(look)
 
-    def _look_one(self, job: _Job) -> Look:
-        return self._look([job], job.explain)[0]
-
-    def _look(self, jobs: Sequence[_Job], explain: bool) -> list[Look]:
+    def _look(self, jobs: Sequence[_Job], explain: bool) -> Sequence[Look | Exception]:
         requests = [job.request for job in jobs if job.request is not None]
-        if not requests:
-            return []
         if explain:
-            return look_all(self.model, requests)
-        return [Look(reply) for reply in self.model.ask_all(requests)]
+            return look_each(self.model, requests)
+        replies = self.model.ask_each(requests)
+        return [r if isinstance(r, UserError) else Look(r) for r in replies]
 
 
 def _settle(future: Future[Any], call: Callable[[], Any]) -> None:

@@ -12,12 +12,11 @@ from components.lineage import MANIFEST, hash_file
 from components.model.weights import WEIGHTS
 from components.serving.asking import ASKING
 from components.serving.served import ServedModel
+from components.serving.versions import PRODUCT
 from components.web.limits import Limits
 from components.web.seeing import ImageTokens
 from components.web.takes import list_takes
 from components.web.telling import Facts
-
-PRODUCT = "product.json"  # a product's manifest, in an artifact that was fetched
 
 
 def describe_model(
@@ -30,7 +29,7 @@ def describe_model(
     if asking.candidates or "options" in model.task.fields:
         answers = "closed" if asking.candidates else "own options"
     return Facts(
-        name=_name(folder, artifact),
+        name=model.version.name,
         task=asking.task,
         dataset=asking.dataset,
         parameters=sum(p.numel() for p in model.answerer.model.parameters()),
@@ -56,14 +55,6 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     values = json.loads(path.read_bytes())
     return values if isinstance(values, dict) else {}
-
-
-def _name(folder: Path, artifact: dict[str, Any]) -> str:
-    """``large@v3`` of an artifact, else the last folders of a path (never all of it)."""
-    if artifact:
-        return f"{artifact['name']}@v{artifact['version']}"
-    parts = folder.resolve().parts
-    return "/".join(parts[-2:]) if "models" in parts else parts[-1]
 
 
 def _list_versions(

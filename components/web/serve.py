@@ -11,10 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from components.errors import UserError
 from components.logs import LOGGER
 from components.progress import say
+from components.serving.finding import find_model
 from components.serving.served import load
 from components.web.app import House, build_app
 from components.web.desk import Desk
@@ -29,9 +31,9 @@ OPEN = (
 IDLE_S = 30  # an open connection that sends nothing
 
 
-def open_house(folder: Path, device: str = "auto", limits: Limits | None = None) -> House:
+def open_house(where: str | Path, device: str = "auto", limits: Limits | None = None) -> House:
     """A model with all that the application needs; UserError where it cannot be loaded."""
-    limits = limits or Limits()
+    limits, folder = limits or Limits(), find_model(where, say).folder
     model, tokens = load(folder, device), find_tokens(folder)
     return House(Desk(model), tokens, describe_model(folder, model, tokens, limits), limits)
 
@@ -87,24 +89,30 @@ def is_loopback(host: str) -> bool:
 
 
 def serve(
-    folder: Path, *, host: str, port: int, names: Collection[str] = (), device: str = "auto"
+    where: str | Path, *, host: str, port: int, names: Collection[str] = (), device: str = "auto"
 ) -> None:
     """Serve a model until Ctrl-C or SIGTERM; UserError where it cannot be started."""
     listener = bind(host, port)
     with listener, _logged():
         if not is_loopback(host):
             say(OPEN.format(host=host))
-        house = open_house(folder, device)
+        house = open_house(where, device)
         app = build_app(house, names if is_loopback(host) else (*names, host))
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, lifespan="on",
-            timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=IDLE_S, ws="none",
-        )  # fmt: skip
         shown = f"[{host}]" if ":" in host else host
         say(f"{house.facts.name} answers at http://{shown}:{listener.getsockname()[1]}/")
         say("research only, not for clinical use; images are not stored; Ctrl-C ends it")
         with suppress(KeyboardInterrupt):  # raised again once all is closed
-            uvicorn.Server(config).run(sockets=[listener])
+            make_server(app).run(sockets=[listener])
+
+
+def make_server(app: FastAPI) -> uvicorn.Server:
+    """A server of the application that logs nothing by itself: addresses hold what people type."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none",
+        timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=IDLE_S,
+    )  # fmt: skip
+    logging.getLogger("uvicorn.access").disabled = True
+    return uvicorn.Server(config)
 
 
 @contextmanager

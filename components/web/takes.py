@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from components.schema import Section
-from components.serving.served import QUESTIONS, TEXTS, ServedModel
+from components.serving.requests import INSTRUCT, QUESTIONS, TEXTS
+from components.serving.served import ServedModel
 
-INSTRUCT, EARLIER = "instruct", "history"
+EARLIER = "history"
 TEXT_LABELS = {
     "context": "What the question is about",
     "premise": "The text that the statement is held against",
@@ -41,6 +42,6 @@ def list_takes(model: ServedModel) -> Takes:
         question=any(name in fields for name in QUESTIONS),
         text=bool(text),
         text_is=TEXT_LABELS.get(text, ""),
-        options="options" in fields,
+        options="options" in fields or model.task.name == INSTRUCT,
         history=text == EARLIER,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 from pydantic import Field
@@ -30,6 +29,8 @@ class Said(Section):
 
     answer: str = Field(examples=["yes"])
     probability: float = Field(ge=0, le=1)
+    calibrated: bool = Field(description="whether probabilities were fitted to how often it errs")
+    calibration: str = Field(examples=["uncalibrated"])
     probability_is: Literal["among_candidates", "per_token"]
     candidates: list[Candidate] = Field(description="the likeliest first; empty where it is free")
 
@@ -61,6 +62,7 @@ class Answer(Section):
     said: Said
     without_image: Blank | None
     attention: Attention | None
+    num_cut: int = Field(ge=0, description="words and tokens over the limits, which were not read")
     seconds: float = Field(ge=0)
     model: str = Field(examples=["vqa-large@v1"])
     note: str = NOTE
@@ -132,10 +134,12 @@ ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 
 def tell_reply(reply: Reply) -> Said:
     """A reply in words and probabilities."""
-    options = [(text, math.exp(min(value, 0.0))) for text, value in reply.options[:MAX_SHOWN]]
+    options, sure = reply.candidates[:MAX_SHOWN], reply.confidence
     return Said(
         answer=reply.text,
-        probability=math.exp(min(reply.log_probability, 0.0)),
+        probability=sure.value,
+        calibrated=sure.is_calibrated,
+        calibration=sure.words,
         probability_is="among_candidates" if options else "per_token",
         candidates=[Candidate(text=text, probability=share) for text, share in options],
     )
@@ -147,6 +151,7 @@ def tell_look(look: Look, seconds: float, model: str) -> Answer:
         said=tell_reply(look.reply),
         without_image=tell_blank(look),
         attention=tell_gaze(look.gaze) if look.gaze else None,
+        num_cut=look.reply.num_cut,
         seconds=seconds,
         model=model,
     )

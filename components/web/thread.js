@@ -25,7 +25,7 @@ function drawCandidates(said, facts) {
   const bars = said.candidates.slice(0, 5).map((one, i) => drawBar(one.text, one.probability, i === 0));
   const number = facts.num_answers ? `the ${facts.num_answers} answers that this model knows` : "the answers to choose among";
   return [make("ul", { className: "bars" }, ...bars),
-    make("p", { className: "small", textContent: `How its certainty is spread over ${number}. ${said.confidence_words ?? ""}` })];
+    make("p", { className: "small", textContent: `How its certainty is spread over ${number}. ${said.calibrated ? `Fitted to how often it is right: ${said.calibration}.` : "Not fitted to how often it is right (uncalibrated): 90 % here need not mean nine of ten."}` })];
 }
 
 function drawLooking(answer) {
@@ -78,7 +78,8 @@ export function drawAnswer(turn, answer, facts, show) {
   const said = make("p", { className: "answer", textContent: text || "(it says nothing)" });
   if (!text) said.classList.add("empty");
   if (text.length > 60) said.classList.add("long");
-  turn.entry.replaceChildren(drawAsked(turn), said, ...drawCandidates(answer.said, facts),
+  const cut = answer.num_cut ? [make("p", { className: "small", textContent: `${answer.num_cut} words or word pieces were over the model's limits, and were not read.` })] : [];
+  turn.entry.replaceChildren(drawAsked(turn), said, ...cut, ...drawCandidates(answer.said, facts),
     ...drawLooking(answer), ...drawReading(answer, show));
 }
 

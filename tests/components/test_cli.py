@@ -44,9 +44,17 @@ FROZEN = {
     "predict": {
         "--model": "optional",
         "--image": "optional",
+        "--folder": "optional",
+        "--jsonl": "optional",
         "--question": "optional",
         "--text": "optional",
         "--option": "optional",
+        "--task": "optional",
+        "--frame": "optional",
+        "--json": "optional",
+        "--abstain-below": "optional",
+        "--greedy": "optional",
+        "--int8": "optional",
     },
     "web": {
         "model": "positional",

@@ -12,9 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from components.errors import UserError
 from components.model.config import model_config
 from components.model.model import UnifiedModel
-from components.serving.looking import cross_attention, gaze, grey_image, look_all, measure_shift
+from components.serving.looking import (
+    Look,
+    cross_attention,
+    gaze,
+    grey_image,
+    look_each,
+    measure_shift,
+)
 from components.serving.served import Reply, Request, ServedModel, load
 from tests.components.artifacts.conftest import made_project, project
 from tests.components.serving.test_served import folder
@@ -27,6 +35,12 @@ def draw(seed: int, px: int = 48) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def list_looks(model: ServedModel, requests: list[Request]) -> list[Look]:
+    looks = [look for look in look_each(model, requests) if isinstance(look, Look)]
+    assert len(looks) == len(requests)
+    return looks
 
 
 @pytest.fixture
@@ -64,7 +78,7 @@ def test_the_weights_are_those_that_made_the_layers_output() -> None:
 
 def test_a_look_is_the_reply_with_its_blank_twin_and_where_it_read(model: ServedModel) -> None:
     requests = [Request(draw(n), "Is the lung clear?") for n in range(3)]
-    looks = look_all(model, requests)
+    looks = list_looks(model, requests)
     assert [look.reply.text for look in looks] == [r.text for r in model.ask_all(requests)]
     blank = model.ask(grey_image(), "Is the lung clear?")
     for look in looks:
@@ -77,12 +91,18 @@ def test_a_look_is_the_reply_with_its_blank_twin_and_where_it_read(model: Served
 
 
 def test_a_grey_image_shifts_nothing_and_attention_follows_the_image(model: ServedModel) -> None:
-    (same,) = look_all(model, [Request(grey_image(), "Is the lung clear?")])
+    (same,) = list_looks(model, [Request(grey_image(), "Is the lung clear?")])
     assert same.shift == pytest.approx(0, abs=1e-6)
     reply = Reply("yes", 0.0)
     first, second = (gaze(model, Request(draw(n), "Is it?"), reply) for n in (1, 2))
     assert first.cells != second.cells
     assert gaze(model, Request(draw(1), "Is it?"), reply) == first
+
+
+def test_a_bad_request_among_others_gets_its_error(model: ServedModel) -> None:
+    good = Request(draw(1), "Is the lung clear?")
+    first, bad, last = look_each(model, [good, Request(b"no image", "Is it?"), good])
+    assert isinstance(bad, UserError) and first == last and isinstance(first, Look)
 
 
 shares = st.lists(st.floats(0.01, 1), min_size=1, max_size=6)

@@ -17,7 +17,8 @@ from components.config import load_params
 from components.errors import UserError
 from components.records import Example, ImageRecord, Prediction, read_records
 from components.serving.asking import ASKING
-from components.serving.served import Request, load, read_image
+from components.serving.pictures import read_picture
+from components.serving.served import Request, load
 from components.tracing.products import read_products
 from tests.components.artifacts.conftest import made_project, project
 from tests.components.artifacts.project import EXAMPLES, MODEL, PREDICTIONS, PRETRAINED
@@ -60,8 +61,10 @@ def test_the_command_needs_only_the_package(folder: Path, repository: Path) -> N
     around = {"PYTHONPATH": str(repository), "PATH": "", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=around)
     assert done.returncode == 0, done.stderr
-    answer, other, note = done.stdout.splitlines()
-    assert {answer, other.split()[2]} == {"yes", "no"} and note.startswith("research only")
+    answer, sure, other, model, data, note = done.stdout.splitlines()
+    assert {answer, other.split()[1]} == {"yes", "no"} and note.startswith("research only")
+    assert "uncalibrated" in sure and "vqa@v1 (finetune debug vqa_rad)" in model
+    assert data.split()[1] == "data/examples/vqa_rad"
 
 
 def test_the_same_question_gets_the_same_answer_whatever_is_asked_beside_it(folder: Path) -> None:
@@ -110,4 +113,4 @@ def test_what_cannot_be_asked_says_what_to_do(folder: Path, tmp_path: Path) -> N
     with pytest.raises(UserError, match="bad settings"):
         load(folder, "cpu")
     with pytest.raises(UserError, match="there is no image"):
-        read_image(tmp_path / "absent.png")
+        read_picture(tmp_path / "absent.png")

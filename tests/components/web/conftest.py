@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
-import uvicorn
 
 from components.artifacts.address import parse_address
 from components.artifacts.fetching import fetch
@@ -24,7 +23,7 @@ from components.tokenization.vqgan import Vqgan, VqganConfig
 from components.tracing.products import read_products
 from components.web.app import House, build_app
 from components.web.limits import Limits
-from components.web.serve import bind, open_house
+from components.web.serve import bind, make_server, open_house
 from tests.components.artifacts.conftest import made_project
 from tests.components.artifacts.project import MODEL
 
@@ -53,9 +52,7 @@ def model_folder(made_project: Path, tmp_path_factory: pytest.TempPathFactory) -
 def running(house: House, *names: str) -> Iterator[str]:
     """A server of a house on a free port of this machine, in a thread; its address."""
     with bind("127.0.0.1", 0) as listener:
-        config = uvicorn.Config(build_app(house, names), log_config=None, access_log=False,
-                                server_header=False, lifespan="on")  # fmt: skip
-        server = uvicorn.Server(config)
+        server = make_server(build_app(house, names))
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"

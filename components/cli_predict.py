@@ -1,0 +1,166 @@
+"""``biomedgpt predict``: ask a model about an image, a folder of them, or rows of JSON lines.
+
+Answers go to the standard output, everything else to the other one. It runs in any folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.cli import USER_ERROR, show
+from components.errors import UserError
+
+if TYPE_CHECKING:
+    from components.serving.batches import Asked
+    from components.serving.requests import Request
+    from components.serving.served import Reply, ServedModel
+    from components.serving.versions import Version
+
+STDIN = "-"
+SHOWN = 10  # names of what was not answered
+TASKS_HELP = "vqa, caption, classify, understand, summarize, answer: of an instructed model"
+EPILOG = (
+    "Rows of --jsonl are objects with image (a path from the file's folder), question, text, "
+    "options, task, id; each as its model's task takes it. What cannot be answered is named, and "
+    "ends nothing. Status 0: all were answered; 1: some were not; 2: none could be. "
+    "Research only: not for clinical use."
+)
+
+
+def add_predict_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``predict`` with the function that it calls."""
+    ask = commands.add_parser("predict", help="ask a model; research only", epilog=EPILOG)
+    ask.add_argument(
+        "--model",
+        required=True,
+        help="a folder (that get or export made, or of data/models), or PLACE/NAME@v3; "
+        "a place is a folder or s3://bucket/prefix",
+    )
+    ask.add_argument("--image", metavar="FILE", help="PNG, JPEG, TIFF, DICOM, ...; - reads it here")
+    ask.add_argument("--folder", type=Path, metavar="DIR", help="every image of a folder")
+    ask.add_argument("--jsonl", metavar="FILE", help="a row for each question; - reads them here")
+    ask.add_argument("--question", default="", help="what is asked, where the task asks")
+    ask.add_argument("--text", default="", help="what it is about: a report, a context, a premise")
+    ask.add_argument("--option", action="append", default=[], help="an answer to choose from")
+    ask.add_argument("--task", default="", help=TASKS_HELP)
+    ask.add_argument("--frame", default="", choices=["first", "middle"], help="of a DICOM file")
+    ask.add_argument("--json", action="store_true", help="an object for each answer, on one line")
+    ask.add_argument(
+        "--abstain-below", type=float, default=0.0, metavar="P",
+        help="give no answer that is less sure than this, from 0 to 1",
+    )  # fmt: skip
+    ask.add_argument("--greedy", action="store_true", help="search free text with one beam: faster")
+    ask.add_argument("--int8", action="store_true", help="linear layers in 8 bits, on a CPU")
+    ask.set_defaults(call=ask_model)
+
+
+def ask_model(arguments: argparse.Namespace) -> int:
+    """Print an answer for each thing asked; status 1 where some could not be answered."""
+    _check(arguments)
+    if not arguments.folder and not arguments.jsonl:
+        return _ask_one(arguments)
+    from components.serving.batches import answer_each, list_folder, read_rows
+    from components.serving.telling import tell_version
+
+    if arguments.jsonl:
+        asked = read_rows(arguments.jsonl)
+    else:
+        asked = list_folder(arguments.folder, _make_request(arguments, None))
+    model = _load(arguments)
+    num, bad = 0, []
+    for one, reply in answer_each(model, asked):
+        _show_many(one, reply, model.version, arguments)
+        num += 1
+        bad += [one.name] if isinstance(reply, UserError) else []
+    if not arguments.json:
+        for line in tell_version(model.version):
+            show(line)
+    named = f"; not {', '.join(bad[:SHOWN])}{', ...' * (len(bad) > SHOWN)}" if bad else ""
+    _tell(f"{num - len(bad)} of {num} were answered{named}")
+    if len(bad) == num:
+        return USER_ERROR
+    return int(bool(bad))
+
+
+def _ask_one(arguments: argparse.Namespace) -> int:
+    from components.serving.telling import as_json, tell_reply
+
+    request = _make_request(arguments, _read_image(arguments.image))
+    model = _load(arguments)
+    (reply,) = model.ask_all([request])
+    if arguments.json:
+        _print_json(as_json(reply, model.version, arguments.abstain_below))
+        return 0
+    for line in tell_reply(reply, model.version, arguments.abstain_below):
+        show(line)
+    return 0
+
+
+def _show_many(
+    one: Asked, reply: Reply | UserError, version: Version, arguments: argparse.Namespace
+) -> None:
+    from components.serving.telling import as_json, tell_answer
+
+    below = arguments.abstain_below
+    if arguments.json:
+        if isinstance(reply, UserError):
+            told: dict[str, Any] = {"error": str(reply)}
+        else:
+            told = as_json(reply, version, below)
+        _print_json({**one.given, **told})
+    elif isinstance(reply, UserError):
+        _tell(f"{one.name}: {reply}")
+    else:
+        sure = "" if reply.refusal(below) else f"  ({reply.confidence.value:.2f})"
+        show(f"{one.name}  {tell_answer(reply, below)}{sure}")
+
+
+def _load(arguments: argparse.Namespace) -> ServedModel:
+    from components.serving import load
+
+    return load(arguments.model, int8=arguments.int8, greedy=arguments.greedy, tell=_tell)
+
+
+def _make_request(arguments: argparse.Namespace, image: bytes | Path | None) -> Request:
+    from components.serving.requests import Request
+
+    return Request(
+        image, arguments.question, arguments.text, arguments.option, arguments.task, arguments.frame
+    )
+
+
+def _read_image(given: str | None) -> bytes | Path | None:
+    if given == STDIN:
+        return sys.stdin.buffer.read()
+    return Path(given) if given else None
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(values, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if not 0 <= arguments.abstain_below <= 1:
+        raise UserError(
+            f"--abstain-below is {arguments.abstain_below:g}",
+            why="it is compared with a probability, from 0 to 1",
+        )
+    given = [f"--{name}" for name in ("image", "folder", "jsonl") if getattr(arguments, name)]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)} exclude each other", next_command="give one")
+    named = [f"--{name}" for name in ("question", "text", "option", "task", "frame")
+             if getattr(arguments, name)]  # fmt: skip
+    if arguments.jsonl and named:
+        raise UserError(
+            f"--jsonl goes without {', '.join(named)}",
+            why="each row says itself what is asked",
+        )

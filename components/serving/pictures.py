@@ -1,0 +1,80 @@
+"""The picture that is asked about: a file, DICOM or bytes, checked before it is trusted.
+
+Nothing of it is stored; so text in the pixels of a DICOM file, which training refuses, is read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from components.errors import UserError
+from components.readers.images import FORMATS, BadImage, check_image
+
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 1 << 30
+MAGIC, MAGIC_AT = b"DICM", 128  # PS3.10, section 7.1
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom")
+ADVICE = {
+    "too-many-pixels": "give a smaller one: models look at some hundred pixels a side",
+    "multi-frame": "say which of its frames: --frame first or --frame middle",
+    "no-pixels": "give a DICOM file of an image: reports and plans hold none",
+    "unsupported-compression": "convert it first, for example with dcmdjpeg or gdcmconv --raw",
+}
+CONVERT = f"give a whole {', '.join(FORMATS)} or DICOM file"
+
+
+def read_picture(image: bytes | Path, frame: str = "") -> bytes:
+    """An encoded image that can be decoded, of a file or of its bytes; DICOM becomes PNG.
+
+    ``frame`` says which one of a DICOM file's: ``first`` or ``middle``. UserError names the file
+    and what is wrong with it.
+    """
+    name = str(image) if isinstance(image, Path) else "the image"
+    content = _read_file(image) if isinstance(image, Path) else image
+    suffix = image.suffix.lower() if isinstance(image, Path) else ""
+    try:
+        if content[MAGIC_AT:][: len(MAGIC)] == MAGIC or suffix in (".dcm", ".dicom"):
+            return _draw_dicom(content, frame)
+        check_image(content, MAX_PIXELS)
+    except BadImage as bad:
+        raise UserError(
+            f"{name} cannot be read", why=str(bad).removesuffix(": "),
+            next_command=ADVICE.get(bad.reason, CONVERT),
+        ) from None  # fmt: skip
+    return content
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The images of a folder by their suffixes, in the order of names; UserError without any."""
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}", next_command="check the path for a slip")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        num = sum(1 for _ in folder.iterdir())
+        raise UserError(
+            f"{folder} holds no image",
+            why=f"none of its {num} entries ends in {', '.join(SUFFIXES)}",
+            next_command="name the folder that holds the files themselves",
+        )
+    return found
+
+
+def _read_file(path: Path) -> bytes:
+    if not path.is_file():
+        raise UserError(f"there is no image {path}", next_command="check the path for a slip")
+    if path.stat().st_size > MAX_BYTES:
+        raise UserError(
+            f"{path} is too large for an image",
+            why=f"it has {path.stat().st_size:,} bytes, at most {MAX_BYTES:,} are read",
+        )
+    return path.read_bytes()
+
+
+def _draw_dicom(content: bytes, frame: str) -> bytes:
+    from components.readers.dicom import read_dicom_png
+
+    with TemporaryDirectory() as place:
+        file = Path(place) / "image.dcm"
+        file.write_bytes(content)
+        return read_dicom_png(file, frame, keep_burned_in=True)

@@ -1,0 +1,73 @@
+"""Which model answered, and which data made it: by the hashes of their manifests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.artifacts.manifest import OWN
+from components.errors import damaged
+from components.lineage import MANIFEST, hash_file
+from components.model.weights import WEIGHTS
+
+PRODUCT = "product.json"  # the manifest of the product, in a folder that was shared
+DATA = ("data/examples", "data/instructions", "data/articles")
+NAMED = ("size", "dataset")
+SHORT = 12  # digits of a hash that a person is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """``name`` for people; ``model`` is the sha256 of the model's manifest (without one, of its
+    weights); ``data`` the hashes of the products that it was trained on, by their paths."""
+
+    name: str
+    model: str
+    data: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """The model in one line."""
+        return f"{self.name}, {self.model[:SHORT]}"
+
+    @property
+    def data_words(self) -> str:
+        """The data in one line."""
+        told = [f"{path} {sha256[:SHORT]}" for path, sha256 in self.data.items()]
+        return ", ".join(told) or "not known"
+
+
+def read_version(folder: Path) -> Version:
+    """The version of a folder with a model; UserError where its manifest is damaged."""
+    for name in (PRODUCT, MANIFEST):
+        path = folder / name
+        if path.is_file():
+            manifest = _read(path)
+            return Version(_name(folder, manifest), hash_file(path), _find_data(manifest))
+    return Version(folder.resolve().name, hash_file(folder / WEIGHTS))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_bytes())
+        _find_data(values), values["stage"], values["identity"]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise damaged(path, f"it is no manifest: {error!r}") from None
+    known: dict[str, Any] = values
+    return known
+
+
+def _name(folder: Path, manifest: dict[str, Any]) -> str:
+    identity = manifest["identity"]
+    words = " ".join([manifest["stage"], *(identity[key] for key in NAMED if key in identity)])
+    own = folder / OWN
+    if not own.is_file():
+        return words
+    told = json.loads(own.read_bytes())
+    return f"{told['name']}@v{told['version']} ({words})"
+
+
+def _find_data(manifest: dict[str, Any]) -> dict[str, str]:
+    return {k: v for k, v in manifest["inputs"].items() if k.startswith(DATA)}
