@@ -43,6 +43,8 @@ def bind(host: str, port: int) -> socket.socket:
 
     Port 0 takes any that is free.
     """
+    if not 0 <= port < 1 << 16:
+        raise UserError(f"there is no port {port}", next_command=f"--port 8000, of 0 to {0xFFFF}")
     try:
         (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -57,20 +59,19 @@ def bind(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(128)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
         raise _explain(error, host, port) from None
     return listener
 
 
-def _explain(error: Exception, host: str, port: int) -> UserError:
-    number = getattr(error, "errno", None)
-    if number == errno.EADDRINUSE:
+def _explain(error: OSError, host: str, port: int) -> UserError:
+    if error.errno == errno.EADDRINUSE:
         return UserError(
             f"port {port} is in use by another program",
             next_command=f"--port {port + 1}, or --port 0 for any that is free",
         )
-    if number == errno.EADDRNOTAVAIL:
+    if error.errno == errno.EADDRNOTAVAIL:
         return UserError(
             f"{host} is not an address of this machine",
             next_command="leave out --host, which listens on this machine alone",
