@@ -19,6 +19,7 @@ from components.cli_predict import add_predict_command
 from components.cli_remote import add_remote_commands
 from components.cli_selftest import add_selftest_command
 from components.cli_sharing import add_sharing_commands
+from components.cli_web import add_web_command
 from components.redaction import output_redacted
 from flows.graph import Plan, make_plan
 from flows.lock import hold_project
@@ -37,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_remote_commands(commands)
     add_sharing_commands(commands)
     add_predict_command(commands)
+    add_web_command(commands)
     add_log_command(commands)
     add_selftest_command(commands)
     run = commands.add_parser("run", help="bring every product up to date")

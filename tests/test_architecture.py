@@ -83,6 +83,9 @@ DOORS = {
     "sacrebleu": ("components/evaluation/bleu.py",),
     "pydicom": ("components/readers/dicom.py",),
     "shtab": ("flows/cli.py",),
+    "fastapi": ("components/web/",),
+    "starlette": ("components/web/",),
+    "uvicorn": ("components/web/serve.py",),
     "lm_eval": ("components/interop/harness.py",),
 }
 UNSAFE = {"pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib"}

@@ -34,6 +34,7 @@ from components.readers.images import BadImage
 SUFFIXES = (".dcm", ".dicom")
 MAX_PIXELS = 90_000_000  # per frame; the largest mammograms have a third of it
 MAX_DEFLATED_BYTES = 1 << 20  # a deflated file may be a thousand times larger inside
+DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 Values = npt.NDArray[Any]
 
 
@@ -42,8 +43,13 @@ def is_dicom(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def read_dicom_png(path: Path, frame: str = "", keep_burned_in: bool = False) -> bytes:
-    """One frame of a DICOM file as an 8-bit PNG.
+def read_dicom_png(
+    source: Path | bytes,
+    frame: str = "",
+    keep_burned_in: bool = False,
+    max_pixels: int = MAX_PIXELS,
+) -> bytes:
+    """One frame of a DICOM file, or of its bytes, as an 8-bit PNG.
 
     ``frame`` says which one of several: ``first`` or ``middle``. Raises BadImage: ``not-dicom``,
     ``no-pixels`` (a report, a plan), ``multi-frame`` (where ``frame`` does not say which),
@@ -52,9 +58,9 @@ def read_dicom_png(path: Path, frame: str = "", keep_burned_in: bool = False) ->
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of each deviation that it can read over
-        data = open_dicom(path)
+        data = open_dicom(source)
         try:
-            _check(data, keep_burned_in)
+            _check(data, keep_burned_in, max_pixels)
             index = _choose_frame(int(data.get("NumberOfFrames") or 1), frame)
             picture = _show(data, pixel_array(data, index=index))
         except BadImage:
@@ -66,15 +72,20 @@ def read_dicom_png(path: Path, frame: str = "", keep_burned_in: bool = False) ->
     return buffer.getvalue()
 
 
-def open_dicom(path: Path, header_only: bool = False) -> Dataset:
-    """A file's elements, also where its preamble or its transfer syntax is missing.
+def open_dicom(source: Path | bytes, header_only: bool = False) -> Dataset:
+    """The elements of a file or of its bytes, also without preamble or transfer syntax.
 
     Raises BadImage ``not-dicom`` for anything else.
     """
     try:
-        if _is_deflated(path) and path.stat().st_size > MAX_DEFLATED_BYTES:
+        if isinstance(source, Path):
+            is_large = source.stat().st_size > MAX_DEFLATED_BYTES and _is_deflated(source)
+        else:  # the name anywhere in it, so that no other way of reading it can miss it
+            is_large = len(source) > MAX_DEFLATED_BYTES and DEFLATED in source
+        if is_large:
             raise BadImage("unsupported-compression", "a deflated file of this size")
-        data = dcmread(path, force=True, stop_before_pixels=header_only)
+        stream = source if isinstance(source, Path) else io.BytesIO(source)
+        data = dcmread(stream, force=True, stop_before_pixels=header_only)
         if "SOPClassUID" not in data and "Rows" not in data:
             raise BadImage("not-dicom", "neither a class nor a size is in it")
         if "TransferSyntaxUID" not in data.file_meta:
@@ -116,14 +127,14 @@ def _guess_syntax(data: Dataset) -> UID:
     return ExplicitVRLittleEndian if is_little else ExplicitVRBigEndian
 
 
-def _check(data: Dataset, keep_burned_in: bool) -> None:
+def _check(data: Dataset, keep_burned_in: bool, max_pixels: int) -> None:
     if "PixelData" not in data:
         raise BadImage("no-pixels", str(data.get("Modality") or "no modality"))
     if data.get("BurnedInAnnotation") == "YES" and not keep_burned_in:
         raise BadImage("burned-in-text", "BurnedInAnnotation is YES")
     height, width = int(data.get("Rows") or 0), int(data.get("Columns") or 0)
-    if height * width > MAX_PIXELS:
-        raise BadImage("too-many-pixels", f"{width} x {height}, allowed are {MAX_PIXELS}")
+    if height * width > max_pixels:
+        raise BadImage("too-many-pixels", f"{width} x {height}, allowed are {max_pixels}")
     syntax = data.file_meta.TransferSyntaxUID
     if lacking := _name_lacking(syntax, int(data.get("BitsStored") or 8)):
         name = getattr(syntax, "name", syntax)

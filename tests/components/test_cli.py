@@ -56,6 +56,12 @@ FROZEN = {
         "--greedy": "optional",
         "--int8": "optional",
     },
+    "web": {
+        "model": "positional",
+        "--port": "optional",
+        "--host": "optional",
+        "--name": "optional",
+    },
     "trace": {"what": "positional"},
     "recall": {"--to": "optional"},
     "reproduce": {"metric": "positional"},
