@@ -45,7 +45,7 @@ function browseSamples() {
     list.append(...shown);
     const all = wanted.length === drawn.length ? "" : ` of ${drawn.length}`;
     const range = pages > 1 ? `, ${page * perPage + 1} to ${page * perPage + shown.length} shown` : "";
-    byId("found").textContent = `${wanted.length}${all} items${range}`;
+    byId("found").textContent = `${wanted.length}${all} ${drawn.length === 1 ? "item" : "items"}${range}`;
     byId("none-found").hidden = wanted.length > 0;
     byId("page-back").closest(".pager").hidden = pages === 1;
     byId("page-back").disabled = page === 0;
