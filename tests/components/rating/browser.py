@@ -26,8 +26,8 @@ PATIENCE_S = 60
 class Page:
     """One open page."""
 
-    def __init__(self, socket: Connection) -> None:
-        self.socket, self.number = socket, 0
+    def __init__(self, socket: Connection, port: str) -> None:
+        self.socket, self.port, self.number = socket, port, 0
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command; its result."""
@@ -54,6 +54,14 @@ class Page:
             event = {"key": key, "windowsVirtualKeyCode": code}
             self.ask("Input.dispatchKeyEvent", type="keyDown", text=text, **event)
             self.ask("Input.dispatchKeyEvent", type="keyUp", **event)
+
+    @contextmanager
+    def window(self) -> Iterator[Page]:
+        """Another window of the same browser."""
+        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
+        address = f"ws://127.0.0.1:{self.port}/devtools/page/{target}"
+        with connect(address, max_size=None) as socket:
+            yield Page(socket, self.port)
 
     def click(self, selector: str) -> None:
         """Bring an element into view and press the left button on the middle of it."""
@@ -118,8 +126,9 @@ def browse(folder: Path) -> Iterator[Page]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        with connect(_find_page(folder / "profile/DevToolsActivePort"), max_size=None) as socket:
-            page = Page(socket)
+        port, address = _find_page(folder / "profile/DevToolsActivePort")
+        with connect(address, max_size=None) as socket:
+            page = Page(socket, port)
             page.ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
             yield page
     finally:
@@ -127,13 +136,14 @@ def browse(folder: Path) -> Iterator[Page]:
         process.wait(timeout=PATIENCE_S)
 
 
-def _find_page(port_file: Path) -> str:
+def _find_page(port_file: Path) -> tuple[str, str]:
+    """The browser's port, and the address of its first page."""
     begun = time.monotonic()
     while time.monotonic() - begun < PATIENCE_S:
         if port_file.is_file() and (lines := port_file.read_text().splitlines()):
             with urllib.request.urlopen(f"http://127.0.0.1:{lines[0]}/json/list") as answer:
                 pages = [page for page in json.load(answer) if page["type"] == "page"]
             if pages:
-                return str(pages[0]["webSocketDebuggerUrl"])
+                return lines[0], str(pages[0]["webSocketDebuggerUrl"])
         time.sleep(0.1)
     raise AssertionError("the browser opened no page")

@@ -238,6 +238,22 @@ def test_what_cannot_be_read_is_put_aside_not_written_over(page: Page, study: Pa
     assert "{broken" in kept and any('"0 0 factuality":2' in one for one in kept)
 
 
+def test_two_windows_of_one_rater_do_not_write_over_each_other(page: Page, study: Path) -> None:
+    begin(page, study, "r1")
+    page.press("3")
+    with page.window() as second:
+        begin(second, study, "r1")
+        second.press("2")
+        begun = time.monotonic()
+        while checked(page) != ["3", "2"]:
+            assert time.monotonic() - begun < 20
+        page.press("n", "4")
+    begin(page, study, "r1")
+    assert checked(page) == ["3", "2"]
+    page.press("n")
+    assert checked(page) == ["4"]
+
+
 def test_the_form_on_paper_holds_what_is_not_rated(page: Page, study: Path) -> None:
     answers = read_study(study)["answers"]
     begin(page, study, "r1")
