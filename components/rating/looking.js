@@ -1,5 +1,6 @@
 // The image in a window of its own: from as large as fits to eight times that, moved by arrows or by hand.
 const STEPS = [1, 1.5, 2, 3, 4, 6, 8];
+const SLIDERS = ["brightness", "contrast"];
 let step = 0;
 
 function openZoom() {
@@ -7,6 +8,8 @@ function openZoom() {
   if (!image) return;
   byId("close-up").src = image.src;
   step = 0;
+  for (const name of SLIDERS) byId(name).value = 100;
+  shade();
   byId("zoom").showModal();
   byId("close-up").decode().then(scaleImage, scaleImage);
   byId("view").focus();
@@ -21,6 +24,11 @@ function scaleImage() {
   byId("scale").textContent = step ? `${STEPS[step]} times` : "whole";
   byId("smaller").disabled = step === 0;
   byId("larger").disabled = step === STEPS.length - 1;
+}
+
+// The image is 8 bits deep: what the data set's own file lost in the dark does not come back.
+function shade() {
+  byId("close-up").style.filter = SLIDERS.map((name) => `${name}(${byId(name).value}%)`).join(" ");
 }
 
 function zoom(by) {
@@ -39,6 +47,7 @@ function zoomByKey(key) {
 byId("smaller").addEventListener("click", () => zoom(-1));
 byId("larger").addEventListener("click", () => zoom(1));
 byId("close").addEventListener("click", () => byId("zoom").close());
+for (const name of SLIDERS) byId(name).addEventListener("input", shade);
 byId("look").addEventListener("click", openZoom);
 byId("view").addEventListener("dblclick", () => zoom(step === STEPS.length - 1 ? -step : 1));
 byId("view").addEventListener("pointermove", (event) => {

@@ -77,6 +77,8 @@ def read_replies(path: Path, headline: str, wanted: Set[str]) -> dict[str, Reply
     and an answer is unsure beside the others."""
     predictions = list(read_records(path, Prediction))
     full = sorted((p for p in predictions if p.condition == FULL), key=lambda p: p.id)
+    if not full:
+        return {}
     blank = {p.id: _clip(p.prediction) for p in predictions if p.condition == BLANK}
     is_exact = find_metric(headline).score is score_exact_match
     quarter = sorted(p.log_probability for p in full)[len(full) // 4]

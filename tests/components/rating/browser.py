@@ -48,7 +48,7 @@ class Page:
 
     def press(self, *keys: str) -> None:
         """Press and release keys, one after another, as a hand does."""
-        codes = {"Enter": (13, "\r"), "Tab": (9, ""), "Escape": (27, "")}
+        codes = {"Enter": (13, "\r"), "Tab": (9, ""), "Escape": (27, ""), "ArrowRight": (39, "")}
         for key in keys:
             code, text = codes.get(key, (ord(key.upper()[0]), key))
             event = {"key": key, "windowsVirtualKeyCode": code}

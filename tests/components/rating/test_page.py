@@ -284,8 +284,14 @@ def test_the_image_is_looked_at_closely(page: Page, study: Path) -> None:
     assert page.evaluate("document.getElementById('close-up').width") == pytest.approx(
         2 * whole, abs=2
     )
+    page.evaluate("document.getElementById('brightness').focus()")
+    page.press("ArrowRight")
+    shade = "getComputedStyle(document.getElementById('close-up')).filter"
+    assert page.evaluate(shade) == "brightness(1.01) contrast(1)"
     page.press("-", "Escape")
     assert not text(page, "zoom") and checked(page) == []
+    page.press("z")
+    assert page.evaluate(shade) == "brightness(1) contrast(1)"
 
 
 @pytest.mark.parametrize("width", [390, 820])
