@@ -209,7 +209,7 @@ class ProbeParams(Section):
 class ReportParams(Section):
     """What the report shows."""
 
-    examples_per_dataset: int = Field(ge=0, description="answers that are shown")
+    examples_per_dataset: int = Field(ge=0, description="test items that can be browsed")
 
 
 class GpuParams(Section):

@@ -30,6 +30,7 @@ from components.report.samples import read_pictures
 
 REFERENCE, BASELINE = "reference", "baseline"
 PAGE, KEY, STUDY = "page.html", "key.sealed.json", "study.json"
+SCRIPTS = ("keeping.js", "looking.js", "paper.js", "page.js")
 IMAGE_PX = 1024  # a clinician looks closer than a reader of the report
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -175,7 +176,8 @@ def _show(root: Path, items: Sequence[Item]) -> list[dict[str, Any]]:
 
 def _render(items: list[dict[str, Any]], study: dict[str, Any]) -> str:
     here = Path(__file__).parent
-    css, script = (here / "page.css").read_text(), (here / "page.js").read_text()
+    css = (here / "page.css").read_text()
+    script = "".join((here / name).read_text() for name in SCRIPTS)
     content = {**study, "items": items, "scales": [asdict(scale) for scale in SCALES]}
     # "<" would end the block that holds the data: a text of the data may say </script>.
     data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")

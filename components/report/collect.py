@@ -45,7 +45,7 @@ def collect_inputs(root: Path, params: Params, cards: dict[str, Card]) -> Report
         model_gains=compare_models(root / "predictions", params, zero_shot),
         probes=_read_probes(root, params),
         scale_gains=compare_all(root, params, metrics),
-        samples=draw_samples(root, params, metrics),
+        samples=draw_samples(root, params, cards, metrics),
         logs=_read_logs(root, params),
         tokenizer=read_json(root / "models/image_tokenizer/summary.json"),
         reconstructions_png=reconstructions.read_bytes() if reconstructions.is_file() else None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from components.cards import Card
+from components.cards import RESTRICTED, Card
 from components.config import Params
 from components.evaluation.intervals import Interval
 
@@ -15,19 +15,29 @@ Scores = dict[str, dict[str, Any]]  # data set to its metrics JSON (evaluation.s
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One answered test item. ``right`` is None where an answer is more or less right."""
+class Reply:
+    """A size's answer to a test item. ``right`` is None where an answer is more or less right."""
 
-    dataset: str
     size: str
-    question: str
-    truth: str
     answer: str
     blank_answer: str | None
-    baseline: str
-    metric: str
     score: float
     right: bool | None
+    confidence: float  # 0 to 1: its probability in the closed set; of free text, per token
+    unsure: bool  # among the least confident quarter of the size's answers to the test
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One test item, and what each size answered."""
+
+    dataset: str
+    modality: str
+    question: str
+    truth: str
+    baseline: str
+    metric: str
+    replies: list[Reply]
     image_jpeg: bytes | None
 
 
@@ -163,6 +173,7 @@ class ReportInputs:
     scale_gains: list[ScaleGain] = field(default_factory=list)  # of all pairs of sizes
     model_gains: list[ModelGain] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    num_samples_cut: int = 0  # left out to keep the page small (budget.py)
     logs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # model folder to log
     tokenizer: dict[str, Any] = field(default_factory=dict)
     reconstructions_png: bytes | None = None
@@ -185,6 +196,10 @@ class ReportInputs:
         """The gains from each size to the next."""
         steps = set(pairwise(self.params.sizes))
         return [gain for gain in self.scale_gains if (gain.smaller, gain.larger) in steps]
+
+    def withholds(self, name: str) -> bool:
+        """True where no record of the set may stand on the page, which is there to be handed on."""
+        return name in self.cards and self.cards[name].source.access in RESTRICTED
 
     def title(self, dataset: str) -> str:
         """A data set's printed name."""

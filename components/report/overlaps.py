@@ -37,6 +37,7 @@ class Evidence:
     train_id: str
     told: str
     num_more: int
+    withheld: bool  # one of both is of a set of which no record may be shown
     test_text: str
     passage: list[tuple[str, bool]]  # words, and whether they are shared
     images: list[tuple[str, bytes]]  # whose, and a JPEG
@@ -90,15 +91,21 @@ def _show(inputs: ReportInputs, rows: list[dict[str, Any]]) -> list[Evidence]:
             train_id=row["train_id"],
             told=row["evidence"],
             num_more=row["num_items"] - 1,
-            test_text=row["test_text"],
-            passage=split_passage(row["passage"]),
-            images=[
-                (side, inputs.overlap_pictures[row[f"{side}_image"]])
-                for side in ("test", "train")
-                if row[f"{side}_image"] in inputs.overlap_pictures
-            ],
+            withheld=withheld,
+            test_text="" if withheld else row["test_text"],
+            passage=[] if withheld else split_passage(row["passage"]),
+            images=[] if withheld else _find_images(inputs, row),
         )
         for row in rows
+        for withheld in [inputs.withholds(row["test"]) or inputs.withholds(row["train"])]
+    ]
+
+
+def _find_images(inputs: ReportInputs, row: Mapping[str, Any]) -> list[tuple[str, bytes]]:
+    return [
+        (side, inputs.overlap_pictures[row[f"{side}_image"]])
+        for side in ("test", "train")
+        if row[f"{side}_image"] in inputs.overlap_pictures
     ]
 
 

@@ -14,6 +14,8 @@ from markupsafe import Markup
 
 from components import __version__
 from components.report.axes import size_strength
+from components.report.browsing import FIRST_SHOWN, view_samples
+from components.report.budget import fit_budget
 from components.report.charts import plot_losses, rank_bars
 from components.report.clinicians import view_rated
 from components.report.corpus_charts import KINDS, view_corpus
@@ -46,12 +48,15 @@ from components.report.scores import (
     list_other_answers,
     list_scores,
 )
+from components.report.summary import summarize_run
 from components.report.terms import TERMS, list_model_terms
 from components.report.verdict import list_facts, write_verdict
 from components.report.zero_shot import MODEL_TITLES, WAYS, view_zero_shot
 
 FOLDER = Path(__file__).parent
+SCRIPTS = ("report.js", "samples.js")
 SECTIONS = [
+    ("summary", "In short"),
     ("worries", "What to worry about"),
     ("pipeline", "The pipeline"),
     ("scores", "Scores"),
@@ -79,10 +84,14 @@ SOURCE_TITLES = {"corpus": "Pretraining text", "vocabulary": "Vocabulary"}
 
 
 def build_report(inputs: ReportInputs) -> str:
-    """The page as HTML. Whatever came from data stays text: it is escaped, and no script but the
-    page's own may run (content security policy by hash)."""
+    """The page as HTML, under 5 MB. Whatever came from data stays text: it is escaped, and no
+    script but the page's own may run (content security policy by hash)."""
+    return fit_budget(inputs, _render)
+
+
+def _render(inputs: ReportInputs) -> str:
     css = (FOLDER / "report.css").read_text()
-    script = (FOLDER / "report.js").read_text()
+    script = "".join((FOLDER / name).read_text() for name in SCRIPTS)
     environment = _make_environment(inputs)
     return environment.get_template("report.html").render(
         inputs=inputs,
@@ -102,6 +111,7 @@ def _view_scores(inputs: ReportInputs) -> dict[str, Any]:
     forests = [plot_forest(inputs, scores, unit) for unit in ("%", "x100")]
     return {
         "verdict": write_verdict(inputs, scores, zero_shot),
+        "summary": summarize_run(inputs, scores),
         "facts": list_facts(inputs, scores),
         "flags": find_flags(inputs, scores, zero_shot),
         "scores": scores,
@@ -138,7 +148,8 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
         ),
         "tokenizer_quality": _list_quality(inputs.tokenizer),
         "reconstructions": _data_uri("png", inputs.reconstructions_png),
-        "samples": [(sample, _data_uri("jpeg", sample.image_jpeg)) for sample in inputs.samples],
+        "browser": view_samples(inputs),
+        "first_shown": FIRST_SHOWN,
         "overlaps": list_overlaps(inputs),
         "leaks": find_leaks(inputs),
         "evidence": list_evidence(inputs),

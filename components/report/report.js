@@ -24,9 +24,14 @@ function sortRows(table, head, column) {
 
 for (const table of document.querySelectorAll("table.sortable")) {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
-    const button = document.createElement("button");
+    const button = document.createElement("button"), printed = document.createElement("span");
     button.type = "button";
     button.append(...head.childNodes);
+    // A head that is repeated on each sheet of paper lacks the text of its buttons.
+    printed.className = "printed";
+    printed.ariaHidden = "true";
+    printed.append(...[...button.childNodes].map((node) => node.cloneNode(true)));
+    head.append(printed);
     button.addEventListener("click", () => sortRows(table, head, column));
     head.append(button);
   });

@@ -21,6 +21,7 @@ from components.report.inputs import (
     Corpus,
     Lengths,
     QuarantineGroup,
+    Reply,
     ReportInputs,
     Sample,
     ScaleGain,
@@ -250,7 +251,8 @@ def encode(picture: Image.Image, kind: str) -> bytes:
     return stream.getvalue()
 
 
-def make_samples(size: str) -> list[Sample]:
+def make_samples(sizes: list[str]) -> list[Sample]:
+    """Two items of VQA-RAD and one of others; the last size answers as told, others with no."""
     long = (
         "i have had pain in my left knee for six weeks, it is worse in the morning and after "
         "stairs, i have tried ibuprofen and rest. " * 4
@@ -272,9 +274,18 @@ def make_samples(size: str) -> list[Sample]:
     ]  # fmt: skip
     return [
         Sample(
-            dataset=name, size=size, question=question, truth=truth, answer=answer,
-            blank_answer=blank, baseline=baseline, metric="ROUGE-L",
-            score=41.3 if right is None else 100.0 * right, right=right,
+            dataset=name, modality={"vqa_rad": "x-ray", "slake": "ct"}.get(name, ""),
+            question=question, truth=truth, baseline=baseline, metric="ROUGE-L",
+            replies=[
+                Reply(
+                    size=size, answer=said, blank_answer=blank,
+                    score=41.3 if right is None else 100.0 * (said == truth),
+                    right=None if right is None else said == truth,
+                    confidence=0.9 - 0.12 * i - 0.1 * (size != sizes[-1]), unsure=i % 3 == 1,
+                )
+                for size in sizes
+                for said in [answer if size == sizes[-1] or right is None else "no"]
+            ],
             image_jpeg=None if name == "meqsum" else encode(make_picture(i), "JPEG"),
         )
         for i, (name, question, truth, answer, blank, baseline, right) in enumerate(rows)
@@ -392,7 +403,7 @@ def inputs(params: Params) -> ReportInputs:
             )
             for i, name in enumerate(datasets)
         ],
-        samples=make_samples(sizes[-1]),
+        samples=make_samples(sizes),
         logs=logs,
         tokenizer=make_tokenizer(),
         reconstructions_png=make_reconstructions(),

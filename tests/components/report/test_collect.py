@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,8 +137,10 @@ def test_compares_sizes_and_draws_samples(root: Path, params: Params, inputs: Re
     assert gain.gain.value == pytest.approx(75) and gain.gain.above_zero
     assert len(found.samples) == params.report.examples_per_dataset
     for sample in found.samples:
-        assert sample.size == params.sizes[-1] and sample.truth == "yes"
-        assert sample.right == (sample.answer == "yes") and sample.blank_answer == "no"
+        assert [reply.size for reply in sample.replies] == params.sizes and sample.truth == "yes"
+        for reply in sample.replies:
+            assert reply.right == (reply.answer == "yes") and reply.blank_answer == "no"
+            assert reply.confidence == pytest.approx(math.exp(-1)) and not reply.unsure
         assert sample.image_jpeg is not None
         picture = Image.open(io.BytesIO(sample.image_jpeg))
         assert picture.format == "JPEG" and max(picture.size) == 224

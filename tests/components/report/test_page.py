@@ -89,8 +89,9 @@ def test_only_its_own_script_and_style_may_run(page: str) -> None:
 
 
 def test_text_from_data_stays_text(inputs: ReportInputs, page: str) -> None:
+    reply = replace(inputs.samples[0].replies[0], answer=EVIL, blank_answer=EVIL)
     sample = replace(
-        inputs.samples[0], question=EVIL, answer=EVIL, truth=EVIL, blank_answer=EVIL, baseline=EVIL
+        inputs.samples[0], question=EVIL, truth=EVIL, baseline=EVIL, modality=EVIL, replies=[reply]
     )
     group = QuarantineGroup("data/x", EVIL, EVIL, False, 1, [(EVIL, EVIL)])
     evidence = dict.fromkeys(inputs.audit["evidence"][0], EVIL)
