@@ -71,6 +71,7 @@ FROZEN = {
         "--level": "optional",
         "--json": "optional",
     },
+    "selftest": {"--chaos": "optional"},
     "run": {},
     "plan": {
         "stage": "positional",
