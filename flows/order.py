@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.config import ComputeParams, load_params
-from components.errors import UserError
+from components.errors import UserError, refusals_told
 from components.logs import FLOW, Log, open_log
 from components.profiles.overlay import write_params
 from flows import artifacts
@@ -81,7 +81,10 @@ def take_turn(work: Callable[[], State[Any]]) -> State[Any]:
             logging.getLogger(name).addFilter(_is_news)
         listen_to_interrupts(True)
         try:
-            with hold_project(run=str(flow_run.name), run_id=str(flow_run.id)):
+            with (
+                refusals_told(),  # a full disk, say
+                hold_project(run=str(flow_run.name), run_id=str(flow_run.id)),
+            ):
                 claim_run()
                 bury_dead()
                 state = work()

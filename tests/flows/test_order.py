@@ -13,6 +13,7 @@ import yaml
 
 from components.profiles.overlay import write_params
 from flows.graph import make_plan
+from flows.lock import HOLDER
 
 STAGES = {
     "first": {"cmd": "echo making first && echo 1 > first.txt", "outs": ["first.txt"]},
@@ -92,3 +93,32 @@ def test_stages_run_are_cached_fail_and_hold_back_what_builds_on_them(project: P
     assert not (project / "third.txt").exists()
     assert "Finished in state" not in shown
     assert "Task run failed" not in shown
+
+
+FULL = """
+from flows.settings import settle_environment
+settle_environment()
+from prefect import flow
+from flows.order import run_stages
+
+@flow(name="throw-away")
+def throw_away():
+    return run_stages(["first"])
+
+state = throw_away(return_state=True)
+print("STATE", state.name, state.message.replace(chr(10), " | "))
+"""
+
+
+@pytest.mark.services
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_fails_a_run_in_plain_words(project: Path) -> None:
+    (project / HOLDER).parent.mkdir(parents=True, exist_ok=True)
+    (project / HOLDER).symlink_to("/dev/full")
+    command = [sys.executable, "-c", FULL]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
+    shown = done.stdout + done.stderr
+    assert "STATE Failed " in done.stdout, shown
+    assert "why:  No space left on device | " in done.stdout, shown
+    assert "Traceback" not in shown
+    assert not (project / "first.txt").exists()
