@@ -21,6 +21,7 @@ from components.storage import S3, Bucket, NotStoredError, split_address
 from components.storage_advice import refusals_advised
 
 T = TypeVar("T")
+TRIED = "conditional-writes"  # an object with which a server is tried
 PARTIAL = ".partial-"  # what a file in a folder is called until it is whole
 
 
@@ -34,6 +35,9 @@ class Place(Protocol):
 
     def read(self, key: str) -> bytes | None:
         """A small object's content; None where there is none."""
+
+    def check(self) -> None:
+        """UserError where of two who create the same key both would be told that it was free."""
 
     def put(self, file: Path, key: str) -> None:
         """Store a file, whatever was there."""
@@ -85,6 +89,9 @@ class FolderPlace:
         """A file's content; None where there is none."""
         path = self.root / key
         return path.read_bytes() if path.is_file() else None
+
+    def check(self) -> None:
+        """A file system keeps two links apart."""
 
     def put(self, file: Path, key: str) -> None:
         """Copy a file; it appears under its name when it is whole."""
@@ -166,6 +173,16 @@ class BucketPlace:
                 return None
 
         return self._ask("read", key, read)
+
+    def check(self) -> None:
+        """Create an object that stays, again: a server that says yes has not looked."""
+        if self.create(b"", TRIED) and self.create(b"", TRIED):
+            raise UserError(
+                f"{self.address} cannot keep two publishers apart",
+                why="its server does not know conditional writes (If-None-Match): a version could "
+                "be written over",
+                next_command="publish to a folder, or to a server that knows them, as AWS's does",
+            )
 
     def put(self, file: Path, key: str) -> None:
         """Store a file, in parts side by side where it is large."""
