@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from components.storage_advice import refusals_advised
 
 T = TypeVar("T")
 TRIED = "conditional-writes"  # an object with which a server is tried
+SETTLED_S = 1.0  # when small objects that were sent at the same time have arrived
 PARTIAL = ".partial-"  # what a file in a folder is called until it is whole
 
 
@@ -189,8 +191,16 @@ class BucketPlace:
         self._ask("written", key, lambda: self.bucket.upload(file, self.prefix + key))
 
     def create(self, content: bytes, key: str) -> bool:
-        """Store an object whose key is free; the server decides whether it is."""
-        return self._ask("written", key, lambda: self.bucket.create(content, self.prefix + key))
+        """Store an object whose key is free; the server decides whether it is.
+
+        Swift's looks first and writes then, so that of several at once all may be told yes, and the
+        last one's stays: whoever finds another's object there a moment later was not the last.
+        """
+        is_told = self._ask("written", key, lambda: self.bucket.create(content, self.prefix + key))
+        if not is_told:
+            return False
+        time.sleep(SETTLED_S)
+        return self.read(key) == content
 
     @contextmanager
     def open(self, key: str, begin: int, tag: str) -> Iterator[Part]:

@@ -14,7 +14,7 @@ from components.artifacts.fetching import UNFINISHED, fetch
 from components.artifacts.manifest import Manifest
 from components.artifacts.places import TRIED, BucketPlace
 from components.artifacts.publishing import Published, publish
-from components.artifacts.versions import list_names, object_key
+from components.artifacts.versions import list_names, object_key, read_version
 from components.config import load_params
 from components.errors import UserError
 from components.tracing.products import read_products
@@ -68,6 +68,21 @@ def test_two_publishers_at_once_get_two_versions(line: Line, project: Path) -> N
     for thread in threads:
         thread.join()
     assert sorted(versions) == [2, 3, 4, 5]
+
+
+def test_who_was_written_over_takes_the_next_version(line: Line, project: Path) -> None:
+    other = publish(MODEL, parse_address("../beside/vqa"), read_products(), load_params()).manifest
+    theirs = other.model_copy(update={"title": "of another"})
+    key = "some/shared/artifacts/vqa/v1.json"
+
+    def write_over(asked: str) -> None:
+        if asked == f"GET /{BUCKET}/{key}":  # as a server does that looked before both wrote
+            line.client.put_object(Bucket=BUCKET, Key=key, Body=theirs.dump())
+            line.watch = lambda _: None
+
+    line.watch = write_over
+    assert publish_here().manifest.version == 2
+    assert read_version(BucketPlace(PLACE), "vqa", 1).title == "of another"
 
 
 def test_a_publication_that_breaks_off_is_nowhere_and_goes_on(
