@@ -262,6 +262,7 @@ def _told() -> Iterator[None]:
         told.PartialCredentialsError,
         told.ProfileNotFound,
         told.ParamValidationError,
+        ValueError,  # botocore's word on an endpoint that is no address
     ) as error:  # nothing was asked
         raise StorageError(f"{type(error).__name__}: {error}") from None
     # no answer, or none that can be read

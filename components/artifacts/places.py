@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from components.storage import S3, Bucket, NotStoredError, split_address
 from components.storage_advice import refusals_advised
 
 T = TypeVar("T")
+TRIED = "conditional-writes"  # an object with which a server is tried
+SETTLED_S = 1.0  # when small objects that were sent at the same time have arrived
 PARTIAL = ".partial-"  # what a file in a folder is called until it is whole
 
 
@@ -34,6 +37,9 @@ class Place(Protocol):
 
     def read(self, key: str) -> bytes | None:
         """A small object's content; None where there is none."""
+
+    def check(self) -> None:
+        """UserError where of two who create the same key both would be told that it was free."""
 
     def put(self, file: Path, key: str) -> None:
         """Store a file, whatever was there."""
@@ -85,6 +91,9 @@ class FolderPlace:
         """A file's content; None where there is none."""
         path = self.root / key
         return path.read_bytes() if path.is_file() else None
+
+    def check(self) -> None:
+        """A file system keeps two links apart."""
 
     def put(self, file: Path, key: str) -> None:
         """Copy a file; it appears under its name when it is whole."""
@@ -167,13 +176,31 @@ class BucketPlace:
 
         return self._ask("read", key, read)
 
+    def check(self) -> None:
+        """Create an object that stays, again: a server that says yes has not looked."""
+        if self.create(b"", TRIED) and self.create(b"", TRIED):
+            raise UserError(
+                f"{self.address} cannot keep two publishers apart",
+                why="its server does not know conditional writes (If-None-Match): a version could "
+                "be written over",
+                next_command="publish to a folder, or to a server that knows them, as AWS's does",
+            )
+
     def put(self, file: Path, key: str) -> None:
         """Store a file, in parts side by side where it is large."""
         self._ask("written", key, lambda: self.bucket.upload(file, self.prefix + key))
 
     def create(self, content: bytes, key: str) -> bool:
-        """Store an object whose key is free; the server decides whether it is."""
-        return self._ask("written", key, lambda: self.bucket.create(content, self.prefix + key))
+        """Store an object whose key is free; the server decides whether it is.
+
+        Swift's looks first and writes then, so that of several at once all may be told yes, and the
+        last one's stays: whoever finds another's object there a moment later was not the last.
+        """
+        is_told = self._ask("written", key, lambda: self.bucket.create(content, self.prefix + key))
+        if not is_told:
+            return False
+        time.sleep(SETTLED_S)
+        return self.read(key) == content
 
     @contextmanager
     def open(self, key: str, begin: int, tag: str) -> Iterator[Part]:

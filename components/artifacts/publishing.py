@@ -59,6 +59,7 @@ def publish(
     _check_origin(products, product)
     check_permission(kind, products, product.path)
     place = open_place(address.place)
+    place.check()
     with tempfile.TemporaryDirectory() as scratch:
         files = gather_files(product, params, Path(scratch))
         contents = {

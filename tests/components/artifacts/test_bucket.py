@@ -12,9 +12,9 @@ from components.artifacts import publishing
 from components.artifacts.address import parse_address
 from components.artifacts.fetching import UNFINISHED, fetch
 from components.artifacts.manifest import Manifest
-from components.artifacts.places import BucketPlace
+from components.artifacts.places import TRIED, BucketPlace
 from components.artifacts.publishing import Published, publish
-from components.artifacts.versions import list_names, object_key
+from components.artifacts.versions import list_names, object_key, read_version
 from components.config import load_params
 from components.errors import UserError
 from components.tracing.products import read_products
@@ -42,7 +42,8 @@ def test_what_is_got_is_what_was_published_and_the_manifest_goes_last(
 ) -> None:
     done = publish_here()
     puts = [asked for asked in line.asked if asked.startswith("PUT")]
-    assert puts[-1].endswith("/some/shared/artifacts/vqa/v1.json") and len(puts) == 10
+    assert puts[-1].endswith("/some/shared/artifacts/vqa/v1.json") and len(puts) == 2 + 10
+    assert all(asked.endswith(f"/some/shared/{TRIED}") for asked in puts[:2])
     folder, manifest = fetch(ADDRESS)
     assert manifest == done.manifest
     held = list_files(folder)
@@ -69,11 +70,27 @@ def test_two_publishers_at_once_get_two_versions(line: Line, project: Path) -> N
     assert sorted(versions) == [2, 3, 4, 5]
 
 
+def test_who_was_written_over_takes_the_next_version(line: Line, project: Path) -> None:
+    other = publish(MODEL, parse_address("../beside/vqa"), read_products(), load_params()).manifest
+    theirs = other.model_copy(update={"title": "of another"})
+    key = "some/shared/artifacts/vqa/v1.json"
+
+    def write_over(asked: str) -> None:
+        if asked == f"GET /{BUCKET}/{key}":  # as a server does that looked before both wrote
+            line.client.put_object(Bucket=BUCKET, Key=key, Body=theirs.dump())
+            line.watch = lambda _: None
+
+    line.watch = write_over
+    assert publish_here().manifest.version == 2
+    assert read_version(BucketPlace(PLACE), "vqa", 1).title == "of another"
+
+
 def test_a_publication_that_breaks_off_is_nowhere_and_goes_on(
     line: Line, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_attempts(monkeypatch)
-    line.fail(503, "PUT", times=2)  # the second object's two attempts are the first to fail
+    line.delay(0.0, "PUT", times=3)  # the trial of the server, and the first object
+    line.fail(503, "PUT", times=2)  # both attempts at the second
     with pytest.raises(UserError, match="could not be written") as caught:
         publish_here()
     assert "503" in caught.value.why and "it goes on" in caught.value.next_command
