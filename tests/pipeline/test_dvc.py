@@ -139,14 +139,14 @@ def test_an_experiment_runs_what_its_parameter_decides_and_is_compared(restored:
 
 
 def test_tables_of_metrics_can_be_read(finished: Project) -> None:
-    shown = json.loads(ask(finished, "metrics", "show", "--json"))["data"]
+    shown = json.loads(ask(finished, "metrics", "show", "--json"))[""]["data"]
     places = [f"debug/{name}" for name in DATASETS] + ["zero_shot/debug/vqa_rad"]
     assert set(shown) == {f"data/headlines/{place}.json" for place in places}
     table = ask(finished, "metrics", "show").splitlines()
-    assert len(table) == 2 + len(places)
+    assert len(table) == 1 + len(places)
     assert max(map(len, table)) <= 120
     summary = json.loads((finished.root / METRICS).read_text())["scores"]["accuracy"]["all"]
-    assert shown[HEADLINE]["score"] == summary["value"]
+    assert shown[HEADLINE]["data"]["score"] == summary["value"]
 
 
 def test_curves_of_a_model_are_drawn(restored: Project) -> None:
