@@ -6,7 +6,6 @@ Nothing of it is stored; so text in the pixels of a DICOM file, which training r
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from components.errors import UserError
 from components.readers.images import FORMATS, BadImage, check_image
@@ -74,7 +73,4 @@ def _read_file(path: Path) -> bytes:
 def _draw_dicom(content: bytes, frame: str) -> bytes:
     from components.readers.dicom import read_dicom_png
 
-    with TemporaryDirectory() as place:
-        file = Path(place) / "image.dcm"
-        file.write_bytes(content)
-        return read_dicom_png(file, frame, keep_burned_in=True)
+    return read_dicom_png(content, frame, keep_burned_in=True)

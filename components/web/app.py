@@ -69,7 +69,7 @@ def build_app(house: House, names: Collection[str] = ()) -> FastAPI:
     app.add_exception_handler(HTTPException, _refuse_status)  # type: ignore[arg-type]
     for address, (name, kind) in PAGE.items():
         app.add_api_route(address, _page(name, kind), methods=["GET"], include_in_schema=False)
-    few, all_ = describe_refusals("foreign", "failed"), describe_refusals()
+    few, all_ = describe_refusals("foreign", "too-large", "failed", "closing"), describe_refusals()
     app.add_api_route("/health", health, methods=["GET"], responses=few, tags=["server"])
     app.add_api_route("/api/model", tell_model, methods=["GET"], responses=few, tags=["model"])
     app.add_api_route("/api/examples", examples, methods=["GET"], responses=few, tags=["model"])
@@ -192,7 +192,11 @@ async def _seat(house: House) -> AsyncIterator[None]:
 
 
 async def _decode(house: House, call: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(house.decoders, call)
+    decoded = asyncio.get_running_loop().run_in_executor(house.decoders, call)
+    try:
+        return await asyncio.wait_for(decoded, house.limits.answer_s)
+    except TimeoutError:
+        raise _timed_out(house) from None
 
 
 async def _wait(house: House, request: Request, future: Future[T]) -> T:

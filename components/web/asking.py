@@ -155,14 +155,14 @@ def _check_lengths(asked: Asked, limits: Limits) -> Asked:
     ):
         if len(value) > most:
             raise Refusal(
-                "too-large", f"The {name} has {len(value):,} characters; at most {most:,} are "
+                "unfit", f"The {name} has {len(value):,} characters; at most {most:,} are "
                 "taken.", f"Shorten the {name}.",
             )  # fmt: skip
     if len(asked.options) > limits.options or any(
         len(option) > limits.option_chars for option in asked.options
     ):
         raise Refusal(
-            "too-large", f"At most {limits.options} options of {limits.option_chars} characters "
+            "unfit", f"At most {limits.options} options of {limits.option_chars} characters "
             "are taken.", "Send fewer or shorter ones.",
         )  # fmt: skip
     return asked

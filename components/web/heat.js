@@ -15,7 +15,7 @@ function colour(level) {
   return low.map((value, k) => Math.round(value + (high[k] - value) * part));
 }
 
-export const mostOf = (grid) => Math.max(...grid.flat()) * grid.length * grid[0].length;
+const mostOf = (grid) => Math.max(...grid.flat()) * grid.length * grid[0].length;
 
 function paint() {
   if (!cells) return;
@@ -43,8 +43,8 @@ function paint() {
 
 export function showHeat(grid) {
   cells = grid;
-  const most = mostOf(grid);
-  document.getElementById("legend-most").textContent = `${most < 10 ? most.toFixed(1) : Math.round(most)} times as much`;
+  const top = Math.max(mostOf(grid), FULL);
+  document.getElementById("legend-most").textContent = `${top < 10 ? +top.toFixed(1) : Math.round(top)} times as much`;
   document.getElementById("legend").hidden = false;
   canvas.hidden = false;
   paint();

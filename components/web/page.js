@@ -41,12 +41,14 @@ function showPicture(seen) {
     ? `Drawn again from ${seen.num_tokens} image tokens, the alphabet in which the model learnt pictures. It answers from the square beside it, not from these.`
     : `No image tokens to show. ${seen.why_no_tokens}`;
   byId("sees").hidden = false;
+  byId("ask-error").hidden = true;
 }
 
-function refusePicture(refusal) {
-  byId("picture-error").replaceChildren(make("b", { textContent: refusal.message }), refusal.next);
-  byId("picture-error").hidden = false;
+function complain(place, refusal) {
+  byId(place).replaceChildren(make("b", { textContent: refusal.message }), refusal.next);
+  byId(place).hidden = false;
 }
+const refusePicture = (refusal) => complain("picture-error", refusal);
 
 async function takeFile(file, suggestions = []) {
   byId("picture-error").hidden = true;
@@ -145,9 +147,19 @@ async function ask(turn) {
   turn.entry.scrollIntoView({ block: "nearest" });
 }
 
+// What is missing before anything can be asked, or nothing.
+function findMissing(question) {
+  if (facts.takes.image === "needed" && !picture) return { message: "There is no picture yet.", next: "Choose one, or click on a made-up one." };
+  if (facts.takes.question && !question) return { message: "The question is empty.", next: "Type a question, then press Enter." };
+  return null;
+}
+
 function begin(event) {
   event.preventDefault();
   const question = facts.takes.question ? byId("question").value.trim() : "";
+  const missing = findMissing(question);
+  byId("ask-error").hidden = true;
+  if (missing) return complain("ask-error", missing);
   const options = byId("options").value.split("\n").map((line) => line.trim()).filter(Boolean);
   const turn = { question, text: byId("text").value.trim(), options, picture: facts.takes.image === "none" ? null : picture };
   turns.push(turn);

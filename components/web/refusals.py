@@ -16,7 +16,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unknown-address": (404, "There is nothing at this address."),
     "wrong-method": (405, "The address takes another method."),
     "slow-upload": (408, "The body took too long to arrive."),
-    "too-large": (413, "The body, the image in pixels, or a field is larger than allowed."),
+    "too-large": (413, "The body, a part of it, or the image in pixels is larger than allowed."),
     "wrong-type": (415, "The body or the image is of a type that is not taken."),
     "unfit": (422, "A field is missing, empty, too long, or not one that the model takes."),
     "busy": (429, "Too many requests are waiting; Retry-After says when to come again."),

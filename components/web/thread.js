@@ -79,7 +79,7 @@ export function drawAnswer(turn, answer, facts, show) {
   if (!text) said.classList.add("empty");
   if (text.length > 60) said.classList.add("long");
   const cut = answer.num_cut ? [make("p", { className: "small", textContent: `${answer.num_cut} words or word pieces were over the model's limits, and were not read.` })] : [];
-  turn.entry.replaceChildren(drawAsked(turn), said, ...cut, ...drawCandidates(answer.said, facts),
+  turn.entry.replaceChildren(drawAsked(turn), said, ...drawCandidates(answer.said, facts), ...cut,
     ...drawLooking(answer), ...drawReading(answer, show));
 }
 

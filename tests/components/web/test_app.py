@@ -118,7 +118,7 @@ def test_the_model_tells_what_it_is(server: str, model_folder: Path) -> None:
         (draw()[:300], {"question": QUESTION}, "wrong-type", "damaged"),
         (draw(), {"question": " \n "}, "unfit", "question is empty"),
         (draw(), {}, "unfit", "question is empty"),
-        (draw(), {"question": "x" * 2001}, "too-large", "2,001 characters"),
+        (draw(), {"question": "x" * 2001}, "unfit", "2,001 characters"),
         (draw(), {"question": "x" * 10_000_000}, "too-large", "too long"),
         (draw(), {"question": QUESTION, "text": "a report"}, "unfit", "takes no text"),
         (draw(), {"question": QUESTION, "option": ["a", "b"]}, "unfit", "takes no options"),

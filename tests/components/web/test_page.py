@@ -134,18 +134,30 @@ def test_a_bad_file_is_told_beside_the_picture(
         assert words in page.text("#picture-error")
 
 
-def test_an_empty_question_and_no_picture_are_told_and_tried_again(
+def test_no_picture_and_an_empty_question_are_told_beside_the_box(
     server: str, tmp_path: Path
 ) -> None:
     with open_page(tmp_path, server) as page:
         page.click("#send")
-        page.wait("document.querySelector('#thread .notice')")
-        assert "There is no image" in page.text("#thread .notice")
+        assert "no picture yet" in page.text("#ask-error")
         page.choose(write(tmp_path, "film.png", draw()))
         page.wait("document.getElementById('image').naturalWidth")
+        assert page.evaluate("document.getElementById('ask-error').hidden")
         page.click("#send")
-        page.wait("document.querySelectorAll('#thread .notice').length === 2")
-        assert "question is empty" in page.text("#thread > li:last-child .notice")
+        assert "question is empty" in page.text("#ask-error")
+        ask(page, QUESTION)
+        assert page.evaluate("document.getElementById('ask-error').hidden")
+
+
+def test_what_the_server_refuses_is_told_in_the_thread(server: str, tmp_path: Path) -> None:
+    with open_page(tmp_path, server) as page:
+        page.choose(write(tmp_path, "film.png", draw()))
+        page.wait("document.getElementById('image').naturalWidth")
+        page.click("#question")
+        page.ask("Input.insertText", text="long " * 500)
+        page.press("Enter")
+        page.wait("document.querySelector('#thread .notice')")
+        assert "at most 2,000" in page.text("#thread .notice")
 
 
 def test_a_question_that_waits_can_be_stopped(model_folder: Path, tmp_path: Path) -> None:

@@ -53,11 +53,13 @@ def free_port() -> int:
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_the_command_serves_and_ends_in_any_folder(
-    model_folder: Path, tmp_path: Path, repository: Path
+    model_folder: Path, tmp_path: Path, repository: Path, host: str
 ) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "flows.cli", "web", str(model_folder), "--port", str(port)]
+    command = [sys.executable, "-m", "flows.cli", "web", str(model_folder), "--host", host,
+               "--port", str(port)]  # fmt: skip
     around = {"PYTHONPATH": str(repository), "PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1",
               "HOME": str(tmp_path)}  # fmt: skip
     process = subprocess.Popen(
@@ -83,8 +85,9 @@ def test_the_command_serves_and_ends_in_any_folder(
     finally:
         process.kill()
     assert process.returncode == 0, said
-    assert f"http://127.0.0.1:{port}/" in said and "Traceback" not in said
-    assert "warning" not in said and not list(tmp_path.rglob("*.png"))
+    assert f"http://{host}:{port}/" in said and "Traceback" not in said
+    assert ("warning: 0.0.0.0 can be reached" in said) is (host == "0.0.0.0")
+    assert not list(tmp_path.rglob("*.png"))
 
 
 def test_a_folder_that_holds_no_model_is_told(tmp_path: Path, repository: Path) -> None:
