@@ -11,7 +11,7 @@ import pytest
 
 from components.rating.joining import join_ratings, read_ratings, read_study
 from components.rating.study import PAGE
-from tests.components.rating.browser import CHROMIUM, Page, browse
+from tests.components.rating.browser import CHROMIUM, PATIENCE_S, Page, browse
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -48,7 +48,7 @@ def checked(page: Page) -> list[str]:
 def wait_for(path: Path) -> Path:
     begun = time.monotonic()
     while not path.is_file():
-        assert time.monotonic() - begun < 20, "no file was saved"
+        assert time.monotonic() - begun < PATIENCE_S, "no file was saved"
         time.sleep(0.1)
     return path
 
@@ -67,7 +67,7 @@ def go_on_from(page: Page, path: Path) -> None:
     page.ask("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
     begun = time.monotonic()
     while page.evaluate("!document.getElementById('start').hidden && byId('alarm').hidden"):
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < PATIENCE_S
         time.sleep(0.05)
 
 
@@ -246,7 +246,7 @@ def test_two_windows_of_one_rater_do_not_write_over_each_other(page: Page, study
         second.press("2")
         begun = time.monotonic()
         while checked(page) != ["3", "2"]:
-            assert time.monotonic() - begun < 20
+            assert time.monotonic() - begun < PATIENCE_S
         page.press("n", "4")
     begin(page, study, "r1")
     assert checked(page) == ["3", "2"]
@@ -277,7 +277,7 @@ def test_the_image_is_looked_at_closely(page: Page, study: Path) -> None:
     page.press("z")
     begun = time.monotonic()
     while text(page, "scale") != "whole":
-        assert time.monotonic() - begun < 20
+        assert time.monotonic() - begun < PATIENCE_S
     whole = page.evaluate("document.getElementById('close-up').width")
     page.press("+", "+", "3")  # a digit rates nothing here
     assert text(page, "scale") == "2 times"

@@ -133,6 +133,17 @@ def test_tables_are_sorted_by_keys_and_say_how(inputs: ReportInputs, open_report
     assert page.evaluate(how)[2:4] == [None, "ascending"]
 
 
+def test_a_link_leads_to_its_section_though_what_lies_between_is_not_laid_out(
+    matrix: ReportInputs, open_report: Any
+) -> None:
+    page = open_report(matrix)
+    for name in ("audit", "scores", "versions"):
+        page.click(f".rail a[href='#{name}']")
+        top = page.evaluate(f"document.getElementById('{name}').getBoundingClientRect().top")
+        last = page.evaluate("innerHeight + scrollY >= document.documentElement.scrollHeight - 2")
+        assert 0 <= top < 40 or last, name
+
+
 def test_fits_a_phone_and_a_sheet_of_paper(matrix: ReportInputs, open_report: Any) -> None:
     page = open_report(matrix)
     page.shape(390, 844, touch=True)
