@@ -102,28 +102,33 @@ def find_metrics(metric: str) -> Path:
             why="known: " + (", ".join(p.as_posix() for p in known) or f"none, {METRICS} is empty"),
             next_command="biomedgpt reproduce SIZE/DATASET",
         )
-    return path if not path.is_absolute() else DATA / path.relative_to(DATA.resolve())
+    return path if not path.is_absolute() else DATA / path.resolve().relative_to(DATA.resolve())
 
 
 def hash_like_dvc(path: Path, known: str) -> str:
     """DVC's md5 of a file, or of a folder as its cache keeps it; "" where nothing is there."""
     import hashlib
 
-    def md5(content: bytes) -> str:
-        return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    def md5(file: Path) -> str:
+        with file.open("rb") as content:
+            return hashlib.file_digest(
+                content, lambda: hashlib.md5(usedforsecurity=False)
+            ).hexdigest()
 
     if path.is_file():
-        return md5(path.read_bytes())
+        return md5(path)
     if not path.is_dir():
         return ""
     skipped = "__pycache__"
     entries = [
-        {"md5": md5(file.read_bytes()), "relpath": file.relative_to(path).as_posix()}
+        {"md5": md5(file), "relpath": file.relative_to(path).as_posix()}
         for file in path.rglob("*")
         if file.is_file() and skipped not in file.parts and file.suffix != ".pyc"
     ]
     entries.sort(key=lambda entry: entry["relpath"])
-    return md5(json.dumps(entries, sort_keys=True).encode()) + ".dir" * known.endswith(".dir")
+    listed = json.dumps(entries, sort_keys=True).encode()
+    suffix = ".dir" * known.endswith(".dir")
+    return hashlib.md5(listed, usedforsecurity=False).hexdigest() + suffix
 
 
 def _read(path: Path) -> Any:

@@ -63,7 +63,8 @@ def recall_records(products: Products, folder: Path = LEDGERS) -> Recall:
             touched[f"{CORPUS} {sha256[:12]}"] = _list_formed(products, direct)
     for folder_name, rows in find_examples(products, withdrawn).items():
         found.append(rows.with_columns(read_by=pl.lit(folder_name)))
-        touched[folder_name] = _list_formed(products, [folder_name])[1:]
+        formed = _list_formed(products, [folder_name])
+        touched[folder_name] = [path for path in formed if path != folder_name]
     none = withdrawn.clear().with_columns(read_by=pl.lit(""))
     return Recall(pl.concat([none, *found]), len(withdrawn), touched, sorted(unknown))
 
@@ -86,7 +87,10 @@ def _match(withdrawn: pl.DataFrame, ledger: Path) -> pl.DataFrame:
     held = pl.scan_parquet(ledger, glob=False, hive_partitioning=False).select(NUMBERS)
     matches = [
         withdrawn.lazy().filter(pl.col(name) != "").join(
-            held.select(name, was_retracted="retracted", was_concern="concern").unique(name),
+            # a number may stand there twice (citation and full text): sound in one form is sound
+            held.group_by(name).agg(
+                was_retracted=pl.col("retracted").all(), was_concern=pl.col("concern").all()
+            ),
             on=name,
         )
         for name in ("pmid", "pmcid")

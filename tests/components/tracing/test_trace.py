@@ -11,6 +11,7 @@ import pytest
 
 from components.cli import run_command
 from components.errors import UserError
+from components.lineage import MANIFEST, hash_file, write_manifest
 from components.tracing.corpus import Document, list_withdrawn, parse_document
 from components.tracing.ledger import LEDGERS
 from components.tracing.lock import find_stage, read_lock
@@ -29,6 +30,13 @@ from tests.components.artifacts.project import (
 )
 
 FORMED = [PRETRAINED.as_posix(), MODEL.as_posix()]
+
+
+def formed_by_present_corpus(model: Path) -> None:
+    """Let a model's manifest name the corpus that is here."""
+    manifest = json.loads((model / MANIFEST).read_text())
+    manifest["inputs"]["data/articles"] = hash_file(Path("data/articles") / MANIFEST)
+    (model / MANIFEST).write_text(json.dumps(manifest))
 
 
 def trace(text: str):  # type: ignore[no-untyped-def]
@@ -110,6 +118,10 @@ def test_what_was_retracted_since_is_recalled_with_all_that_it_touched(project: 
         [article("13", concern=True), article("15", retracted=True)],
         [reject("11"), reject("12", "deleted"), reject("14"), reject("16", "language")],
     )
+    write_manifest(  # what stands before the examples, by its name, is touched by them, too
+        Path("data/audit"), stage="audit", identity={}, settings={}, inputs=[EXAMPLES],
+        counts={"in": 0, "out": 0},
+    )  # fmt: skip
     found = recall_records(read_products())
     corpus = found.rows.filter(pl.col("read_by").str.starts_with("data/articles"))
     # 13 was of concern already, 14 was never read, 15 and 16 are new
@@ -119,7 +131,20 @@ def test_what_was_retracted_since_is_recalled_with_all_that_it_touched(project: 
     # 12 is what questions are about, whatever the corpus was
     sets = found.rows.filter(pl.col("read_by") == EXAMPLES.as_posix())
     assert sets["pmid"].to_list() == ["12"]
-    assert MODEL.as_posix() in found.touched[EXAMPLES.as_posix()]
+    touched = found.touched[EXAMPLES.as_posix()]
+    assert MODEL.as_posix() in touched and "data/audit" in touched
+    assert EXAMPLES.as_posix() not in touched
+
+
+def test_a_number_that_was_held_twice_is_recalled_if_either_was_sound(project: Path) -> None:
+    numbers = [str(number) for number in range(100, 140)]
+    once = [article(number, retracted=int(number) % 2 == 0) for number in numbers]
+    again = [article(number, retracted=int(number) % 2 == 1) for number in numbers]
+    write_corpus([*once, *again], [])
+    formed_by_present_corpus(PRETRAINED)
+    write_corpus([article("12")], [reject(number) for number in numbers])
+    recalled = recall_records(read_products()).rows
+    assert set(numbers) <= set(recalled["pmid"])
 
 
 def test_a_corpus_whose_numbers_are_lost_is_told(project: Path) -> None:
