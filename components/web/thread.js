@@ -49,7 +49,7 @@ function drawReading(answer, show) {
   if (!found) return [];
   const button = make("button", { type: "button", textContent: "Show where it read", ariaPressed: "false" });
   button.addEventListener("click", () => show(button));
-  const share = `${percent(found.image_share)} of its attention was on the image (${percent(found.even_share)} if spread evenly), the rest on words. Most of it: ${found.place}.`;
+  const share = `${percent(found.image_share)} of its attention was on the image (${percent(found.even_share)} if spread evenly), the rest on words. It read ${found.place} most.`;
   const more = make("details", {}, make("summary", { textContent: "What the colours mean" }),
     make("p", { className: "small", textContent: found.method }), make("p", { className: "small", textContent: found.limits }));
   return [make("div", { className: "reading" }, button, make("span", { textContent: share })), more];
