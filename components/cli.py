@@ -70,9 +70,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         required=True,
         help="a new file: .pt or .pth "
-        "for fairseq, .safetensors or .bin for huggingface (and config.json beside it)",
+        "for fairseq, .safetensors or .bin for huggingface (and config.json beside it); "
+        "for transformers a new folder, which holds all that it takes to ask the model",
     )
-    give.add_argument("--names", choices=["fairseq", "huggingface"], required=True)
+    give.add_argument(
+        "--names",
+        choices=["fairseq", "huggingface", "transformers"],
+        required=True,
+        help="huggingface: of the port by others; transformers: of this project's own classes, "
+        "with a card and the proof that both compute the same",
+    )
     give.set_defaults(call=export_folder)
 
 
@@ -262,6 +269,10 @@ def import_file(arguments: argparse.Namespace) -> int:
 
 def export_folder(arguments: argparse.Namespace) -> int:
     """Export a model and print the files."""
+    if arguments.names == "transformers":
+        from components.cli_predict import export_served
+
+        return export_served(arguments.folder, arguments.to)
     from components.checkpoints.exporting import export_checkpoint
 
     for path in export_checkpoint(arguments.folder, arguments.to, arguments.names):

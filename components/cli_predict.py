@@ -164,3 +164,33 @@ def _check(arguments: argparse.Namespace) -> None:
             f"--jsonl goes without {', '.join(named)}",
             why="each row says itself what is asked",
         )
+
+
+def export_served(folder: Path, to: Path) -> int:
+    """Write a model for transformers, with its card, and print what was measured."""
+    from components.serving.exporting import export_transformers
+
+    files, parity = export_transformers(folder, to, _write_card(folder))
+    for path in files:
+        show(str(path))
+    show(
+        f"{parity.num_same_answers} of {parity.num_inputs} answers are the same; logits differ by "
+        f"{parity.largest_difference:.2g} at most, where the largest is {parity.largest_logit:.3g}"
+    )
+    show(f"next: biomedgpt predict --model {to} --image FILE --question TEXT")
+    return 0
+
+
+def _write_card(folder: Path) -> str:
+    """The card of a model of this project; "" of one that brings its own."""
+    from components.lineage import MANIFEST
+
+    if not (folder / MANIFEST).is_file():
+        return ""
+    from components.cards import load_card
+    from components.config import load_params
+    from components.report.model_card import write_model_card
+
+    params = load_params()
+    cards = {name: load_card(name) for name in [*params.sources, *params.datasets]}
+    return write_model_card(folder, Path("data"), params, cards)

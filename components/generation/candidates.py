@@ -6,7 +6,7 @@ one token leads on, its renormalised probability is 1; so only the forks of the 
 tree are decoded, not every candidate, which changes no score.
 
 Shape letters: B sources, C candidates each, F forks, R = B * F rows, T positions, W branches,
-V vocabulary.
+U distinct branches, D width.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from components.generation.trie import Trie
@@ -165,13 +166,16 @@ def _branch_log_probs(model: UnifiedModel, asked: _Asked, cache: Cache, chunk: r
         columns_BFW[sources, : len(own_FW), : own_FW.shape[1]] = own_FW
     check_ids(columns_BFW.clamp_min(0), model.config.vocabulary_size, "candidate")
     columns_BFW = columns_BFW.to(device)
-    logits_BFV = _fork_logits(model, asked, cache, chunk).view(num, len(chunk), -1)
-    chosen_BFW = logits_BFV.gather(2, columns_BFW.clamp_min(0))
+    features_RD = _fork_features(model, asked, cache, chunk)
+    # Only the branches' rows of the token matrix are multiplied, not the vocabulary's.
+    branches_U, places_BFW = torch.unique(columns_BFW.clamp_min(0), return_inverse=True)
+    logits_RU = F.linear(features_RD, model.token_matrix()[branches_U]).float()
+    chosen_BFW = logits_RU.view(num, len(chunk), -1).gather(2, places_BFW)
     return chosen_BFW.masked_fill(columns_BFW < 0, -torch.inf).log_softmax(2)
 
 
-def _fork_logits(model: UnifiedModel, asked: _Asked, cache: Cache, chunk: range) -> Tensor:
-    """Logits after each fork's last token, (R, V); a source's forks stand side by side."""
+def _fork_features(model: UnifiedModel, asked: _Asked, cache: Cache, chunk: range) -> Tensor:
+    """Features of each fork's last token, (R, D); a source's forks stand side by side."""
     device = asked.encoded.states.device
     rows = [
         [*prompt, *(own.before[fork] if fork < len(own.before) else ())]
@@ -190,4 +194,4 @@ def _fork_logits(model: UnifiedModel, asked: _Asked, cache: Cache, chunk: range)
         cache.length,
     )  # fmt: skip
     features_RTD = model.decode(prev_RT, asked.encoded, cache=spread)
-    return model.project(features_RTD[torch.arange(len(rows), device=device), last_R]).float()
+    return features_RTD[torch.arange(len(rows), device=device), last_R]

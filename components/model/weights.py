@@ -47,10 +47,12 @@ def write_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
         raise OSError(code, os.strerror(code), str(path)) from None
 
 
-def load_model(folder: Path, **changes: Any) -> UnifiedModel:
+def load_model(folder: Path, *, mapped: bool = False, **changes: Any) -> UnifiedModel:
     """Read a model saved by ``save_model``; ``changes`` override config values such as dropout.
 
-    Raises UserError when a file is missing or damaged, or names and shapes do not match exactly.
+    ``mapped`` leaves the weights in the file until they are used, which takes half the memory; for
+    a model that only answers, as kernels round by where a number lies. Raises UserError when a file
+    is missing or damaged, or names and shapes do not match exactly.
     """
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
@@ -61,7 +63,7 @@ def load_model(folder: Path, **changes: Any) -> UnifiedModel:
     except SafetensorError as error:
         raise damaged(folder / WEIGHTS, str(error)) from None
     check_names(model, tensors, folder / WEIGHTS)
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors, assign=mapped)
     return model
 
 

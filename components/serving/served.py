@@ -5,6 +5,7 @@ It answers as ``evaluate`` does, with the same prompts, search and closed sets. 
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,7 +76,8 @@ class Reply:
         sure = self.confidence.value
         if sure >= abstain_below:
             return ""
-        return f"no answer: confidence {sure:.2f} is below {abstain_below:.2f}"
+        down = math.floor(100 * sure) / 100  # so that it never reads as the level itself
+        return f"no answer: confidence {down:.2f} is below {abstain_below:.2f}"
 
 
 class ServedModel:
@@ -250,7 +252,7 @@ def _read_network(found: FoundModel, num_ids: int) -> UnifiedModel:
             wrapped = BiomedGptForConditionalGeneration.from_pretrained(found.folder)
             network: UnifiedModel = wrapped.unified
         else:
-            network = load_model(found.folder)
+            network = load_model(found.folder, mapped=True)
     if network.config.vocabulary_size != num_ids:
         raise UserError(
             f"the model {found.folder} has {network.config.vocabulary_size:,} tokens, its "

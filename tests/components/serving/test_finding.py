@@ -1,0 +1,138 @@
+"""A model is found in a folder, in its project, or at an address; nothing else passes for one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from components.artifacts.address import parse_address
+from components.artifacts.publishing import publish
+from components.config import load_params
+from components.errors import UserError
+from components.evaluation.calibration import Calibration, read_calibration, write_calibration
+from components.lineage import hash_file
+from components.serving import load
+from components.serving.asking import VOCABULARY
+from components.serving.finding import find_model
+from components.serving.served import Request
+from components.tracing.products import read_products
+from tests.components.artifacts.conftest import made_project, project
+from tests.components.artifacts.project import EXAMPLES, MODEL, PREDICTIONS, PRETRAINED
+from tests.components.serving.small import draw, make_folder
+from tests.components.training.s3_line import BUCKET, Line, line, s3_address
+
+__all__ = ["line", "made_project", "project", "s3_address"]
+FITTED = Calibration(
+    method="temperature", temperature=2.5, split="validation", num_items=40, accuracy=0.6,
+    error_before=0.3, error_after=0.05,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def publish_model(place: str) -> None:
+    publish(MODEL, parse_address(f"{place}/vqa"), read_products(), load_params())
+
+
+def test_a_model_of_the_project_is_asked_where_it_lies(project: Path, tmp_path: Path) -> None:
+    model = load(MODEL, "cpu")
+    assert model.asking.candidates == [" no", " yes"] and model.calibration is None
+    assert model.version.model == hash_file(MODEL / "manifest.json")
+    assert model.version.data == {EXAMPLES.as_posix(): hash_file(EXAMPLES / "manifest.json")}
+    publish_model(str(tmp_path / "shared"))
+    shared = load(str(tmp_path / "shared/vqa"), "cpu")
+    assert shared.version.model == model.version.model and "vqa@v1" in shared.version.name
+    asked = Request(draw(0), "is the lung clear?")
+    assert model.ask_all([asked]) == shared.ask_all([asked])
+    assert load(PRETRAINED, "cpu").ask(draw(0), "what is seen").options == []
+
+
+def test_a_model_of_another_project_says_where_to_go(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="of another project") as caught:
+        find_model(project / MODEL)
+    assert f"cd {project}" in caught.value.next_command
+    monkeypatch.chdir(project)
+    with pytest.raises(UserError, match="no model, but what prepare made"):
+        find_model(EXAMPLES)
+
+
+def test_the_calibration_goes_with_the_very_model_that_it_was_fitted_for(
+    project: Path, tmp_path: Path
+) -> None:
+    write_calibration(FITTED, PREDICTIONS)
+    plain = load(MODEL, "cpu")
+    assert plain.calibration == FITTED
+    reply = plain.ask(draw(0), "is the lung clear?")
+    assert reply.confidence.is_calibrated and "40 validation items" in reply.confidence.words
+    assert 0.5 <= reply.confidence.value < reply.confidence.raw  # 2.5 takes certainty away
+    publish_model(str(tmp_path / "shared"))
+    assert load(f"{tmp_path}/shared/vqa", "cpu").calibration == FITTED
+    manifest = PREDICTIONS / "manifest.json"
+    told = json.loads(manifest.read_text())
+    told["inputs"][MODEL.as_posix()] = "0" * 64  # of a model that was trained before
+    manifest.write_text(json.dumps(told))
+    assert load(MODEL, "cpu").calibration is None
+
+
+def test_a_damaged_calibration_is_told(tmp_path: Path) -> None:
+    for content in ("", "{}", '{"temperature": -1}'):
+        (tmp_path / "calibration.json").write_text(content)
+        with pytest.raises(UserError, match=r"calibration\.json"):
+            read_calibration(tmp_path)
+
+
+@pytest.mark.services
+def test_an_artifact_is_fetched_once_and_kept_by_its_content(
+    line: Line, project: Path, cache: Path
+) -> None:
+    publish_model(f"s3://{BUCKET}/shared")
+    told: list[str] = []
+    first = find_model(f"s3://{BUCKET}/shared/vqa", told.append)
+    assert len(told) == 9 and first.folder.is_relative_to(cache)
+    again = find_model(f"s3://{BUCKET}/shared/vqa@v1", told.append)
+    assert again.folder == first.folder and len(told) == 9
+    (first.folder / "config.json").unlink()
+    with pytest.raises(UserError, match="is damaged or missing"):
+        find_model(f"s3://{BUCKET}/shared/vqa")
+
+
+def test_unknown_models_and_versions_are_told(project: Path, tmp_path: Path) -> None:
+    publish_model(str(tmp_path / "shared"))
+    with pytest.raises(UserError, match="has no vqa@v7") as caught:
+        find_model(f"{tmp_path}/shared/vqa@v7")
+    assert caught.value.why == "there are v1"
+    publish(PREDICTIONS, parse_address(f"{tmp_path}/shared/told"), read_products(), load_params())
+    with pytest.raises(UserError, match="is no model, but predictions"):
+        find_model(f"{tmp_path}/shared/told")
+    with pytest.raises(UserError, match="there is no model nothing/here"):
+        find_model("nothing/here")
+
+
+@pytest.mark.parametrize("name", ["vocabulary.json", "bpe.json", ""])
+def test_a_model_without_its_tokenizer_is_told(tmp_path: Path, name: str) -> None:
+    folder = make_folder(tmp_path / "model")
+    if name:
+        (folder / VOCABULARY / name).unlink()
+    else:
+        shutil.rmtree(folder / VOCABULARY)
+    with pytest.raises(UserError, match="has no tokenizer"):
+        load(folder, "cpu")
+
+
+def test_a_tokenizer_of_another_model_is_told(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "model")
+    layout = folder / VOCABULARY / "vocabulary.json"
+    told = json.loads(layout.read_text())
+    layout.write_text(json.dumps(told | {"num_bins": told["num_bins"] + 1}))
+    with pytest.raises(UserError, match="its tokenizer"):
+        load(folder, "cpu")

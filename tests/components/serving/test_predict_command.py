@@ -1,0 +1,126 @@
+"""``biomedgpt predict`` on a folder, rows, the standard input: what it prints, how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.cli import run_command
+from flows.cli import build_parser
+from tests.components.serving.small import draw, make_folder
+
+QUESTION = ["--question", "Is it normal?"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_folder(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "films").mkdir()
+    for number in range(3):
+        (tmp_path / f"films/{number}.png").write_bytes(draw(number))
+    (tmp_path / "films/words.png").write_bytes(b"no picture")
+    return tmp_path
+
+
+def predict(*words: str) -> int:
+    return run_command(build_parser(), ["predict", *words])
+
+
+def read_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_one_image_gets_an_answer_with_all_that_is_known(
+    model: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--model", model, "--image", "films/0.png", *QUESTION]
+    assert predict(*asked) == 0
+    answer, sure, others, own, data, note = capsys.readouterr().out.splitlines()
+    assert predict(*asked, "--json") == 0
+    (told,) = read_lines(capsys.readouterr().out)
+    assert (
+        told["answer"] == answer and note == told["note"] == "research only: not for clinical use"
+    )
+    assert f"{told['confidence']:.2f}, uncalibrated" in sure and not told["calibrated"]
+    assert told["candidates"][0]["text"] == answer and len(told["candidates"]) == 5
+    assert told["candidates"][1]["text"] in others and told["model"]["sha256"][:12] in own
+    assert "not known" in data  # these weights have no manifest
+    assert predict(*asked, "--abstain-below", "1") == 0
+    assert "no answer: confidence" in capsys.readouterr().out
+
+
+def test_a_folder_is_answered_and_what_cannot_be_is_named(
+    model: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict("--model", model, "--folder", "films", *QUESTION) == 1
+    told = capsys.readouterr()
+    assert [line.split()[0] for line in told.out.splitlines()[:3]] == ["0.png", "1.png", "2.png"]
+    assert "words.png: films/words.png cannot be read" in told.err
+    assert told.err.splitlines()[-1] == "3 of 4 were answered; not words.png"
+
+
+def test_rows_are_answered_in_their_order_whatever_is_wrong_with_some(
+    model: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = {"image": "0.png", "question": "is it normal?"}
+    lines = [
+        json.dumps({"id": "a", **good}), '{"image": "0.png", "quest', "", "[1]",
+        json.dumps({**good, "questoin": "x"}), json.dumps({**good, "image": "absent.png"}),
+        json.dumps({**good, "question": ""}), json.dumps({**good, "id": "b"}), '"\xff"',
+    ]  # fmt: skip
+    (here / "films/rows.jsonl").write_bytes("\n".join(lines).encode("latin-1"))
+    assert predict("--model", model, "--jsonl", "films/rows.jsonl", "--json") == 1
+    told = capsys.readouterr()
+    found = read_lines(told.out)
+    assert [row["line"] for row in found] == [1, 2, 4, 5, 6, 7, 8, 9]
+    assert found[0]["answer"] == found[6]["answer"] and found[0]["id"] == "a"
+    errors = [row["error"] for row in found if "error" in row]
+    wanted = [
+        "line 2 is no JSON", "line 4 is no object", "line 5: 1 bad setting",
+        "there is no image films/absent.png", "needs its question", "line 9 is no JSON",
+    ]  # fmt: skip
+    assert len(errors) == 6 and all(word in own for word, own in zip(wanted, errors, strict=True))
+    assert "2 of 8 were answered; not line 2, line 4" in told.err
+
+
+def test_the_standard_input_holds_an_image_or_rows(
+    model: str, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = [draw(0), json.dumps({"image": "films/0.png", "question": "Is it normal?"}).encode()]
+    for content, words in zip(given, (["--image", "-", *QUESTION], ["--jsonl", "-"]), strict=True):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        assert predict("--model", model, *words, "--json") == 0
+    image, row = read_lines(capsys.readouterr().out)
+    assert image["answer"] == row["answer"]
+    assert image["confidence"] == pytest.approx(row["confidence"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--image", "films/words.png", *QUESTION], "cannot be read"),
+        (["--image", "films/0.png"], "needs its question"),
+        (["--folder", ".", *QUESTION], ". holds no image"),
+        (["--folder", "films", "--image", "x.png"], "--image and --folder exclude each other"),
+        (["--jsonl", "absent.jsonl"], "there is no file absent.jsonl"),
+        (["--jsonl", "-", *QUESTION], "--jsonl goes without --question"),
+        (["--abstain-below", "7"], "--abstain-below is 7"),
+        (["--image", "films/0.png", *QUESTION, "--task", "caption"], "not caption"),
+    ],
+)
+def test_what_cannot_be_asked_at_all_is_one_sentence(
+    model: str, here: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert predict("--model", model, *words) == 2
+    shown = capsys.readouterr()
+    assert told in shown.err and not shown.out and "Traceback" not in shown.err

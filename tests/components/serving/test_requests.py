@@ -1,0 +1,103 @@
+"""What fits a model's task is asked; what does not is told, with what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from components.errors import UserError
+from components.serving import load
+from components.serving.served import Request, ServedModel
+from tests.components.serving.small import draw, make_folder
+
+INSTRUCTED = {"task": "instruct", "dataset": "", "candidates": []}
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
+    return load(make_folder(tmp_path_factory.mktemp("closed")), "cpu")
+
+
+@pytest.fixture(scope="module")
+def instructed(tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
+    return load(make_folder(tmp_path_factory.mktemp("instructed"), **INSTRUCTED), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (Request(draw(0), "   "), "needs its question"),
+        (Request(draw(0), "why " * 2_500_000), "10,000,000 characters, at most 10,000"),
+        (Request(draw(0), "Is it?", task="caption"), "does the task vqa, not caption"),
+        (Request(draw(0), "Is it?", task="drive"), "no task 'drive'"),
+        (Request(None, "Is it?"), "is asked about an image"),
+        (Request(draw(0), "Is it?", options=["a", "b"]), "takes no options"),
+    ],
+)
+def test_what_does_not_fit_is_told(closed: ServedModel, request_: Request, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        closed.ask_all([request_])
+    assert "\n" not in caught.value.what and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request(draw(1), "is the lung clear?"),
+        Request(draw(1), task="caption"),
+        Request(draw(1), task="classify", options=["left", "Right"]),
+        Request(draw(1), "is it normal", task="vqa", options=["yes", "no"]),
+        Request(None, text="the left lung is clear", task="summarize"),
+        Request(None, "is it clear?", "the lung is clear", task="understand"),
+        Request(None, "which side?", "the left", ["left", "right"], task="answer"),
+    ],
+)
+def test_an_instructed_model_does_every_task(instructed: ServedModel, request_: Request) -> None:
+    (reply,) = instructed.ask_all([request_])
+    options = {" ".join(option.lower().split()) for option in request_.options}
+    assert {text for text, _ in reply.options} == options
+    assert not options or reply.text in options
+    assert not reply.confidence.is_calibrated and 0 <= reply.confidence.value <= 1
+    assert sum(chance for _, chance in reply.candidates) == pytest.approx(float(bool(options)))
+
+
+def test_what_is_over_the_limits_is_counted(closed: ServedModel) -> None:
+    assert closed.ask(draw(0), "is the lung clear?").num_cut == 0
+    long = closed.ask(draw(0), "is the left lung clear and normal " * 30)
+    assert long.num_cut > 100  # 80 words of 210 are asked, and 40 tokens of these are read
+
+
+def test_one_bad_request_ends_no_other(closed: ServedModel) -> None:
+    good = Request(draw(0), "is it normal?")
+    mixed = [good, Request(b"no image", "is it?"), good, Request(draw(1), "")]
+    first, bad, second, empty = closed.ask_each(mixed)
+    assert first == second == closed.ask_all([good])[0]
+    assert isinstance(bad, UserError) and isinstance(empty, UserError)
+
+
+def test_an_answer_below_a_level_is_not_given(closed: ServedModel) -> None:
+    reply = closed.ask(draw(0), "is it normal?")
+    sure = reply.confidence.value
+    assert 0.2 <= sure < 1 and reply.refusal(sure) == ""
+    told = re.fullmatch(r"no answer: confidence (0\.\d\d) is below 1\.00", reply.refusal(1.0))
+    assert told and float(told[1]) <= sure < float(told[1]) + 0.01
+
+
+def test_vectors_are_of_one_item_whatever_lies_beside_it(closed: ServedModel) -> None:
+    images = closed.embed_images([draw(n) for n in range(18)])
+    texts = closed.embed_texts(["the left lung", "no", "is the left lung clear and normal?"])
+    assert images.shape == (18, 128) and texts.shape == (3, 128)
+    assert closed.embed_images([draw(17)])[0] == pytest.approx(images[17], abs=1e-4)
+    assert closed.embed_texts(["no"])[0] == pytest.approx(texts[1], abs=1e-4)
+    assert abs(images[0] - images[1]).max() > 1e-3
+    assert closed.embed_images([]).shape == closed.embed_texts([]).shape == (0, 128)
+
+
+def test_free_text_has_the_mean_probability_of_its_tokens(tmp_path: Path) -> None:
+    model = load(make_folder(tmp_path, candidates=[]), "cpu", greedy=True)
+    assert model.answerer.search.beam == 1
+    reply = model.ask(draw(2), "what is seen?")
+    assert reply.candidates == [] and 0 < reply.confidence.value <= 1
+    assert reply.confidence.words == "uncalibrated"
