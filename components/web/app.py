@@ -130,11 +130,9 @@ async def ask(request: Request) -> Answer:
     async with _seat(house):
         asked = await read_asked(request, house.limits)
         check_fit(asked, house.facts.takes)
-        image = await _decode(house, partial(_shrink, house, asked.image)) if asked.image else None
-        if asked.image == b"":
-            read_picture(b"", house.limits)
-        wanted = served.Request(image, asked.question, asked.text, asked.options)
-        look = await _wait(house, request, house.desk.ask(wanted, explain=asked.explain))
+        wanted, explain = await _prepare(house, asked), asked.explain
+        del asked  # its image need not be held while the request waits
+        look = await _wait(house, request, house.desk.ask(wanted, explain=explain))
     return tell_look(look, round(time.monotonic() - begun, 3), house.facts.name)
 
 
@@ -162,6 +160,13 @@ def _only_image(asked: Asked) -> bytes:
     if asked.question or asked.text or asked.options:
         raise Refusal("unfit", "Only an image is looked at here.", "Ask questions at /api/ask.")
     return asked.image
+
+
+async def _prepare(house: House, asked: Asked) -> served.Request:
+    image = None
+    if asked.image is not None:
+        image = await _decode(house, partial(_shrink, house, asked.image))
+    return served.Request(image, asked.question, asked.text, asked.options)
 
 
 def _shrink(house: House, content: bytes) -> bytes:

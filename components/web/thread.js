@@ -6,7 +6,12 @@ export function make(name, properties = {}, ...children) {
   return element;
 }
 
-export const percent = (share) => share > 0 && share < 0.01 ? "< 1 %" : `${Math.round(100 * share)} %`;
+const FEWEST = 2, MOST = 5, FAINT = 0.01; // candidates that are drawn; fainter ones only to make up the fewest
+
+function percent(share) {
+  if (share > 0 && share < FAINT) return "< 1 %";
+  return share < 1 && share > 1 - FAINT ? "> 99 %" : `${Math.round(100 * share)} %`;
+}
 
 function drawBar(words, share, isFirst) {
   const fill = make("b");
@@ -22,7 +27,7 @@ function drawCandidates(said, facts) {
     return [make("ul", { className: "bars" }, drawBar("certainty of each piece", said.probability, true)),
       make("p", { className: "small", textContent: words })];
   }
-  const bars = said.candidates.slice(0, 5).map((one, i) => drawBar(one.text, one.probability, i === 0));
+  const bars = said.candidates.filter((one, i) => i < FEWEST || one.probability >= FAINT).slice(0, MOST).map((one, i) => drawBar(one.text, one.probability, i === 0));
   const number = facts.num_answers ? `the ${facts.num_answers} answers that this model knows` : "the answers to choose among";
   return [make("ul", { className: "bars" }, ...bars),
     make("p", { className: "small", textContent: `How its certainty is spread over ${number}. ${said.calibrated ? `Fitted to how often it is right: ${said.calibration}.` : "Not fitted to how often it is right (uncalibrated): 90 % here need not mean nine of ten."}` })];
@@ -44,7 +49,7 @@ function drawReading(answer, show) {
   if (!found) return [];
   const button = make("button", { type: "button", textContent: "Show where it read", ariaPressed: "false" });
   button.addEventListener("click", () => show(button));
-  const share = `${percent(found.image_share)} of its attention was on the image (${percent(found.even_share)} if spread evenly), the rest on words. Most of it: ${found.place}.`;
+  const share = `${percent(found.image_share)} of its attention was on the image (${percent(found.even_share)} if spread evenly), the rest on words. It read ${found.place} most.`;
   const more = make("details", {}, make("summary", { textContent: "What the colours mean" }),
     make("p", { className: "small", textContent: found.method }), make("p", { className: "small", textContent: found.limits }));
   return [make("div", { className: "reading" }, button, make("span", { textContent: share })), more];
