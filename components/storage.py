@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components import __version__
+from components.errors import REFUSALS
 
 MD5 = re.compile(r"[0-9a-f]{32}")
 MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchBucket"})
@@ -267,6 +268,8 @@ def _told() -> Iterator[None]:
         raise StorageError(f"{type(error).__name__}: {error}") from None
     # no answer, or none that can be read
     except (told.BotoCoreError, RetriesExceededError, HTTPError, OSError) as error:
+        if getattr(error, "errno", None) in REFUSALS:  # this machine's own disk, not the server
+            raise
         raise BusyError(f"{type(error).__name__}: {error}") from None
 
 

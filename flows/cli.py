@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from components import cli as library
 from components.cli import REPORT
@@ -115,7 +116,7 @@ def show_plan(arguments: argparse.Namespace) -> int:
     plan = make_plan()
     table = Table("stage", "why", box=None, pad_edge=False)
     for stage, reason in plan.reasons.items():
-        table.add_row(stage, reason)
+        table.add_row(Text(stage), Text(reason))
     console = Console(highlight=False)
     if plan.reasons:
         console.print(table)

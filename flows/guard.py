@@ -1,9 +1,9 @@
 """Ends what a flow began when the flow itself is gone without a word (SIGKILL, no memory left).
 
 It is a process of its own. The flow writes a line for each command that it starts (+ID), which
-leads a session of that number, and for each that has ended (-ID). When the pipe ends, so has the
-flow: whatever it left is asked to end, and after a grace period made to. Only the standard library:
-it starts with every run.
+leads a session of that number, for each that has ended (-ID), and for a single process that is to
+end with it (=PID). When the pipe ends, so has the flow: whatever it left is asked to end, and after
+a grace period made to. Only the standard library: it starts with every run.
 
 A command's children are known by its session. They may leave its process group (Ray's workers, a
 shell's jobs), are nobody's children once the one that began them is killed, and hide their
@@ -22,9 +22,8 @@ from pathlib import Path
 
 GRACE_S = 10.0
 POLL_S = 0.05
-KILL_S = (
-    5.0  # what is killed may begin something in its last moment; what hangs in the kernel stays
-)
+# What is killed may begin something in its last moment; what hangs in the kernel stays.
+KILL_S = 5.0
 PROC = Path("/proc")
 
 
@@ -77,20 +76,26 @@ def _signal_group(group: int, number: int) -> bool:
     return True
 
 
-def watch(lines: Iterable[str]) -> set[int]:
-    """The sessions that are left when the lines end."""
+def watch(lines: Iterable[str]) -> tuple[set[int], set[int]]:
+    """The sessions that are left when the lines end, and the single processes."""
     sessions: set[int] = set()
+    processes: set[int] = set()
     for line in lines:
-        session = int(line[1:])
-        if line.startswith("+"):
-            sessions.add(session)
+        change, number = line[0], int(line[1:])
+        if change == "=":
+            processes.add(number)
+        elif change == "+":
+            sessions.add(number)
         else:
-            sessions.discard(session)
-    return sessions
+            sessions.discard(number)
+    return sessions, processes
 
 
 if __name__ == "__main__":
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)  # it ends with the flow, not before it
-    for left in watch(sys.stdin):
-        end_session(left)
+    left, alone = watch(sys.stdin)
+    for session in left:
+        end_session(session)
+    for process in alone:
+        _signal(process, signal.SIGTERM)

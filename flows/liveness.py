@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Crashed
 
-from flows.lock import find_holder
+from flows.lock import find_holder, find_released
 
 LOOK_EVERY_S = 5.0
 # A run that is about to hold the project, or has just let go of it, does not hold it either.
@@ -55,7 +55,7 @@ def bury_dead(root: Path = Path(), *, now: datetime | None = None) -> list[str]:
     buried = []
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(flow_run_filter=_ours(root, list(GRACE))):
-            if _is_dead(run, find_holder(root), now or datetime.now(UTC)):
+            if _is_dead(run, root, now or datetime.now(UTC)):
                 cancelled = run.state_type == StateType.CANCELLING
                 state: State[Any] = (Cancelled if cancelled else Crashed)(message=DEAD)
                 client.set_flow_run_state(run.id, state, force=True)
@@ -70,10 +70,17 @@ def _ours(root: Path, types: list[StateType]) -> FlowRunFilter:
     )
 
 
-def _is_dead(run: FlowRun, holder: str | None, now: datetime) -> bool:
-    if run.state is None or str(run.id) == holder:
+def _is_dead(run: FlowRun, root: Path, now: datetime) -> bool:
+    """Whether it should hold the project, and does not.
+
+    A run that let go by itself is given time from then on: how it ended is still on its way.
+    """
+    if run.state is None or str(run.id) == find_holder(root):
         return False
-    return now - run.state.timestamp > GRACE[run.state.type]
+    since, released = run.state.timestamp, find_released(root)
+    if released and released[0] == str(run.id):
+        since = max(since, released[1])
+    return now - since > GRACE[run.state.type]
 
 
 def _bury_stages(client: SyncPrefectClient, ended: FlowRunFilter) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,6 +14,7 @@ from components.errors import UserError
 
 LOCK = Path(".dvc/tmp/biomedgpt.lock")
 HOLDER = LOCK.with_suffix(".holder")
+RELEASED = LOCK.with_suffix(".released")  # the id of the flow run that let go last
 LOOK_S = 1.0  # whoever only looks whether the lock is held (find_holder) holds it for a moment
 
 
@@ -31,13 +32,10 @@ def hold_project(root: Path = Path(), run: str = "", run_id: str = "") -> Iterat
     """
     lock, holder = root / LOCK, root / HOLDER
     lock.parent.mkdir(parents=True, exist_ok=True)
+    # The same object for the same file, which counts how often this process holds it.
+    held = FileLock(lock.absolute(), LOOK_S, thread_local=False, is_singleton=True)
     try:
-        # The same object for the same file, which counts how often this process holds it.
-        with FileLock(lock.absolute(), LOOK_S, thread_local=False, is_singleton=True):
-            since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-            named = f", flow run {run}" if run else ""
-            holder.write_text(f"process {os.getpid()}, since {since}{named}\n{run_id}")
-            yield
+        held.acquire()
     except Timeout:
         raise ProjectHeldError(
             "another `biomedgpt run`, or a flow, is working in this project",
@@ -45,6 +43,15 @@ def hold_project(root: Path = Path(), run: str = "", run_id: str = "") -> Iterat
             next_command="wait until it has ended, or stop it (Ctrl-C, or Cancel in Prefect's "
             "page), then try again",
         ) from None
+    try:
+        since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
+        named = f", flow run {run}" if run else ""
+        holder.write_text(f"process {os.getpid()}, since {since}{named}\n{run_id}")
+        yield
+    finally:
+        with suppress(OSError):  # a full disk must not keep the lock
+            (root / RELEASED).write_text(run_id)
+        held.release()
 
 
 def find_holder(root: Path = Path()) -> str | None:
@@ -57,3 +64,11 @@ def find_holder(root: Path = Path()) -> str | None:
             return None
     except Timeout:
         return (root / HOLDER).read_text().partition("\n")[2] if (root / HOLDER).is_file() else ""
+
+
+def find_released(root: Path = Path()) -> tuple[str, datetime] | None:
+    """The id of the flow run that let go of the project last by itself, and when; None: nobody."""
+    path = root / RELEASED
+    if not path.is_file():
+        return None
+    return path.read_text(), datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -30,7 +30,8 @@ from flows.display import Bars, show_bars
 from flows.graph import Plan, make_plan
 from flows.liveness import LOOK_EVERY_S, bury_dead, claim_run, read_verdict
 from flows.lock import ProjectHeldError, hold_project
-from flows.process import stop_commands
+from flows.process import guard_process, stop_commands
+from flows.settings import find_temporary_server
 from flows.stage import run_stage
 
 # Blocks that compute on a GPU where there is one: as many at once as Prefect's limit for this tag.
@@ -80,6 +81,8 @@ def take_turn(work: Callable[[], State[Any]]) -> State[Any]:
         for name in ("prefect.flow_runs", "prefect.task_runs"):
             logging.getLogger(name).addFilter(_is_news)
         listen_to_interrupts(True)
+        if server := find_temporary_server():
+            guard_process(server)
         try:
             with (
                 refusals_told(),  # a full disk, say

@@ -17,6 +17,7 @@ GRACE_S = guard.GRACE_S
 NUM_KEPT = 10_000  # lines; training says for weeks how far it is
 
 _running: set[subprocess.Popen[str]] = set()
+_guarded: set[int] = set()  # processes that others started for this one
 _guards: list[subprocess.Popen[str]] = []  # at most one: the process that outlives this one
 _lock = threading.Lock()
 
@@ -74,10 +75,19 @@ def run_command(
         status = process.wait()
     finally:
         timer.cancel()
+        if process.poll() is None:  # whoever listens failed: nobody would end it later
+            _stop(process)
         with _lock:
             _running.discard(process)
             _tell_guard(f"-{process.pid}")
     return Finished(status, list(lines), timed_out.is_set())
+
+
+def guard_process(pid: int) -> None:
+    """Let a process, which others started for this one, end with it, whatever ends it."""
+    with _lock:
+        _guarded.add(pid)
+        _tell_guard(f"={pid}")
 
 
 def stop_commands() -> int:
@@ -104,7 +114,8 @@ def _tell_guard(line: str) -> None:
     for _attempt in range(2):
         if not _guards:
             _guards.append(_start_guard())
-            line = "\n".join([*(f"+{running.pid}" for running in _running), line])
+            known = [*(f"+{running.pid}" for running in _running), *(f"={p}" for p in _guarded)]
+            line = "\n".join([*known, line])
         pipe = _guards[0].stdin
         with suppress(BrokenPipeError):
             if pipe:

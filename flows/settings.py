@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import sys
 from pathlib import Path
 
 # A temporary server lives as long as one flow: it needs no schedules, triggers or clean-up. With
@@ -56,6 +57,13 @@ def settle_environment() -> None:
     chosen = {"PREFECT_API_URL": address(port)} if port else TEMPORARY
     for name, value in {**QUIET, **chosen}.items():
         os.environ.setdefault(name, value)
+
+
+def find_temporary_server() -> int | None:
+    """The process of the server that Prefect started for this flow; None where another serves."""
+    module = sys.modules.get("prefect.server.api.server")  # loaded where Prefect starts one
+    process = module.SubprocessASGIServer().server_process if module else None
+    return process.pid if process else None
 
 
 def address(port: int) -> str:

@@ -17,7 +17,12 @@ from components.tracing.products import Product
 
 LOCK = Path("requirements.lock")
 LIBRARIES = ("torch", "numpy", "pillow", "tokenizers", "transformers", "pyarrow", "polars")
-OWN_PLACES = {"acquire": {"root", "state"}, "compute": {"checkpoints"}}  # of nobody else's machine
+# Paths and addresses of this machine and its network, which tell nobody else anything. What a model
+# started from stays: it is where its weights come from.
+OWN_PLACES: dict[str, Any] = {
+    "acquire": {"root": True, "state": True, "pmc": {"articles", "endpoint"}},
+    "compute": {"checkpoints"},
+}
 
 
 def describe_circumstances(product: Product, params: Params) -> Circumstances:

@@ -167,6 +167,17 @@ def test_a_bucket_of_one_s_own_takes_gives_and_forgets(line: Line, tmp_path: Pat
         Bucket("no bucket is named so").keys("")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_is_this_machine_s_and_no_fault_of_the_server(
+    line: Line, tmp_path: Path
+) -> None:
+    bucket, file = Bucket(OWN), tmp_path / "file"
+    file.write_bytes(BODY)
+    bucket.upload(file, "k")
+    with pytest.raises(OSError, match="No space left"):
+        bucket.download("k", Path("/dev/full"))
+
+
 def test_a_bucket_of_one_s_own_asks_again_only_what_may_pass(line: Line, tmp_path: Path) -> None:
     bucket, file = Bucket(OWN, attempts=3), tmp_path / "file"
     file.write_bytes(BODY)

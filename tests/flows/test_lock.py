@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from filelock import Timeout
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Running
 
 from components.errors import UserError
-from flows.lock import LOCK, find_holder, hold_project
+from flows.liveness import _is_dead
+from flows.lock import LOCK, RELEASED, find_holder, find_released, hold_project
 
 HOLD = """
 from pathlib import Path
@@ -49,6 +55,31 @@ def test_an_error_within_lets_go(tmp_path: Path) -> None:
         raise UserError("other")
     with hold_project(tmp_path):
         pass
+
+
+def test_a_lock_that_another_waits_for_in_vain_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    with pytest.raises(Timeout), hold_project(tmp_path):
+        raise Timeout("another file")
+
+
+def test_a_run_that_has_just_let_go_is_not_dead(tmp_path: Path) -> None:
+    """Its server may take a while to hear how it ended."""
+    began = datetime.now(UTC) - timedelta(hours=1)
+    run = FlowRun(flow_id=uuid4(), state=Running(timestamp=began))
+    with hold_project(tmp_path, "swift-owl", str(run.id)):
+        pass
+    now = datetime.now(UTC)
+    assert find_released(tmp_path) is not None
+    assert not _is_dead(run, tmp_path, now)
+    assert _is_dead(run, tmp_path, now + timedelta(minutes=1))
+    (tmp_path / RELEASED).write_text("another")
+    assert _is_dead(run, tmp_path, now)
+
+
+def test_a_full_disk_keeps_no_lock(tmp_path: Path) -> None:
+    with hold_project(tmp_path):
+        (tmp_path / RELEASED).mkdir()  # which cannot be written to
+    assert find_holder(tmp_path) is None
 
 
 def test_a_command_and_the_flow_that_it_starts_hold_it_together(tmp_path: Path) -> None:

@@ -93,6 +93,39 @@ def test_a_child_that_outlives_a_killed_command_is_ended(monkeypatch: pytest.Mon
     assert finished == Finished(-9, [], timed_out=False)
 
 
+def test_a_listener_that_fails_leaves_nothing_running() -> None:
+    heard: list[int] = []
+
+    def hear(line: str) -> None:
+        heard.extend(int(word) for word in line.split())
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        run_command(["sh", "-c", "sleep 3600 & echo $$ $!; wait"], hear, time_limit_s=3000)
+    assert len(heard) == 2
+    wait_until(lambda: not any(map(lives, heard)), 30)
+    assert stop_commands() == 0
+
+
+GUARDED = """
+import os, signal, subprocess
+from flows.process import guard_process
+
+server = subprocess.Popen(["sleep", "3600"])
+guard_process(server.pid)
+print(server.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_others_started_for_a_killed_flow_is_ended(repository: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GUARDED], cwd=repository, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -9
+    wait_until(lambda: not lives(int(done.stdout)), 30)
+
+
 KILLED = """
 import os, signal, sys
 from flows.process import run_command

@@ -132,3 +132,23 @@ def test_a_server_that_is_away_while_a_stage_ends_costs_no_truth(served: Served)
     shown, _ = flow.communicate(timeout=300)
     assert "STATE Completed" in shown
     wait_until(lambda: served.states(run) == {"": "Completed", "quick": "Ran", "long": "Ran"})
+
+
+def test_a_killed_flow_leaves_no_server_of_its_own(tmp_path: Path, repository: Path) -> None:
+    """Without `make serve`, Prefect starts a server for the flow alone, as its child."""
+    alone = Served(tmp_path, 0, make_project(tmp_path, repository))
+    flow = alone.start()
+    pids = alone.wait_for_stage()
+    servers = find_children(flow.pid, b"prefect.server.api.server:create_app")
+    assert len(servers) == 1
+    flow.kill()
+    flow.communicate(timeout=120)
+    wait_until(lambda: not any(map(lives, [*pids, *servers])))
+
+
+def find_children(parent: int, words: bytes) -> list[int]:
+    """The children of a process with these words in their command line."""
+    of_threads = Path(f"/proc/{parent}/task").glob("*/children")
+    children = [pid for path in of_threads for pid in path.read_text().split()]
+    named = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    return [pid for pid, line in named.items() if words in line]

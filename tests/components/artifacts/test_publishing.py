@@ -79,6 +79,7 @@ def test_the_manifest_says_how_it_was_made(project: Path) -> None:
     assert around.environment["requirements.lock sha256"] == hash_file(Path("requirements.lock"))
     assert around.seeds == [7] and around.hardware["processors"] == os.cpu_count()
     assert around.params["evaluate"]["beam"] and "root" not in around.params["acquire"]
+    assert set(around.params["acquire"]["pmc"]) == {"num_articles", "figures"}
     assert manifest.product.formed_by["data/articles"] == hash_file(
         Path("data/articles/manifest.json")
     )
