@@ -45,18 +45,23 @@ def calibrate(card: Card, folder: Path, answerer: Answerer) -> Calibration | Non
 
 
 def fit_calibration(answers: Sequence[Answer], items: Sequence[Example]) -> Calibration:
-    """The temperature of answers that list every candidate, the chosen one first."""
+    """The temperature of answers that list every candidate, the chosen one first.
+
+    It is 1 where confidence on items that others were fitted without is no better for it, by cross
+    entropy: the error in bins of a few hundred items is too noisy to decide by.
+    """
     pairs = zip(answers, items, strict=True)
     logs_NC, right_N = _tabulate(answers), np.array([_is_right(*pair) for pair in pairs])
-    temperature = fit_temperature(logs_NC, right_N)
+    raw_N, fitted_N = scale(logs_NC, 1.0), _cross_fit(logs_NC, right_N, items)
+    helps = cross_entropy(fitted_N, right_N) < cross_entropy(raw_N, right_N)
     return Calibration(
         method="temperature",
-        temperature=round(temperature, 6),
+        temperature=round(fit_temperature(logs_NC, right_N), 6) if helps else 1.0,
         split="validation",
         num_items=len(items),
         accuracy=round(float(right_N.mean()), 6),
-        error_before=round(calibration_error(scale(logs_NC, 1.0), right_N), 6),
-        error_after=round(calibration_error(_cross_fit(logs_NC, right_N, items), right_N), 6),
+        error_before=round(calibration_error(raw_N, right_N), 6),
+        error_after=round(calibration_error(fitted_N if helps else raw_N, right_N), 6),
     )
 
 
@@ -75,13 +80,18 @@ def fit_temperature(logs_NC: Floats, right_N: NDArray[np.bool_]) -> float:
     sure, unsure = (num_right + 1) / (num_right + 2), 1 / (len(right_N) - num_right + 2)
     target_N = np.where(right_N, sure, unsure)
 
-    def cross_entropy(log_temperature: float) -> float:
-        chance_N = np.clip(scale(logs_NC, np.exp(log_temperature)), 1e-12, 1 - 1e-12)
-        losses = target_N * np.log(chance_N) + (1 - target_N) * np.log1p(-chance_N)
-        return float(-losses.mean())
+    def loss(log_temperature: float) -> float:
+        return cross_entropy(scale(logs_NC, np.exp(log_temperature)), target_N)
 
     bounds = tuple(np.log(TEMPERATURES))
-    return float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def cross_entropy(chance_N: Floats, target_N: NDArray[np.bool_] | Floats) -> float:
+    """Mean cross entropy of being right, in nats."""
+    chance_N = np.clip(chance_N, 1e-12, 1 - 1e-12)
+    losses = target_N * np.log(chance_N) + (1 - target_N) * np.log1p(-chance_N)
+    return float(-losses.mean())
 
 
 def calibration_error(chance_N: Floats, right_N: NDArray[np.bool_]) -> float:
