@@ -150,6 +150,7 @@ async function ask(turn) {
 // What is missing before anything can be asked, or nothing.
 function findMissing(question) {
   if (facts.takes.image === "needed" && !picture) return { message: "There is no picture yet.", next: "Choose one, or click on a made-up one." };
+  if (facts.takes.text && !facts.takes.history && !facts.takes.question && !byId("text").value.trim()) return { message: "There is no text yet.", next: "Paste or type the text that is to be worked on." };
   if (facts.takes.question && !question) return { message: "The question is empty.", next: "Type a question, then press Enter." };
   return null;
 }

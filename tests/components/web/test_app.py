@@ -22,6 +22,8 @@ from components.sample.dicom import encode_dicom
 from components.serving.served import load
 from components.web.guard import HEADERS
 from components.web.refusals import CODES
+from components.web.serve import open_house
+from tests.components.web.conftest import running
 
 pytestmark = pytest.mark.services
 
@@ -228,6 +230,22 @@ def test_an_answer_that_takes_too_long_is_called_off(serve: Callable[..., str]) 
     server = serve(answer_s=0.0)
     assert "no answer within" in refused(ask(server, draw(), question=QUESTION), "timed-out")
     assert httpx.get(f"{server}/health").json()["requests"] == 0
+
+
+def test_a_question_whose_client_has_gone_is_called_off(model_folder: Path) -> None:
+    held, house = threading.Event(), open_house(model_folder, "cpu")
+    with running(house) as server:
+        house.desk.run(lambda: held.wait(60))
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{server}/api/ask", data={"question": QUESTION},
+                       files={"image": draw()}, timeout=1)  # fmt: skip
+        begun = time.monotonic()
+        while httpx.get(f"{server}/health").json()["requests"]:
+            assert time.monotonic() - begun < 30
+            time.sleep(0.1)
+        assert not held.is_set()
+        held.set()
+        assert ask(server, draw(), question=QUESTION).status_code == 200
 
 
 def test_every_answer_carries_the_headers_of_safety(server: str) -> None:
