@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,13 +159,18 @@ def measure_agreement(
             estimate_alpha(ratings_RU, num, groups), groups, resamples=resamples, seed=seed
         )
         found[scale] = {
-            "krippendorff_alpha": tell_interval(alpha),
+            "krippendorff_alpha": tell_interval(_without_false_width(alpha)),
             "fleiss_kappa": _round(fleiss_kappa(ratings_RU, num)),
             "cohen_kappa": {k: _round(v) for k, v in cohen_kappas(ratings_RU, names).items()},
             "answers": ratings_RU.shape[1],
             "cannot_judge": int((ratings_RU == 0).sum()),
         }
     return found
+
+
+def _without_false_width(alpha: Interval) -> Interval:
+    """Without bounds where no resample differs: nothing then tells how far chance goes."""
+    return replace(alpha, low=None, high=None) if alpha.low == alpha.high else alpha
 
 
 def tell_interval(interval: Interval) -> dict[str, float | None]:

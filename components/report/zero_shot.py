@@ -53,11 +53,6 @@ class Exclusion:
     found: list[tuple[str, str, int, bool]]  # material, kind, test items, whether it was left out
     is_itself: bool  # its very items are among the instructions
 
-    @property
-    def is_clean(self) -> bool:
-        """Nothing was found but what was left out of training."""
-        return all(dropped for *_, dropped in self.found)
-
 
 @dataclass(frozen=True, slots=True)
 class Unseen:

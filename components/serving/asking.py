@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from components.errors import UserError, damaged
 from components.schema import Section, validate
+from components.tasks.registry import TASKS
 
 ASKING = "asking.json"
 VOCABULARY = "vocabulary"  # the folder of bpe.json and vocabulary.json
@@ -31,6 +32,13 @@ class Asking(Section):
     length_penalty: float = Field(ge=0)
     no_repeat_ngram: int = Field(ge=0)
     candidates: list[str]
+
+    @field_validator("task")
+    @classmethod
+    def _check_task(cls, name: str) -> str:
+        if name not in TASKS:
+            raise ValueError(f"one of {', '.join(TASKS)}")
+        return name
 
 
 def read_asking(folder: Path) -> Asking:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,11 @@ def test_what_cannot_be_asked_says_what_to_do(folder: Path, tmp_path: Path) -> N
     with pytest.raises(UserError, match="is no model that can be asked") as caught:
         load(tmp_path, "cpu")
     assert "biomedgpt get ADDRESS" in caught.value.next_command
+    told = json.loads((folder / ASKING).read_text())
+    (folder / ASKING).write_text(json.dumps(told | {"task": "divination"}))
+    with pytest.raises(UserError, match="1 bad setting") as caught:
+        load(folder, "cpu")
+    assert "not 'divination'" in caught.value.why
     (folder / ASKING).write_text('{"task": "vqa"}')
     with pytest.raises(UserError, match="bad settings"):
         load(folder, "cpu")
