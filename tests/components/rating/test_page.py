@@ -66,7 +66,7 @@ def go_on_from(page: Page, path: Path) -> None:
     node = page.ask("DOM.querySelector", nodeId=root, selector="#resume")["nodeId"]
     page.ask("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
     begun = time.monotonic()
-    while page.evaluate("!document.getElementById('start').hidden && byId('alarm').hidden"):
+    while text(page, "start") and "cannot be gone on from" not in text(page, "alarm"):
         assert time.monotonic() - begun < PATIENCE_S
         time.sleep(0.05)
 
