@@ -180,11 +180,15 @@ def _show(house: House, content: bytes) -> tuple[Picture, str, str]:
 
 @asynccontextmanager
 async def _seat(house: House) -> AsyncIterator[None]:
-    """A seat, from the first byte of a body to the answer; Refusal where all are taken."""
+    """A seat, from the first byte of a body to the answer.
+
+    Refusal where all are taken, or those before it need all the time that it has.
+    """
     if house.desk.is_closed:
         raise _closing()
-    if house.taken >= house.limits.seats:
-        wait_s = max(1, min(60, round(house.taken * house.desk.seconds_each)))
+    expected_s = house.taken * house.desk.seconds_each
+    if house.taken >= house.limits.seats or expected_s > house.limits.answer_s:
+        wait_s = max(1, min(60, round(expected_s)))
         raise Refusal(
             "busy", f"{house.taken} requests are waiting already, and no more are taken.",
             f"Send it again in {wait_s} s.", retry_after_s=wait_s,

@@ -232,6 +232,22 @@ def test_an_answer_that_takes_too_long_is_called_off(serve: Callable[..., str]) 
     assert httpx.get(f"{server}/health").json()["requests"] == 0
 
 
+def test_whoever_could_not_be_answered_in_time_is_told_at_once(model_folder: Path) -> None:
+    held, house = threading.Event(), open_house(model_folder, "cpu")
+    with running(house) as server:
+        house.desk.run(lambda: held.wait(60))
+        first = threading.Thread(target=ask, args=(server, draw()), kwargs={"question": QUESTION})
+        first.start()
+        while httpx.get(f"{server}/health").json()["requests"] < 1:
+            time.sleep(0.05)
+        house.desk.seconds_each = 2 * house.limits.answer_s  # as after some very slow answers
+        response = ask(server, draw(), question=QUESTION)
+        held.set()
+        first.join()
+    refused(response, "busy")
+    assert int(response.headers["Retry-After"]) == 60
+
+
 def test_a_question_whose_client_has_gone_is_called_off(model_folder: Path) -> None:
     held, house = threading.Event(), open_house(model_folder, "cpu")
     with running(house) as server:
