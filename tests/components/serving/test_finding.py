@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ from components.config import load_params
 from components.errors import UserError
 from components.evaluation.calibration import Calibration, read_calibration, write_calibration
 from components.lineage import hash_file
+from components.records import Example, read_records, write_records
 from components.serving import load
 from components.serving.asking import VOCABULARY
 from components.serving.finding import find_model
 from components.serving.served import Request
 from components.tracing.products import read_products
 from tests.components.artifacts.conftest import made_project, project
-from tests.components.artifacts.project import EXAMPLES, MODEL, PREDICTIONS, PRETRAINED
+from tests.components.artifacts.project import EXAMPLES, MODEL, PREDICTIONS, PRETRAINED, evaluate
 from tests.components.serving.small import draw, make_folder
 from tests.components.training.s3_line import BUCKET, Line, line, s3_address
 
@@ -82,6 +84,18 @@ def test_the_calibration_goes_with_the_very_model_that_it_was_fitted_for(
     told["inputs"][MODEL.as_posix()] = "0" * 64  # of a model that was trained before
     manifest.write_text(json.dumps(told))
     assert load(MODEL, "cpu").calibration is None
+
+
+def test_the_evaluation_leaves_a_calibration_where_items_are_enough(project: Path) -> None:
+    path = EXAMPLES / "examples.parquet"
+    examples = list(read_records(path, Example))
+    held = [e for e in examples if e.split == "validation"]
+    more = [replace(e, id=f"{e.id}-{n}") for n in range(6) for e in held]
+    write_records(path, Example, [*examples, *more])
+    evaluate()
+    fitted = load(MODEL, "cpu").calibration
+    assert fitted and fitted.num_items == 28 and fitted == read_calibration(PREDICTIONS)
+    assert "calibration.json" in json.loads((PREDICTIONS / "manifest.json").read_text())["files"]
 
 
 def test_a_damaged_calibration_is_told(tmp_path: Path) -> None:
