@@ -8,7 +8,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from components.artifacts.address import S3, VERSION_AT, Address, parse_address
+from components.artifacts.address import VERSION_AT, Address, parse_address
 from components.artifacts.manifest import OWN, Manifest
 from components.errors import UserError
 from components.evaluation.calibration import Calibration, read_calibration
@@ -16,6 +16,7 @@ from components.lineage import MANIFEST, read_manifest
 from components.model.weights import CONFIG
 from components.serving.asking import ASKING, VOCABULARY, Asking, read_asking
 from components.serving.versions import Version, read_version
+from components.storage import S3
 
 WRITTEN_BY_TRANSFORMERS = b'"model_type"'
 
