@@ -20,8 +20,9 @@ from urllib.parse import quote
 
 HIDDEN = "[hidden]"
 SECRET_NAME = re.compile(
-    r"(?:^|_)(?:SECRETS?|TOKEN|PASSWORD|PASSWD|PASSPHRASE|PAT|KEY|APIKEY|CREDENTIALS?|COOKIE"
-    r"|AUTH_STRING|CONNECTION_STRING)(?:_|$)",
+    r"(?:^|_)(?:[A-Z]*(?:SECRET|PASSWORD|PASSWD|PASSPHRASE)S?|(?:API|AUTH|ACCESS)?TOKENS?|PAT|PASS"
+    r"|SSHPASS|(?:API|ACCESS|PRIVATE|SECRET)?KEYS?|CREDENTIALS?|CREDS|COOKIE|(?:CLI_|REDISCLI_)AUTH"
+    r"|AUTH_STRING|CONNECTION_STRING)\d*(?:_|$)|_PWD$",
     re.IGNORECASE,
 )
 PLACES = ("_FILE", "_PATH", "_DIR", "_SOCK", "_URI")  # where a secret lies is none

@@ -18,6 +18,7 @@ from pathlib import Path
 from components.checkpoint_places import BucketMirror
 from components.errors import UserError
 from components.lineage import hash_file
+from components.redaction import holds_secret
 from components.storage import S3
 from components.storage_advice import advise
 
@@ -31,18 +32,41 @@ def set_remote(address: str, endpoint: str = "") -> None:
     """Let DVC push to ``s3://bucket/prefix``, once it was seen that one can write and read there.
 
     What is pulled from it is compared with its hash. ``endpoint`` is the address of another server
-    than AWS's. Raises UserError, and leaves DVC's settings as they are, where the trial fails.
+    than AWS's. Raises UserError, and leaves DVC's settings as they are, where the trial fails, and
+    where an address cannot stand in them: git keeps them, and DVC empties the file over a letter
+    that is not ASCII.
     """
-    if not re.fullmatch(r"s3://[^/]+(/.*)?", address):
-        raise UserError(
-            f"{address!r} is no address of a bucket",
-            next_command="biomedgpt remote s3://BUCKET/PREFIX",
-        )
+    _check_address(address, endpoint)
     try_remote(address, endpoint)
     _configure("remote", "add", "--quiet", "--default", "--force", REMOTE, address)
     _configure("remote", "modify", REMOTE, "verify", "true")
     if endpoint:
         _configure("remote", "modify", REMOTE, "endpointurl", endpoint)
+
+
+def _check_address(address: str, endpoint: str) -> None:
+    if not re.fullmatch(r"s3://[^/]+(/.*)?", address):
+        raise UserError(
+            f"{address!r} is no address of a bucket",
+            next_command="biomedgpt remote s3://BUCKET/PREFIX",
+        )
+    if endpoint and not re.fullmatch(r"https?://[^/]+(/.*)?", endpoint):
+        raise UserError(
+            f"{endpoint!r} is no address of a server",
+            next_command=f"biomedgpt remote {address} --endpoint https://HOST",
+        )
+    for text in (address, endpoint):
+        if holds_secret(text):
+            raise UserError(
+                "the address holds what looks like a secret",
+                why="it would stand in .dvc/config, which git keeps",
+                next_command="leave it out: credentials belong in the environment or in ~/.aws",
+            )
+        if not (text.isascii() and text.isprintable()):
+            raise UserError(
+                f"{text!r} holds a letter that DVC's settings cannot",
+                next_command="take another prefix: letters, digits and signs of ASCII",
+            )
 
 
 def try_remote(address: str, endpoint: str = "") -> None:

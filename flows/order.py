@@ -22,7 +22,7 @@ from rich.table import Table
 
 from components.config import ComputeParams, load_params
 from components.errors import UserError, refusals_told
-from components.logs import FLOW, Log, open_log
+from components.logs import FLOW, LOGGER, Log, open_log
 from components.profiles.overlay import write_params
 from flows import artifacts
 from flows.choice import Choice
@@ -83,21 +83,28 @@ def take_turn(work: Callable[[], State[Any]]) -> State[Any]:
         listen_to_interrupts(True)
         if server := find_temporary_server():
             guard_process(server)
-        try:
-            with (
-                refusals_told(),  # a full disk, say
-                hold_project(run=str(flow_run.name), run_id=str(flow_run.id)),
-            ):
-                claim_run()
-                bury_dead()
-                state = work()
-                return read_verdict(SERVER_PATIENCE_S) or state
-        except OverruledError as overruled:
-            return overruled.verdict
-        except ProjectHeldError as error:
-            return Failed(name="Refused", message=str(error))
-        except UserError as error:
-            return Failed(message=str(error))
+        state = _work_alone(work)
+        if state.is_failed():  # a page and a terminal show the state; the log holds its words, too
+            LOGGER.error("%s", state.message)
+        return state
+
+
+def _work_alone(work: Callable[[], State[Any]]) -> State[Any]:
+    try:
+        with (
+            refusals_told(),  # a full disk, say
+            hold_project(run=str(flow_run.name), run_id=str(flow_run.id)),
+        ):
+            claim_run()
+            bury_dead()
+            state = work()
+            return read_verdict(SERVER_PATIENCE_S) or state
+    except OverruledError as overruled:
+        return overruled.verdict
+    except ProjectHeldError as error:
+        return Failed(name="Refused", message=str(error))
+    except UserError as error:
+        return Failed(message=str(error))
 
 
 def _run_chosen(blocks: Collection[str], choice: Choice) -> State[Any]:

@@ -116,6 +116,24 @@ def test_an_address_that_is_none_is_told(address: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("address", "endpoint", "words"),
+    [
+        ("s3://bucket/x", "127.0.0.1:9000", "is no address of a server"),
+        ("s3://bucket/x", "http://me:canary-1234@127.0.0.1:9000", "looks like a secret"),
+        ("s3://me:canary-1234@bucket/x", "", "looks like a secret"),
+        ("s3://bucket/\xfcber", "", "holds a letter"),
+        ("s3://bucket/a\tb", "", "holds a letter"),
+    ],
+)
+def test_what_cannot_stand_in_dvc_s_settings_is_refused_before_the_trial(
+    address: str, endpoint: str, words: str
+) -> None:
+    with pytest.raises(UserError, match=words) as refused:
+        set_remote(address, endpoint)
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"AWS_SECRET_ACCESS_KEY": "another"}, ("SignatureDoesNotMatch", "check AWS_ACCESS_KEY")),
