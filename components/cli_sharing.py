@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 
 from components.cli import check_project, show
+from components.errors import UserError
 
 PLACE_HELP = "a folder that others can read, or s3://bucket/prefix"
 ADDRESS_HELP = "PLACE/NAME, the newest, or PLACE/NAME@v3; a place is a folder or s3://bucket/prefix"
@@ -59,21 +60,26 @@ def add_tracing_commands(commands: argparse._SubParsersAction[argparse.ArgumentP
 
 
 def list_artifacts(arguments: argparse.Namespace) -> int:
-    """Print a line for each version, the newest of a name last."""
+    """Print a line for each version, the newest of a name last; status 1 where one is damaged."""
     from components.artifacts.places import open_place
     from components.artifacts.versions import list_names, read_version
 
     place = open_place(arguments.place)
-    names = list_names(place)
+    names, num_damaged = list_names(place), 0
     for name, versions in names.items():
         for number in versions:
-            of = read_version(place, name, number)
+            try:
+                of = read_version(place, name, number)
+            except UserError as error:  # it hides none of the others
+                num_damaged += 1
+                show(f"{f'{name}@v{number}':<28} cannot be read: {error.why or error.what}")
+                continue
             classes = ", ".join(of.access) or "made up"
             show(f"{of.label:<28} {of.kind:<12} {of.num_bytes:>14,} bytes  {of.licence}; {classes}")
             show(f"{'':<28} {of.title}; commit {of.circumstances.git_commit[:12] or 'not known'}")
     if not names:
         show(f"nothing is published at {place.address}")
-    return 0
+    return 1 if num_damaged else 0
 
 
 def publish_artifact(arguments: argparse.Namespace) -> int:

@@ -39,7 +39,7 @@ def hold_project(root: Path = Path(), run: str = "", run_id: str = "") -> Iterat
     except Timeout:
         raise ProjectHeldError(
             "another `biomedgpt run`, or a flow, is working in this project",
-            why=holder.read_text().splitlines()[0] if holder.is_file() else "it has just begun",
+            why=_read_holder(holder)[0] or "it has just begun",
             next_command="wait until it has ended, or stop it (Ctrl-C, or Cancel in Prefect's "
             "page), then try again",
         ) from None
@@ -63,7 +63,14 @@ def find_holder(root: Path = Path()) -> str | None:
         with FileLock(root / LOCK, timeout=0):
             return None
     except Timeout:
-        return (root / HOLDER).read_text().partition("\n")[2] if (root / HOLDER).is_file() else ""
+        return _read_holder(root / HOLDER)[1]
+
+
+def _read_holder(path: Path) -> tuple[str, str]:
+    """Who holds the project, and the id of its flow run; empty where that is not written yet."""
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    who, _, run_id = text.partition("\n")
+    return who, run_id
 
 
 def find_released(root: Path = Path()) -> tuple[str, datetime] | None:

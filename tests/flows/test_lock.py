@@ -15,7 +15,7 @@ from prefect.states import Running
 
 from components.errors import UserError
 from flows.liveness import _is_dead
-from flows.lock import LOCK, RELEASED, find_holder, find_released, hold_project
+from flows.lock import HOLDER, LOCK, RELEASED, find_holder, find_released, hold_project
 
 HOLD = """
 from pathlib import Path
@@ -42,6 +42,11 @@ def test_a_second_one_is_told_of_the_first(tmp_path: Path) -> None:
         assert caught.value.why.startswith(f"process {first.pid}, since 2")
         assert caught.value.why.endswith(", flow run swift-owl")
         assert find_holder(tmp_path) == "the-id"
+        for unreadable in (b"", b"\xff\xfe"):  # a full disk leaves such a file
+            (tmp_path / HOLDER).write_bytes(unreadable)
+            with pytest.raises(UserError, match="another `biomedgpt run`"), hold_project(tmp_path):
+                pytest.fail("two hold the project")
+            assert find_holder(tmp_path) == ""
     finally:
         first.kill()
         first.communicate()
