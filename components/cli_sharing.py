@@ -128,6 +128,11 @@ def trace_lineage(arguments: argparse.Namespace) -> int:
         return 0
     check_project()
     document, products = parse_document(arguments.what), read_products()
+    if document is None and arguments.what.lower().startswith(("pmid", "pmcid")):
+        raise UserError(
+            f"{arguments.what} is no number of an article",
+            next_command="biomedgpt trace PMID:12345678, or PMC1234567",
+        )
     if document is None:
         lines = words.tell_product(trace_product(products, arguments.what))
     else:

@@ -71,7 +71,7 @@ def run_pipeline(_arguments: argparse.Namespace) -> int:
     console, started = Console(highlight=False), time.monotonic()
     library.check_settings()
     with hold_project():
-        plan = make_plan()
+        plan = make_plan(tell_wait=lambda words: console.print(words, markup=False))
         if plan.upstream:
             return _run_plan(plan, console)
     took = time.monotonic() - started

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,12 @@ from components.errors import UserError
 from flows.choice import Choice, choose_stages
 
 MAX_NAMED = 3
+WAIT_S, PATIENCE_S = 2.0, 600.0  # for a DVC command of a terminal, which holds what it works on
+Known = tuple[dict[str, list[str]], dict[str, list[Any]]]  # what builds on what; what has changed
+
+
+class ProjectLockedError(UserError):
+    """A DVC command works here; ``why`` says which, and on what."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +37,17 @@ def make_plan(
     blocks: Collection[str] = (),
     choice: Choice | None = None,
     forced_blocks: Collection[str] = (),
+    *,
+    tell_wait: Callable[[str], None] | None = None,
 ) -> Plan:
     """Ask DVC what is stale, and add what builds on it.
 
     With ``blocks``, the plan holds only stages of these dvc.yaml blocks and whatever they need; a
     choice narrows it further. Of these, stages of ``forced_blocks`` run in any case. Raises
     UserError when dvc.yaml or a file it names is at fault, when the project is locked, and for a
-    choice of what is not there.
+    choice of what is not there. With ``tell_wait`` a lock is first waited for, and that is told.
     """
-    upstream, changes = _ask_dvc()
+    upstream, changes = _ask_patiently(tell_wait) if tell_wait else _ask_dvc()
     choice = choice or Choice()
     chosen = choose_stages(upstream, blocks, choice)
     forced = {stage for stage in upstream if stage.partition("@")[0] in forced_blocks}
@@ -122,7 +131,22 @@ def _with_upstream(names: set[str], upstream: Mapping[str, Collection[str]]) -> 
     return reached
 
 
-def _ask_dvc() -> tuple[dict[str, list[str]], dict[str, list[Any]]]:
+def _ask_patiently(tell: Callable[[str], None]) -> Known:
+    """What DVC knows, once the command that works there has ended, or the patience has."""
+    deadline, told = time.monotonic() + PATIENCE_S, False
+    while True:
+        try:
+            return _ask_dvc()
+        except ProjectLockedError as error:
+            if time.monotonic() > deadline:
+                raise
+            if not told:
+                tell(f"waits for another command: {error.why}")
+            told = True
+            time.sleep(WAIT_S)
+
+
+def _ask_dvc() -> Known:
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.lock import LockError
     from dvc.repo import Repo
@@ -141,10 +165,17 @@ def _ask_dvc() -> tuple[dict[str, list[str]], dict[str, list[Any]]]:
             "this folder is not the project's root", next_command="change to the cloned folder"
         ) from None
     except LockError as error:
-        raise UserError(
+        raise ProjectLockedError(
             "another command is working in this project",
             why=" ".join(str(error).split()),
             next_command="wait until it has ended, then try again",
         ) from None
     except DvcException as error:
+        if "dvc.lock" in str(error):
+            raise UserError(
+                "dvc.lock cannot be read",
+                why=str(error),
+                next_command="git checkout dvc.lock; where git has none, remove the file: stages "
+                "whose results DVC's cache knows are not run again",
+            ) from None
         raise UserError("dvc.yaml cannot be read", why=str(error)) from None

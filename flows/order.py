@@ -115,7 +115,7 @@ def _run_chosen(blocks: Collection[str], choice: Choice) -> State[Any]:
                 next_command=f"biomedgpt use {choice.profile}, then the dry run without a profile",
             )
         write_params(choice.profile)
-    plan = make_plan(blocks, choice)
+    plan = make_plan(blocks, choice, tell_wait=get_run_logger().info)
     return tell_plan(plan) if choice.dry_run else run_plan(plan, load_params().compute)
 
 

@@ -30,7 +30,8 @@ def update_pubmed(dry_run: bool = False) -> State[Any]:
 
 
 def _update(*, dry_run: bool) -> State[Any]:
-    plan = make_plan(["ingest_pubmed"], forced_blocks=["acquire_sources"])
+    wait = get_run_logger().info
+    plan = make_plan(["ingest_pubmed"], forced_blocks=["acquire_sources"], tell_wait=wait)
     if dry_run:
         return tell_plan(plan)
     taken = read_taken(CORPUS)

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.errors import UserError
 from components.profiles.overlay import write_params
-from flows.graph import make_plan
+from flows.graph import ProjectLockedError, make_plan
 from flows.lock import HOLDER
+from tests.flows.throwaway import wait_until
 
 STAGES = {
     "first": {"cmd": "echo making first && echo 1 > first.txt", "outs": ["first.txt"]},
@@ -68,6 +70,38 @@ def test_a_plan_comes_from_dvc(project: Path) -> None:
     assert plan.num_stages == 3
     assert set(plan.reasons.values()) == {"has no product yet"}
     assert list(make_plan().upstream) == ["first", "second", "third", "apart"]
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+def test_a_plan_waits_for_a_command_of_a_terminal(project: Path) -> None:
+    stage = {"cmd": "touch began; until [ -e go ]; do sleep 0.1; done; cp in out"}
+    stage |= {"deps": ["in"], "outs": ["out"]}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"slow": stage}}))
+    (project / "in").write_text("1")
+    running = subprocess.Popen([sys.executable, "-m", "dvc", "repro", "--quiet"])
+    told: list[str] = []
+
+    def hear(words: str) -> None:
+        told.append(words)
+        (project / "go").touch()
+
+    try:
+        wait_until((project / "began").exists)
+        with pytest.raises(ProjectLockedError, match="another command is working"):
+            make_plan()
+        assert make_plan(tell_wait=hear).upstream == {}
+    finally:
+        (project / "go").touch()
+        assert running.wait(timeout=60) == 0
+    assert len(told) == 1 and f"PID {running.pid}" in told[0]
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+def test_a_damaged_lock_file_is_named_with_the_way_out(project: Path) -> None:
+    (project / "dvc.lock").write_text("schema: '2.0'\nstages:\n  first:\n    cmd")
+    with pytest.raises(UserError, match=r"dvc\.lock cannot be read") as caught:
+        make_plan()
+    assert caught.value.next_command.startswith("git checkout dvc.lock")
 
 
 @pytest.mark.services

@@ -171,6 +171,7 @@ def test_the_commands_tell_it(project: Path, capsys: pytest.CaptureFixture[str])
     assert f"read by          {PRETRAINED.as_posix()} (" in told
     assert f"built on it      {MODEL.as_posix()} (" in told
     assert ask("trace", "PMID:999")[0] == 1
+    assert ask("trace", "PMID:abc")[0] == 2
     status, told = ask("trace", MODEL.as_posix())
     assert status == 0 and "made up by the sample world" in told and "setting" in told
     assert ask("artifacts", "publish", MODEL.as_posix(), "../shared/vqa")[0] == 0
