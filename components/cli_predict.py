@@ -64,6 +64,7 @@ def ask_model(arguments: argparse.Namespace) -> int:
     if not arguments.folder and not arguments.jsonl:
         return _ask_one(arguments)
     from components.serving.batches import answer_each, list_folder, read_rows
+    from components.serving.pictures import plain
     from components.serving.telling import tell_version
 
     if arguments.jsonl:
@@ -75,7 +76,7 @@ def ask_model(arguments: argparse.Namespace) -> int:
     for one, reply in answer_each(model, asked):
         _show_many(one, reply, model.version, arguments)
         num += 1
-        bad += [one.name] if isinstance(reply, UserError) else []
+        bad += [plain(one.name)] if isinstance(reply, UserError) else []
     if not arguments.json:
         for line in tell_version(model.version):
             show(line)
@@ -103,9 +104,10 @@ def _ask_one(arguments: argparse.Namespace) -> int:
 def _show_many(
     one: Asked, reply: Reply | UserError, version: Version, arguments: argparse.Namespace
 ) -> None:
+    from components.serving.pictures import plain
     from components.serving.telling import as_json, tell_answer
 
-    below = arguments.abstain_below
+    below, name = arguments.abstain_below, plain(one.name)
     if arguments.json:
         if isinstance(reply, UserError):
             told: dict[str, Any] = {"error": str(reply)}
@@ -113,10 +115,10 @@ def _show_many(
             told = as_json(reply, version, below)
         _print_json({**one.given, **told})
     elif isinstance(reply, UserError):
-        _tell(f"{one.name}: {reply}")
+        _tell(str(reply) if reply.what.startswith(name) else f"{name}: {reply}")
     else:
         sure = "" if reply.refusal(below) else f"  ({reply.confidence.value:.2f})"
-        show(f"{one.name}  {tell_answer(reply, below)}{sure}")
+        show(f"{name}  {tell_answer(reply, below)}{sure}")
 
 
 def _load(arguments: argparse.Namespace) -> ServedModel:
@@ -140,7 +142,10 @@ def _read_image(given: str | None) -> bytes | Path | None:
 
 
 def _print_json(values: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(values, ensure_ascii=False) + "\n")
+    line = json.dumps(values, ensure_ascii=False)
+    if not line.isprintable():  # as a file's name may be, which no encoding may hold
+        line = json.dumps(values)
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 

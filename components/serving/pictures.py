@@ -29,7 +29,7 @@ def read_picture(image: bytes | Path, frame: str = "") -> bytes:
     ``frame`` says which one of a DICOM file's: ``first`` or ``middle``. UserError names the file
     and what is wrong with it.
     """
-    name = str(image) if isinstance(image, Path) else "the image"
+    name = plain(str(image)) if isinstance(image, Path) else "the image"
     content = _read_file(image) if isinstance(image, Path) else image
     suffix = image.suffix.lower() if isinstance(image, Path) else ""
     try:
@@ -59,12 +59,27 @@ def list_pictures(folder: Path) -> list[Path]:
     return found
 
 
+def plain(name: str) -> str:
+    """A name as one line of characters that can be seen: others, as a file's name may hold, are
+    written as escapes, so that it neither forges a line, nor commands a terminal, nor cannot be
+    encoded."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in name
+    )
+
+
 def _read_file(path: Path) -> bytes:
     if not path.is_file():
-        raise UserError(f"there is no image {path}", next_command="check the path for a slip")
+        is_folder = path.is_dir()
+        raise UserError(
+            f"there is no image {plain(str(path))}", why="it is a folder" if is_folder else "",
+            next_command="name a file in it; biomedgpt predict --folder asks about all of them"
+            if is_folder else "check the path for a slip",
+        )  # fmt: skip
     if path.stat().st_size > MAX_BYTES:
         raise UserError(
-            f"{path} is too large for an image",
+            f"{plain(str(path))} is too large for an image",
             why=f"it has {path.stat().st_size:,} bytes, at most {MAX_BYTES:,} are read",
         )
     return path.read_bytes()

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 
 from components.dataset.images import ImageStore
 from components.devices import pick_device
@@ -238,7 +239,16 @@ def _read_vocabulary(found: FoundModel) -> Vocabulary:
                 why=f"{found.vocabulary / name} is not there",
                 next_command="biomedgpt get it again, or export it again",
             )
-    return Vocabulary.load(found.vocabulary)
+    try:
+        return Vocabulary.load(found.vocabulary)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # JSON of another kind; the library's own, which is nothing special
+        raise UserError(
+            f"the tokenizer of the model {found.folder} is damaged",
+            why=f"{LAYOUT_FILE} or {BPE_FILE}: {error!r}"[:200],
+            next_command="biomedgpt get it again, or export it again",
+        ) from None
 
 
 def _read_network(found: FoundModel, num_ids: int) -> UnifiedModel:
@@ -247,10 +257,7 @@ def _read_network(found: FoundModel, num_ids: int) -> UnifiedModel:
         check_room(found.folder / WEIGHTS)
     with memory_told():
         if found.is_huggingface:
-            from components.huggingface.modeling import BiomedGptForConditionalGeneration
-
-            wrapped = BiomedGptForConditionalGeneration.from_pretrained(found.folder)
-            network: UnifiedModel = wrapped.unified
+            network = _read_huggingface(found.folder)
         else:
             network = load_model(found.folder, mapped=True)
     if network.config.vocabulary_size != num_ids:
@@ -260,6 +267,24 @@ def _read_network(found: FoundModel, num_ids: int) -> UnifiedModel:
             why="an id must mean the same to both",
             next_command="biomedgpt get it again, or export it again",
         )
+    return network
+
+
+def _read_huggingface(folder: Path) -> UnifiedModel:
+    """The weights of a folder for transformers; UserError where a file is missing or damaged."""
+    from components.huggingface.modeling import BiomedGptForConditionalGeneration
+
+    try:
+        wrapped = BiomedGptForConditionalGeneration.from_pretrained(folder)
+    except (OSError, SafetensorError, ValueError, TypeError, LookupError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the machine, not the files
+            raise
+        raise UserError(
+            f"the model {folder} cannot be read: a file is missing or damaged",
+            why=str(error).split("\n")[0][:200],
+            next_command="biomedgpt get it again, or export it again",
+        ) from None
+    network: UnifiedModel = wrapped.unified
     return network
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts.manifest import OWN
-from components.errors import damaged
+from components.errors import UserError, damaged
 from components.lineage import MANIFEST, hash_file
 from components.model.weights import WEIGHTS
 
@@ -40,12 +40,18 @@ class Version:
 
 
 def read_version(folder: Path) -> Version:
-    """The version of a folder with a model; UserError where its manifest is damaged."""
+    """The version of a folder with a model; UserError where its manifest is damaged, or there
+    are neither manifest nor weights."""
     for name in (PRODUCT, MANIFEST):
         path = folder / name
         if path.is_file():
             manifest = _read(path)
             return Version(_name(folder, manifest), hash_file(path), _find_data(manifest))
+    if not (folder / WEIGHTS).is_file():
+        raise UserError(
+            f"the model {folder} has no weights", why=f"{folder / WEIGHTS} is not there",
+            next_command="biomedgpt get it again, or export it again",
+        )  # fmt: skip
     return Version(folder.resolve().name, hash_file(folder / WEIGHTS))
 
 

@@ -8,6 +8,7 @@ let facts = null;
 let picture = null; // {name, file, shown, given, ...}, as the server saw it
 let turns = []; // all that was asked on this page, the oldest first
 let lit = null; // the button whose heat map is shown
+let coming = null; // the stopper of the picture that was chosen and is not shown yet
 
 async function send(path, form, signal) {
   const away = { message: "The server cannot be reached.", next: "See whether it still runs, then try again." };
@@ -51,6 +52,9 @@ function complain(place, refusal) {
 const refusePicture = (refusal) => complain("picture-error", refusal);
 
 async function takeFile(file, suggestions = []) {
+  coming?.abort(); // of two pictures the one that was chosen last is shown, whichever is read first
+  coming = null;
+  markComing();
   byId("picture-error").hidden = true;
   if (file.size > facts.limits.image_bytes) {
     refusePicture({ message: `The image has ${(file.size / 1e6).toFixed(0)} MB; at most ${facts.limits.image_bytes / 1e6} MB are taken.`, next: "Export it smaller: the model sees far fewer pixels anyway." });
@@ -58,15 +62,21 @@ async function takeFile(file, suggestions = []) {
   }
   const form = new FormData();
   form.append("image", file, "image");
-  document.querySelector(".frame").classList.add("busy");
-  byId("drop").ariaBusy = "true";
-  const { body, refusal } = await send("/api/see", form);
-  document.querySelector(".frame").classList.remove("busy");
-  byId("drop").ariaBusy = "false";
+  const own = coming = new AbortController();
+  markComing();
+  const { body, refusal } = await send("/api/see", form, own.signal);
+  if (own !== coming) return;
+  coming = null;
+  markComing();
   if (refusal) return refusePicture(refusal);
   showPicture({ ...body, name: file.name || "a pasted picture", file });
   suggest(suggestions);
   if (facts.takes.question) byId("question").focus({ preventScroll: matchMedia("(max-width: 899px)").matches });
+}
+
+function markComing() {
+  document.querySelector(".frame").classList.toggle("busy", !!coming);
+  byId("drop").ariaBusy = `${!!coming}`;
 }
 
 function suggest(questions) {
@@ -149,6 +159,7 @@ async function ask(turn) {
 
 // What is missing before anything can be asked, or nothing.
 function findMissing(question) {
+  if (coming) return { message: "The picture is still being read.", next: "Ask once it is shown." };
   if (facts.takes.image === "needed" && !picture) return { message: "There is no picture yet.", next: "Choose one, or click on a made-up one." };
   if (facts.takes.text && !facts.takes.history && !facts.takes.question && !byId("text").value.trim()) return { message: "There is no text yet.", next: "Paste or type the text that is to be worked on." };
   if (facts.takes.question && !question) return { message: "The question is empty.", next: "Type a question, then press Enter." };

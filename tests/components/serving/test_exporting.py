@@ -64,3 +64,23 @@ def test_a_folder_that_computes_something_else_is_not_left(
     with pytest.raises(UserError, match="does not compute what the model computes"):
         export_transformers(make_folder(tmp_path / "model"), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_exported_folder_that_is_not_whole_is_told(tmp_path: Path) -> None:
+    """As a download that broke off leaves it."""
+    folder = tmp_path / "out"
+    export_transformers(make_folder(tmp_path / "model"), folder)
+    weights, config = (folder / n for n in ("model.safetensors", "config.json"))
+    whole, settings = weights.read_bytes(), config.read_text()
+    for path, content in (
+        (weights, None), (weights, whole[:1000]), (weights, whole[:4]), (weights, b""),
+        (config, settings[:-9].encode()), (config, b'["model_type"]'),
+    ):  # fmt: skip
+        weights.write_bytes(whole)
+        config.write_text(settings)
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(UserError) as caught:
+            load(folder, "cpu")
+        assert str(folder) in caught.value.what and caught.value.next_command, (path, content)

@@ -150,3 +150,13 @@ def test_a_tokenizer_of_another_model_is_told(tmp_path: Path) -> None:
     layout.write_text(json.dumps(told | {"num_bins": told["num_bins"] + 1}))
     with pytest.raises(UserError, match="its tokenizer"):
         load(folder, "cpu")
+
+
+@pytest.mark.parametrize("name", ["vocabulary.json", "bpe.json"])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}'])
+def test_a_damaged_tokenizer_is_told(tmp_path: Path, name: str, content: str) -> None:
+    folder = make_folder(tmp_path / "model")
+    (folder / VOCABULARY / name).write_text(content)
+    with pytest.raises(UserError, match=r"the tokenizer of the model .* is damaged") as caught:
+        load(folder, "cpu")
+    assert "get it again" in caught.value.next_command

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from components.cli import run_command
 from flows.cli import build_parser
 from tests.components.serving.small import draw, make_folder
 
+REPOSITORY = Path(__file__).parents[3]
 QUESTION = ["--question", "Is it normal?"]
 
 
@@ -67,6 +70,42 @@ def test_a_folder_is_answered_and_what_cannot_be_is_named(
     assert [line.split()[0] for line in told.out.splitlines()[:3]] == ["0.png", "1.png", "2.png"]
     assert "words.png: films/words.png cannot be read" in told.err
     assert told.err.splitlines()[-1] == "3 of 4 were answered; not words.png"
+
+
+def test_no_name_of_a_file_forges_a_line_commands_a_terminal_or_ends_the_run(
+    model: str, here: Path
+) -> None:
+    names = [
+        b"a\n9.png  no  (1.00)\n.png",
+        b"b\x1b[2J.png",
+        "c\u202egnp.png".encode(),
+        b"d\xf6.png",
+    ]
+    (here / "odd").mkdir()
+    for name in names:
+        (Path("odd") / os.fsdecode(name)).write_bytes(draw(0))
+    (here / "odd" / os.fsdecode(b"e\x1b[2J\xf6.png")).write_bytes(b"no picture")
+    asked = ["predict", "--model", model, "--folder", "odd", *QUESTION]
+    run = [sys.executable, "-m", "flows.cli", *asked]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(run, env=strict, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()[:4]] == [
+        r"a\n9.png", r"b\x1b[2J.png", r"c\u202egnp.png", r"d\udcf6.png",
+    ]  # fmt: skip
+    assert r"e\x1b[2J\udcf6.png: odd/e\x1b[2J\udcf6.png cannot be read" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    done = subprocess.run([*run, "--json"], env=strict, capture_output=True, text=True, check=False)
+    told = read_lines(done.stdout)
+    assert [os.fsencode(row["image"]) for row in told[:4]] == names and "error" in told[4]
+
+
+def test_a_folder_given_as_an_image_is_told_as_such(
+    model: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict("--model", model, "--image", "films", *QUESTION) == 2
+    told = capsys.readouterr().err
+    assert "it is a folder" in told and "--folder" in told
 
 
 def test_rows_are_answered_in_their_order_whatever_is_wrong_with_some(

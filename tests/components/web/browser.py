@@ -61,7 +61,7 @@ class WebPage(Page):
 def open_page(folder: Path, address: str) -> Iterator[WebPage]:
     """The page of a server, ready; it must not have complained when the block ends."""
     with browse(folder) as page:
-        own = WebPage(page.socket)
+        own = WebPage(page.socket, page.port)
         own.ask("Page.addScriptToEvaluateOnNewDocument", source="""
             window.complaints = [];
             addEventListener("error", (event) => complaints.push(String(event.message)));

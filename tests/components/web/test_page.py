@@ -177,3 +177,48 @@ def test_a_question_that_waits_can_be_stopped(model_folder: Path, tmp_path: Path
         held.set()
         page.click("#thread .notice button")
         page.wait(f"document.querySelector('{ANSWER}')")
+
+
+def test_a_question_never_goes_to_the_picture_before_the_one_that_was_chosen(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    """The desk is held by other work, so that the new picture is not there yet."""
+    held, house = threading.Event(), open_house(model_folder, "cpu")
+    with running(house) as server, open_page(tmp_path, server) as page:
+        page.choose(write(tmp_path, "old.png", draw(1)))
+        page.wait("document.getElementById('caption').textContent.includes('old.png')")
+        house.desk.run(lambda: held.wait(60))
+        page.choose(write(tmp_path, "new.png", draw(2)))
+        page.click("#question")
+        page.ask("Input.insertText", text=QUESTION)
+        page.press("Enter")
+        assert "still being read" in page.text("#ask-error")
+        assert not page.evaluate("document.querySelectorAll('#thread > li').length")
+        held.set()
+        page.wait("document.getElementById('caption').textContent.includes('new.png')")
+        assert page.evaluate("document.getElementById('ask-error').hidden")
+        page.press("Enter")  # the question still stands there
+        page.wait(f"document.querySelector('{ANSWER}')")
+        assert page.evaluate("document.querySelector('#thread img').alt") == "About new.png"
+
+
+def test_the_picture_that_was_chosen_last_is_shown_whichever_is_read_first(
+    server: str, tmp_path: Path
+) -> None:
+    with open_page(tmp_path, server) as page:
+        page.evaluate("""(() => {
+            const fetch = window.fetch;
+            let num = 0;
+            window.arrived = 0;
+            window.fetch = async (...given) => {
+                if (given[0] === "/api/see" && !num++)
+                    await new Promise((end) => setTimeout(end, 1500));
+                try { return await fetch(...given); } finally { window.arrived++; }
+            };
+        })()""")  # fmt: skip
+        page.choose(write(tmp_path, "slow.png", draw(1)))
+        page.choose(write(tmp_path, "quick.png", draw(2)))
+        page.wait("arrived === 2")
+        page.wait("!document.querySelector('.frame').classList.contains('busy')")
+        assert "quick.png" in page.text("#caption")
+        assert page.evaluate("document.getElementById('picture-error').hidden")
