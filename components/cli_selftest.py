@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from itertools import groupby
 
@@ -24,9 +25,10 @@ def add_selftest_command(commands: argparse._SubParsersAction[argparse.ArgumentP
 
 def test_promises(arguments: argparse.Namespace) -> int:
     """Print each promise as kept or broken; status 1 where one is broken."""
-    from components.selftest import read_promises, try_promises
+    from components.selftest import CHAOS_MINUTES, read_promises, try_promises
 
     check_project()
+    os.environ.setdefault(CHAOS_MINUTES, "12")
     promises, begun = read_promises(chaos=arguments.chaos), time.monotonic()
     show(f"{len(promises)} promises are tried; {15 if arguments.chaos else 2} minutes or so")
     errors = try_promises(promises, show)

@@ -12,6 +12,7 @@ from components.errors import UserError
 
 PAGE = Path("docs/promises.md")
 CHAOS = "chaos"  # the heading of those that take a quarter of an hour
+CHAOS_MINUTES = "BIOMEDGPT_CHAOS_MINUTES"  # in the environment: how long a pipeline is struck
 HEADING = re.compile(r"^## (.+)$")
 ITEM = re.compile(r"^- \*\*(.+?)\*\*", re.DOTALL)
 TEST = re.compile(r"\[`(test_\w+)`\]\(\.\./(tests/[\w/]+\.py)\)")
