@@ -255,6 +255,9 @@ def _read_network(found: FoundModel, num_ids: int) -> UnifiedModel:
     """The weights; UserError where they are of another vocabulary, or memory is too small."""
     if (found.folder / WEIGHTS).is_file():
         check_room(found.folder / WEIGHTS)
+        (found.folder / WEIGHTS).open(
+            "rb"
+        ).close()  # safetensors calls a file without rights absent
     with memory_told():
         if found.is_huggingface:
             network = _read_huggingface(found.folder)
