@@ -26,13 +26,21 @@ from flows.graph import Plan, make_plan
 from flows.lock import hold_project
 from flows.settings import settle_environment
 
+DESCRIPTION = (
+    "Train, evaluate and ask models of medical images and text. New here: doctor looks at this "
+    "machine, run makes everything, report says where to read it, predict asks a model."
+)
+EPILOG = (
+    "biomedgpt COMMAND --help tells more of each; docs/tutorial.md shows them in fifteen minutes. "
+    "Status 0: all is well; 1: something failed or was found wrong; 2: nothing was done, and why."
+)
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Every command and option; a test holds it as it is."""
-    parser = argparse.ArgumentParser(prog="biomedgpt", description=__doc__)
+    parser = argparse.ArgumentParser(prog="biomedgpt", description=DESCRIPTION, epilog=EPILOG)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     library.add_commands(commands)
     add_evaluation_commands(commands)

@@ -82,7 +82,13 @@ def _read_file(path: Path) -> bytes:
             f"{plain(str(path))} is too large for an image",
             why=f"it has {path.stat().st_size:,} bytes, at most {MAX_BYTES:,} are read",
         )
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:  # rights, or a drive that is gone: of this file, not of all that wait
+        raise UserError(
+            f"{plain(str(path))} cannot be read", why=error.strerror or str(error),
+            next_command="see whether you may open it, and whether its drive is still there",
+        ) from None  # fmt: skip
 
 
 def _draw_dicom(content: bytes, frame: str) -> bytes:

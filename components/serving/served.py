@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
 
 from components.dataset.images import ImageStore
 from components.devices import pick_device
@@ -23,16 +22,15 @@ from components.evaluation.calibration import Calibration
 from components.evaluation.predict import MAX_OPTIONS, Answerer, answer_all
 from components.generation.constraints import SearchSettings
 from components.lineage import hash_bytes
-from components.model.model import UnifiedModel
 from components.model.quantized import quantize_linear
-from components.model.weights import WEIGHTS, load_model
 from components.records import Example
 from components.serving.asking import Asking
 from components.serving.confidence import Confidence, rate_answer
 from components.serving.embedding import embed_pixels, embed_sources, write_source
-from components.serving.finding import FoundModel, find_model
-from components.serving.memory import check_room, memory_told
+from components.serving.finding import find_model
+from components.serving.memory import memory_told
 from components.serving.pictures import read_picture
+from components.serving.reading import read_network, read_vocabulary
 from components.serving.remembering import RememberedTrunk
 from components.serving.requests import (
     QUESTIONS,
@@ -45,7 +43,6 @@ from components.serving.versions import Version
 from components.tasks.base import Task
 from components.tasks.encoding import encode_example
 from components.tasks.registry import TASKS
-from components.tokenization.vocabulary import BPE_FILE, LAYOUT_FILE, Vocabulary
 
 __all__ = ["BATCH", "QUESTIONS", "TEXTS", "Reply", "Request", "ServedModel", "load"]
 
@@ -206,8 +203,8 @@ def load(
     is wanted and there is none.
     """
     found, device = find_model(model, tell), pick_device(device)
-    vocabulary = _read_vocabulary(found)
-    network = _read_network(found, vocabulary.size).to(device).eval()
+    vocabulary = read_vocabulary(found)
+    network = read_network(found, vocabulary.size).to(device).eval()
     network.encoder.embed_images.fold_batch_norm()
     network.encoder.embed_images = RememberedTrunk(network.encoder.embed_images)  # type: ignore[assignment]
     if int8:
@@ -229,63 +226,6 @@ def load(
         long_text=asking.long_text,
     )
     return ServedModel(answerer, asking, calibration=found.calibration, version=found.version)
-
-
-def _read_vocabulary(found: FoundModel) -> Vocabulary:
-    for name in (LAYOUT_FILE, BPE_FILE):
-        if not (found.vocabulary / name).is_file():
-            raise UserError(
-                f"the model {found.folder} has no tokenizer",
-                why=f"{found.vocabulary / name} is not there",
-                next_command="biomedgpt get it again, or export it again",
-            )
-    try:
-        return Vocabulary.load(found.vocabulary)
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # JSON of another kind; the library's own, which is nothing special
-        raise UserError(
-            f"the tokenizer of the model {found.folder} is damaged",
-            why=f"{LAYOUT_FILE} or {BPE_FILE}: {error!r}"[:200],
-            next_command="biomedgpt get it again, or export it again",
-        ) from None
-
-
-def _read_network(found: FoundModel, num_ids: int) -> UnifiedModel:
-    """The weights; UserError where they are of another vocabulary, or memory is too small."""
-    if (found.folder / WEIGHTS).is_file():
-        check_room(found.folder / WEIGHTS)
-    with memory_told():
-        if found.is_huggingface:
-            network = _read_huggingface(found.folder)
-        else:
-            network = load_model(found.folder, mapped=True)
-    if network.config.vocabulary_size != num_ids:
-        raise UserError(
-            f"the model {found.folder} has {network.config.vocabulary_size:,} tokens, its "
-            f"tokenizer {num_ids:,}",
-            why="an id must mean the same to both",
-            next_command="biomedgpt get it again, or export it again",
-        )
-    return network
-
-
-def _read_huggingface(folder: Path) -> UnifiedModel:
-    """The weights of a folder for transformers; UserError where a file is missing or damaged."""
-    from components.huggingface.modeling import BiomedGptForConditionalGeneration
-
-    try:
-        wrapped = BiomedGptForConditionalGeneration.from_pretrained(folder)
-    except (OSError, SafetensorError, ValueError, TypeError, LookupError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # of the machine, not the files
-            raise
-        raise UserError(
-            f"the model {folder} cannot be read: a file is missing or damaged",
-            why=str(error).split("\n")[0][:200],
-            next_command="biomedgpt get it again, or export it again",
-        ) from None
-    network: UnifiedModel = wrapped.unified
-    return network
 
 
 def _as_request(image: Image | None) -> bytes | Path | None:

@@ -126,6 +126,14 @@ def test_every_command_says_what_it_does(capsys: pytest.CaptureFixture[str]) -> 
         assert line in shown
 
 
+def test_the_help_tells_a_newcomer_where_to_begin() -> None:
+    parser = build_parser()
+    told = f"{parser.description} {parser.epilog}"
+    for word in ("doctor", "run", "report", "predict"):  # what to begin with is a command
+        assert word in FROZEN and f"{word} " in told
+    assert "docs/tutorial.md" in told and "Status 0" in told and "`" not in told
+
+
 def test_no_word_at_all_shows_every_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 import zlib
@@ -89,3 +90,20 @@ def test_one_of_several_frames_is_asked_for() -> None:
 def test_burned_in_text_is_no_reason_here() -> None:
     flagged = encode_dicom(np.eye(8, dtype=np.uint8), {0x00280301: ("CS", "YES")}, "1.2")
     assert read_picture(flagged)
+
+
+def test_a_file_that_may_not_be_opened_is_named_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "film.png", Path.read_bytes
+    path.write_bytes(draw(0))
+
+    def refuse(self: Path) -> bytes:
+        if self == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UserError, match=r"film\.png cannot be read") as caught:
+        read_picture(path)
+    assert caught.value.why == "Permission denied"
