@@ -25,6 +25,7 @@ def load(
     bits (CPU), ``greedy`` searches free text with one beam; ``tell`` hears of what is fetched.
     UserError says what cannot be loaded.
     """
+    # Here, and not above: it imports torch, which the modules that only name a model do without.
     from components.serving.served import load as load_served
 
     return load_served(model, device, int8=int8, greedy=greedy, tell=tell)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class World:
                 marked = f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
                 ended = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
                 words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
+            except OSError:  # it ended since it was listed, or is another user's
                 continue
             if marked and not ended:
                 found[int(folder.name)] = words
@@ -115,7 +116,5 @@ def make_world(repository: Path, folder: Path) -> World:
 def end_all(world: World) -> None:
     """Kill whatever still bears the mark."""
     for pid in world.processes():
-        try:
+        with suppress(ProcessLookupError):  # it ended by itself
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue

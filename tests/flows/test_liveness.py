@@ -5,31 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.lock import find_holder
-from tests.flows.throwaway import Served, free_port, lives, make_project, serve, wait_until
+from tests.flows.throwaway import Served, lives, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.xdist_group("prefect")]
 UNMADE = {"quick", "long"}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("served")
-    repository = Path(__file__).resolve().parents[2]
-    with serve(folder, free_port(), make_project(folder, repository)) as served:
-        yield served
-
-
-@pytest.fixture
-def served(server: Served) -> Served:
-    server.reset()
-    return server
 
 
 def end(served: Served, run: subprocess.Popen[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.liveness import bury_dead
 from flows.lock import find_holder
 from flows.settings import address
-from tests.flows.throwaway import Served, free_port, lives, make_project, serve, wait_until
+from tests.flows.throwaway import Served, lives, make_project, wait_until
 
 pytestmark = [
     pytest.mark.services,
@@ -23,20 +22,6 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("prefect"),
 ]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("served")
-    repository = Path(__file__).resolve().parents[2]
-    with serve(folder, free_port(), make_project(folder, repository)) as served:
-        yield served
-
-
-@pytest.fixture
-def served(server: Served) -> Served:
-    server.reset()
-    return server
 
 
 def start_from_page(served: Served) -> dict[str, Any]:
