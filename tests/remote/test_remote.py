@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -282,6 +283,16 @@ def test_a_large_file_goes_in_parts(
     shutil.copy(here.root / "large.bin.dvc", there.root)
     assert_fine(there.biomedgpt("pull", "large.bin"))
     assert (there.root / "large.bin").read_bytes() == large.read_bytes()
+
+
+def test_an_upload_whose_sender_dies_is_not_passed_on(line: Line, bucket: str) -> None:
+    host, port = line.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as sender:
+        sender.sendall(f"PUT /{bucket}/half HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc".encode())
+        sender.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionResetError):
+            sender.recv(1)
+    assert line.asked == []
 
 
 def test_without_a_bucket_the_way_to_one_is_told(finished: Project) -> None:

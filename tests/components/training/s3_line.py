@@ -101,7 +101,11 @@ def make_handler(line: Line, server: str) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def pass_on(self) -> None:
-            body = self.read_body()
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:  # whoever sent it has died: a server keeps no part of it
+                self.reset()
+                return
             fault = line.next_fault(self.command, urlsplit(self.path).path)
             if fault is not None and fault.code == RESET:
                 self.reset()
@@ -126,9 +130,6 @@ def make_handler(line: Line, server: str) -> type[BaseHTTPRequestHandler]:
             passed.close()
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
-
-        def read_body(self) -> bytes:
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
         def answer(
             self, status: int, headers: dict[str, str], body: bytes, fault: Fault | None = None
