@@ -19,6 +19,7 @@ def pick_device(wanted: str) -> str:
     if wanted == "auto":
         return "cpu"
     raise UserError(
-        f"compute.device in params.yaml is {wanted}, and torch finds no GPU here",
-        next_command="biomedgpt doctor, which says why; or set compute.device to auto or cpu",
+        f"the device {wanted} is asked for, and torch finds no GPU here",
+        next_command="biomedgpt doctor, which says why; or ask for auto or cpu (compute.device in "
+        "params.yaml)",
     )

@@ -37,6 +37,7 @@ PAGE = {
     "/thread.js": ("thread.js", "text/javascript; charset=utf-8"),
     "/heat.js": ("heat.js", "text/javascript; charset=utf-8"),
 }
+LOOKED = ["GET", "HEAD"]
 DECODERS = 2  # images that are decoded at once: each may take some hundred MB
 LOOK_AROUND_S = 0.25  # how often it is seen whether the client is still there
 DESCRIPTION = (
@@ -68,8 +69,9 @@ def build_app(house: House, names: Collection[str] = ()) -> FastAPI:
     app.add_exception_handler(Refusal, _refuse)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _refuse_status)  # type: ignore[arg-type]
     for address, (name, kind) in PAGE.items():
-        app.add_api_route(address, _page(name, kind), methods=["GET"], include_in_schema=False)
+        app.add_api_route(address, _page(name, kind), methods=LOOKED, include_in_schema=False)
     few, all_ = describe_refusals("foreign", "too-large", "failed", "closing"), describe_refusals()
+    app.add_api_route("/health", health, methods=["HEAD"], include_in_schema=False)
     app.add_api_route("/health", health, methods=["GET"], responses=few, tags=["server"])
     app.add_api_route("/api/model", tell_model, methods=["GET"], responses=few, tags=["model"])
     app.add_api_route("/api/examples", examples, methods=["GET"], responses=few, tags=["model"])

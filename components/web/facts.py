@@ -37,7 +37,10 @@ def describe_model(
         answers=answers,
         num_answers=len(asking.candidates),
         takes=list_takes(model),
-        version=_list_versions(folder, artifact, product),
+        version={
+            "model, sha256 of its manifest": model.version.model,  # as predict names it
+            **_list_versions(folder, artifact, product),
+        },
         licence=str(artifact.get("licence", "")),
         access=list(artifact.get("access") or product.get("access") or []),
         limits={

@@ -104,6 +104,8 @@ def test_the_model_tells_what_it_is(server: str, model_folder: Path) -> None:
     assert facts["answers"] == "closed" and facts["num_answers"] == 2
     artifact = json.loads((model_folder / "artifact.json").read_text())
     assert facts["version"]["weights, sha256"] == artifact["files"]["model.safetensors"]["sha256"]
+    told_by_predict = load(model_folder, "cpu").version.model
+    assert facts["version"]["model, sha256 of its manifest"] == told_by_predict
     assert str(model_folder.parent) not in json.dumps(facts)
     examples = httpx.get(f"{server}/api/examples").json()
     assert len(examples) == 4 and all(example["questions"] for example in examples)
@@ -274,6 +276,13 @@ def test_every_answer_carries_the_headers_of_safety(server: str) -> None:
             assert response.headers[name] == value, response.request
         assert "access-control-allow-origin" not in response.headers
         assert "server" not in response.headers
+
+
+def test_a_monitor_may_ask_by_head(server: str) -> None:
+    for address in ("/", "/page.js", "/health"):
+        response = httpx.head(f"{server}{address}")
+        assert (response.status_code, response.content) == (200, b"")
+    assert list(httpx.get(f"{server}/openapi.json").json()["paths"]["/health"]) == ["get"]
 
 
 def test_only_own_names_and_own_pages_may_ask(server: str) -> None:
