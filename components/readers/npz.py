@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,12 @@ EDITION = re.compile(r"_(\d+)$")
 SPLIT_PREFIXES = {"train": "train", "validation": "val", "test": "test"}
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
-# RuntimeError: an encrypted member; NotImplementedError is one too, for an unknown compression.
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
+# RuntimeError: an encrypted member; NotImplementedError is one too, for an unknown compression,
+# and RecursionError for a header of brackets. numpy takes a header for Python's words.
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, TypeError,
+    SyntaxError, TokenError,
+)  # fmt: skip
 
 
 def read_npz_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
