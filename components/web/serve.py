@@ -23,6 +23,7 @@ from components.web.desk import Desk
 from components.web.facts import describe_model
 from components.web.limits import Limits
 from components.web.seeing import find_tokens
+from components.web.takes import make_rehearsal
 
 OPEN = (
     "warning: {host} can be reached from other machines, without a password and unencrypted; "
@@ -35,7 +36,9 @@ def open_house(where: str | Path, device: str = "auto", limits: Limits | None = 
     """A model with all that the application needs; UserError where it cannot be loaded."""
     limits, folder = limits or Limits(), find_model(where, say).folder
     model, tokens = load(folder, device), find_tokens(folder)
-    return House(Desk(model), tokens, describe_model(folder, model, tokens, limits), limits)
+    house = House(Desk(model), tokens, describe_model(folder, model, tokens, limits), limits)
+    house.desk.rehearse(make_rehearsal(house.facts.takes))
+    return house
 
 
 def bind(host: str, port: int) -> socket.socket:
