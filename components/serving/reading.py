@@ -40,9 +40,8 @@ def read_network(found: FoundModel, num_ids: int) -> UnifiedModel:
     weights = found.folder / WEIGHTS
     if weights.is_file():
         check_room(weights)
-        weights.open(
-            "rb"
-        ).close()  # raises what it is: safetensors calls a file without rights absent
+        # safetensors calls a file without rights absent; this raises what it is.
+        weights.open("rb").close()
     with memory_told():
         if found.is_huggingface:
             network = _read_huggingface(found.folder)
