@@ -16,7 +16,8 @@ from tests.fuzz.run import make_case, run_apart, run_here
 from tests.fuzz.seeds import draw_images
 from tests.fuzz.targets import TABLE, TARGETS
 
-CASES, SLOW = 200, {"checkpoint.own": 20, "checkpoint.port": 20, "medline": 100, "prepare": 100}
+CASES = 200
+SLOW = {"checkpoint.own": 20, "checkpoint.port": 20, "params": 50, "medline": 50, "prepare": 50}
 
 
 @pytest.fixture(scope="module", autouse=True)
