@@ -28,7 +28,7 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class _UniqueKeys(SAFE):  # type: ignore[valid-type, misc]
+class _UniqueKeys(SAFE):  # type: ignore[misc]
     """Refuses a key that stands twice in a mapping, where PyYAML keeps the last one silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -59,7 +59,8 @@ def _check_nesting(text: str) -> None:
         depth += isinstance(event, BEGINS) - isinstance(event, ENDS)
         if depth > DEEPEST:
             words = f"it is nested more than {DEEPEST} deep"
-            raise yaml.MarkedYAMLError(problem=words, problem_mark=event.start_mark)
+            mark: Any = event.start_mark
+            raise yaml.MarkedYAMLError(problem=words, problem_mark=mark)
 
 
 def _count_nodes(node: yaml.Node, known: dict[int, int]) -> int:

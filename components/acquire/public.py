@@ -28,13 +28,13 @@ def is_public(address: str) -> bool:
     return found.is_global and not found.is_multicast
 
 
-def connect_publicly(address: tuple[str, int], *more: Any, **options: Any) -> socket.socket:
+def connect_publicly(*where: Any, **options: Any) -> socket.socket:
     """``socket.create_connection``, closed again with PrivateAddressError where it leads inside."""
-    reached = socket.create_connection(address, *more, **options)
+    reached = socket.create_connection(*where, **options)
     peer = str(reached.getpeername()[0])
     if not is_public(peer):
         reached.close()
-        raise PrivateAddressError(f"{address[0]} is {peer}, no address of the public internet")
+        raise PrivateAddressError(f"{where[0][0]} is {peer}, no address of the public internet")
     return reached
 
 
