@@ -10,14 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import mmap
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 
@@ -27,7 +28,9 @@ from tests.fuzz.seeds import Seed, place
 from tests.fuzz.targets import TARGETS, Target
 
 SILENT_S = 120.0  # a case that takes longer by the clock is one that no signal reaches
-RESULT = "result.json"
+RESULT, SAID = "result.json", "said"
+# The libraries are loaded already, and the parent has used none of them: a fork costs nothing.
+FORK = multiprocessing.get_context("fork")
 NUM_BYTES = 8  # of the number of the case that is running
 MEMORY = Path("/dev/shm")
 
@@ -106,39 +109,38 @@ def _run_shard(target: Target, first: int, num_cases: int, seed: int) -> tuple[d
     with _work_folder() as folder:
         progress = folder / "at"
         progress.write_bytes(bytes(NUM_BYTES))
-        words = ["--target", target.name, "--cases", num_cases, "--seed", seed, "--first", first]
-        command = [sys.executable, "-m", "tests.fuzz.run", *map(str, words), "--shard", str(folder)]
-        with (folder / "said").open("wb") as said_to:  # decoders say much, and a pipe would fill up
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=said_to)
+        child = FORK.Process(target=_run_as_shard, args=(target, first, num_cases, seed, folder))
+        child.start()
         code = _wait(child, progress)
         if code == 0:
             return json.loads((folder / RESULT).read_text()), None
         died_at = int.from_bytes(progress.read_bytes(), "little")
-        said = (folder / "said").read_text(errors="replace")[-2000:]
+        said = (folder / SAID).read_text(errors="replace")[-2000:]
     if code > 0:
         raise SystemExit(f"{target.name}: the runner itself failed\n{said}")
-    before = {"counts": {}, "breaches": []}
+    before: dict = {"counts": {}, "breaches": []}
     if died_at > first:
         before, _ = _run_shard(target, first, died_at - first, seed)
     died = Breach(f"signal {-code}", "", said.strip()[-300:])
     return {**before, "breaches": [*before["breaches"], (died_at, asdict(died))]}, died_at
 
 
-def _wait(child: subprocess.Popen[bytes], progress: Path) -> int:
+def _wait(child: BaseProcess, progress: Path) -> int:
     """The status of a process; one whose case does not end is killed."""
     last, since_s = b"", time.monotonic()
-    while True:
-        try:
-            return child.wait(1)
-        except subprocess.TimeoutExpired:
-            now = progress.read_bytes()
-            if now != last:
-                last, since_s = now, time.monotonic()
-            elif time.monotonic() - since_s > SILENT_S:
-                child.kill()
+    while child.exitcode is None:
+        child.join(1)
+        now = progress.read_bytes()
+        if now != last:
+            last, since_s = now, time.monotonic()
+        elif time.monotonic() - since_s > SILENT_S:
+            child.kill()
+    return child.exitcode
 
 
 def _run_as_shard(target: Target, first: int, num_cases: int, seed: int, folder: Path) -> None:
+    with (folder / SAID).open("wb") as said:  # decoders say much
+        os.dup2(said.fileno(), sys.stderr.fileno())
     watch_files()
     with (folder / "at").open("r+b") as file, mmap.mmap(file.fileno(), NUM_BYTES) as at:
         counts, breaches = run_here(target, first, num_cases, seed, folder, at)
@@ -154,12 +156,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--show", metavar="FILE", type=Path, help="write the first case's file")
-    parser.add_argument("--shard", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     names = list(TARGETS) if given.target == "all" else [given.target]
-    if given.shard:
-        _run_as_shard(TARGETS[names[0]], given.first, given.cases, given.seed, given.shard)
-        return 0
     if given.show:
         target = TARGETS[names[0]]
         begun, path, content = make_case(target, target.make_seeds(), given.seed, given.first)

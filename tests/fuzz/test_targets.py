@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -13,9 +15,10 @@ from components.readers.registry import READERS
 from tests.fuzz.contract import Breach, hold, watch_files
 from tests.fuzz.mutation import LONGEST, mutate
 from tests.fuzz.run import make_case, run_apart, run_here
-from tests.fuzz.seeds import draw_images
-from tests.fuzz.targets import TABLE, TARGETS
+from tests.fuzz.seeds import Seed, draw_images
+from tests.fuzz.targets import TABLE, TARGETS, Target
 
+DEADLY = (b"live", b"live", b"live", b"die")
 CASES = 200
 SLOW = {"checkpoint.own": 20, "checkpoint.port": 20, "params": 50, "medline": 50, "prepare": 50}
 
@@ -91,7 +94,19 @@ def test_what_keeps_it_is_a_result_or_refused(tmp_path: Path) -> None:
     assert hold(refuse, (UserError,), tmp_path) == "refused"
 
 
-@pytest.mark.slow
-def test_cases_run_in_a_process_of_their_own() -> None:
-    found = run_apart(TARGETS["web.json"], 300, 1)
-    assert found["breaches"] == [] and found["result"] + found["refused"] == 300  # type: ignore[operator]
+def _die(folder: Path, _seed: Seed) -> None:
+    if b"die" in (folder / "a.txt").read_bytes():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_case_that_ends_its_process_is_named_and_the_rest_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a fault of a decoder in C does."""
+    seed = Seed("a", {"a.txt": b"live"}, ("a.txt",))
+    fatal = Target("fatal", lambda: [seed], _die)
+    monkeypatch.setattr("tests.fuzz.run.mutate", lambda random, *_: random.choice(DEADLY))
+    found = run_apart(fatal, 20, 1)
+    (breach,) = found["breaches"]  # type: ignore[misc]
+    assert breach["kind"] == "signal 9"  # type: ignore[index]
+    assert found["result"] + breach["times"] == 20 and found["result"] > 0  # type: ignore[index, operator]
