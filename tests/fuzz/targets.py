@@ -15,7 +15,7 @@ from components.cards import Card, load_card
 from components.checkpoints.faults import judge
 from components.checkpoints.importing import match_source, settings_of
 from components.checkpoints.reading import check_tensors, explain, find_weights, unpickle
-from components.checkpoints.source import read_source
+from components.checkpoints.source import PICKLE, ZIP, read_source
 from components.config import PrepareParams, load_params
 from components.errors import UserError
 from components.evaluation.calibration import read_calibration
@@ -101,7 +101,10 @@ def _read_checkpoint(folder: Path, _seed: Seed) -> None:
 
 
 def _read_tensors(folder: Path, seed: Seed) -> None:
-    with read_source(folder / seed.changed[0], folder):
+    path = folder / seed.changed[0]
+    if path.read_bytes().startswith((ZIP, PICKLE)):  # for the process that checkpoint.pt stands for
+        return
+    with read_source(path, folder):
         pass
 
 
