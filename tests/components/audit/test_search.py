@@ -193,8 +193,8 @@ def test_a_course_that_was_measured_is_part_of_a_text() -> None:
 
     tests = [course("test", 36.5, 37.25, 38)]
     for values, kinds in (((36.5, 37.25, 38.0), ["same_text"]), ((36.5, 37.25, 39.0), [])):
-        trained = item_of_example(course("train", *values), is_prose=False)
-        found = search(tests, lambda item=trained: [item], list, PARAMS).findings.list_all()
+        items = [item_of_example(course("train", *values), is_prose=False)]
+        found = search(tests, items.copy, list, PARAMS).findings.list_all()
         assert [finding.overlap.kind for finding in found] == kinds
 
 
