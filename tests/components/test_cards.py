@@ -57,3 +57,18 @@ def test_a_release_told_as_a_whole_is_compared_with_the_sum(repository: Path) ->
     told = card.model_copy(update={"releases": [whole]})
     assert told.name_release({"train": 6, "validation": 0, "unsplit": 4}) == "all"
     assert told.name_release({"unsplit": 11}) == ""
+
+
+@pytest.mark.parametrize(("other", "is_bad"), [("Not sure", False), ("No, but", True)])
+def test_no_answer_without_an_end_begins_with_another(
+    tmp_path: Path, repository: Path, other: str, is_bad: bool
+) -> None:
+    values = yaml.safe_load((repository / "data/cards/mednli.yaml").read_text())
+    answers = {**values["answers"], "neutral": other}
+    (tmp_path / "mednli.yaml").write_text(yaml.safe_dump({**values, "answers": answers}))
+    if not is_bad:
+        assert load_card("mednli", tmp_path).answers == answers
+        return
+    with pytest.raises(UserError, match="bad setting") as caught:
+        load_card("mednli", tmp_path)
+    assert "'no, but' begins with 'no'" in caught.value.why
