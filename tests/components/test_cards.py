@@ -72,3 +72,16 @@ def test_no_answer_without_an_end_begins_with_another(
     with pytest.raises(UserError, match="bad setting") as caught:
         load_card("mednli", tmp_path)
     assert "'no, but' begins with 'no'" in caught.value.why
+
+
+def test_the_files_of_pmc_are_all_that_ingestion_reads(tmp_path: Path, repository: Path) -> None:
+    names = {
+        "articles": ["a.nxml", "b.nxml.gz", "c.xml", "d.XML", "e.xml.gz"],
+        "images": ["a.GIF", "b.jpeg", "c.jpg", "d.png", "e.tif", "f.tiff"],
+    }
+    (tmp_path / "PMC1.1").mkdir()
+    for name in (*names["articles"], *names["images"], "g.pdf", "h.mp4", "i.txt", "j.docx"):
+        (tmp_path / "PMC1.1" / name).touch()
+    card = load_card("pmc_oa", repository / "data/cards")
+    for role, wanted in names.items():
+        assert [path.name for path in card.find(tmp_path, role)] == wanted
