@@ -21,6 +21,9 @@ IN_USE = Path(".dvc/tmp/rwlock")  # DVC's list of the files that its commands wo
 GUARD = Path(".dvc/tmp/rwlock.lock")  # DVC holds it while it changes the list
 GUARD_S = 10.0
 RUNS = Path(".dvc/cache/runs")
+OBJECTS = Path(".dvc/cache/files/md5")
+LOOKED = Path(".dvc/tmp/biomedgpt.looked")  # when the cache was looked at after the machine started
+WRITABLE = 0o644
 LOCK = Path("dvc.lock")
 TORN = Path("dvc.lock.torn")
 STAGE = re.compile(r"^  \S.*:$", re.MULTILINE)
@@ -31,9 +34,29 @@ NUM_LEADING = 5  # words of a command line that may name the program: python -P 
 def mend_books(root: Path = Path()) -> list[str]:
     """Take away what DVC fails on and a person would have to remove; a line on each for a person.
 
-    Nothing is touched while a DVC command works here.
+    What a DVC command that works here may be writing is left alone.
     """
-    return [words for words in (drop_torn_list(root), drop_empty_runs(root)) if words]
+    mended = (drop_torn_list(root), drop_empty_runs(root), distrust_objects(root))
+    return [words for words in mended if words]
+
+
+def distrust_objects(root: Path = Path()) -> str:
+    """Let DVC look at the objects of its cache again that were written before the machine started.
+
+    A power cut may have taken the end of some, and DVC trusts whatever cannot be written to: it
+    would hand out half a product, and push it. It hashes what can be, once. What to tell, or "".
+    """
+    marker = root / LOOKED
+    before = marker.stat().st_mtime if marker.is_file() else 0.0
+    if before > psutil.boot_time():
+        return ""
+    objects = [path for path in (root / OBJECTS).glob("??/*") if path.stat().st_ctime > before]
+    for path in objects:
+        path.chmod(WRITABLE)
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    started = "the machine was started since they were written: DVC looks at them again"
+    return f"{len(objects)} objects of {OBJECTS}: {started}" if objects and before else ""
 
 
 def drop_empty_runs(root: Path = Path()) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from flows.torn import LOOKED
 from tests.chaos.world import World
 
 # What a power cut may take: of files written just before it, the end of what was not yet on disk.
@@ -89,6 +90,8 @@ def cut_power(world: World, _running: subprocess.Popen[str], chance: random.Rand
             path.chmod(0o644)
             os.truncate(path, chance.randrange(status.st_size))
             path.chmod(status.st_mode)  # DVC trusts what cannot be written to
+    if (world.root / LOOKED).exists():
+        os.utime(world.root / LOOKED, (1.0, 1.0))  # the machine starts after that
     return num_hit
 
 
@@ -116,6 +119,7 @@ def take_memory(world: World, _running: subprocess.Popen[str], chance: random.Ra
     return num_hit
 
 
+POWER_CUT = "power cut"
 STRIKES: dict[str, Strike] = {
     "SIGKILL of the stage": kill_stage,
     "SIGTERM of the stage": end_stage,
@@ -123,7 +127,7 @@ STRIKES: dict[str, Strike] = {
     "SIGTERM of the caller": end_caller,
     "SIGKILL of DVC": kill_dvc,
     "SIGINT of all": interrupt,
-    "power cut": cut_power,
+    POWER_CUT: cut_power,
     "no memory": take_memory,
 }
 DISK_FULL = "disk full"  # struck before the stage starts: see campaign.py

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import random
 import subprocess
@@ -168,6 +169,8 @@ def open_errands(repository: Path, folder: Path) -> Iterator[list[Errand]]:
 def serve_moto() -> Iterator[str]:
     """The address of moto's server."""
     from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it tells of each request
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,18 @@ from hypothesis import strategies as st
 
 from flows.graph import make_plan
 from flows.stage import reproduce
-from flows.torn import IN_USE, LOCK, RUNS, TORN, drop_torn_list, find_commands, keep_whole_stages
+from flows.torn import (
+    IN_USE,
+    LOCK,
+    LOOKED,
+    OBJECTS,
+    RUNS,
+    TORN,
+    distrust_objects,
+    drop_torn_list,
+    find_commands,
+    keep_whole_stages,
+)
 
 STAGES = {
     name: {"cmd": f"echo {name} > {name}", "deps": deps, "outs": [name]}
@@ -94,6 +106,35 @@ def test_a_record_of_a_run_that_dvc_threw_away_stops_nobody(project: Path) -> No
     told = list[str]()
     assert [reproduce(stage, told.append).status for stage in "ab"] == ["cached", "ran"]
     assert told[0] == f"{RUNS} held 1 empty folders, on which DVC fails: removed them"
+
+
+def test_half_an_object_is_no_product_after_a_power_cut(project: Path) -> None:
+    make_plan()
+    made = {name: Path(name).read_bytes() for name in STAGES}
+    (cached,) = [path for path in Path(OBJECTS).glob("??/*") if path.read_bytes() == made["b"]]
+    os.utime(LOOKED, (1.0, 1.0))  # the machine was started after that
+    for path in (cached, Path("b")):
+        os.truncate(path, 1)
+    cached.chmod(0o444)
+    told = list[str]()
+    assert list(make_plan(tell_wait=told.append).upstream) == ["b", "c"]
+    assert reproduce("b", told.append).status == "ran"
+    assert {name: Path(name).read_bytes() for name in STAGES} == made
+    assert cached.read_bytes() == made["b"]
+    assert told[0].startswith(f"3 objects of {OBJECTS}: the machine was started")
+    assert make_plan(tell_wait=told.append).upstream == {} and len(told) == 1
+
+
+def test_what_was_written_since_the_machine_started_is_trusted(project: Path) -> None:
+    make_plan()
+    modes = {path.stat().st_mode & 0o777 for path in Path(OBJECTS).glob("??/*")}
+    make_plan()
+    assert modes == {path.stat().st_mode & 0o777 for path in Path(OBJECTS).glob("??/*")}
+    Path(OBJECTS, "ab").mkdir()
+    fresh = Path(OBJECTS, "ab", "c" * 30)
+    fresh.touch(0o444)
+    fresh.chmod(0o444)
+    assert distrust_objects() == "" and fresh.stat().st_mode & 0o777 == 0o444
 
 
 def test_the_list_of_a_command_that_works_stays(tmp_path: Path, other_command: int) -> None:
