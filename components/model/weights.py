@@ -18,6 +18,8 @@ from components.model.flops import parameters_by_part
 from components.model.model import UnifiedModel
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+# What torch says of a shape that safetensors lets pass: of no numbers, in more places than fit.
+MISSHAPEN = (TypeError, RuntimeError, OverflowError)
 
 
 def save_model(model: UnifiedModel, folder: Path) -> None:
@@ -66,8 +68,8 @@ def load_model(folder: Path, *, mapped: bool = False, **changes: Any) -> Unified
     model = blank_model(config)
     try:
         tensors = load_file(folder / WEIGHTS)
-    except SafetensorError as error:
-        raise damaged(folder / WEIGHTS, str(error)) from None
+    except (SafetensorError, *MISSHAPEN) as error:
+        raise damaged(folder / WEIGHTS, str(error).partition("\n")[0]) from None
     check_names(model, tensors, folder / WEIGHTS)
     model.load_state_dict(tensors, assign=mapped)
     return model
