@@ -158,10 +158,11 @@ def measure_agreement(
         alpha = bootstrap(
             estimate_alpha(ratings_RU, num, groups), groups, resamples=resamples, seed=seed
         )
+        kappas = cohen_kappas(ratings_RU, num, names)
         found[scale] = {
             "krippendorff_alpha": tell_interval(_without_false_width(alpha)),
             "fleiss_kappa": _round(fleiss_kappa(ratings_RU, num)),
-            "cohen_kappa": {k: _round(v) for k, v in cohen_kappas(ratings_RU, names).items()},
+            "cohen_kappa": {pair: _round(kappa) for pair, kappa in kappas.items()},
             "answers": ratings_RU.shape[1],
             "cannot_judge": int((ratings_RU == 0).sum()),
         }

@@ -69,9 +69,17 @@ def test_fleiss_is_the_published_example() -> None:
 
 
 def test_cohen_is_of_each_two_and_of_what_both_rated() -> None:
-    found = cohen_kappas(KRIPPENDORFF, ["a", "b", "c", "d"])
+    found = cohen_kappas(KRIPPENDORFF, 5, ["a", "b", "c", "d"])
     assert list(found) == ["a and b", "a and c", "a and d", "b and c", "b and d", "c and d"]
     expected = cohen_kappa_score([1, 2, 3, 3, 2, 1, 4, 1, 2], [1, 2, 3, 3, 2, 2, 4, 1, 2],
                                  weights="quadratic")  # fmt: skip
     assert found["a and b"] == pytest.approx(expected)
-    assert cohen_kappas(np.full((2, 5), 2), ["a", "b"]) == {"a and b": None}
+    assert cohen_kappas(np.full((2, 5), 2), 5, ["a", "b"]) == {"a and b": None}
+
+
+def test_levels_that_nobody_gave_are_as_far_apart_as_ever() -> None:
+    ours, theirs = np.array([1, 4, 5, 1, 5, 4]), np.array([1, 5, 5, 4, 5, 4])
+    apart = ((ours - theirs) ** 2).mean()
+    by_chance = ((ours[:, None] - theirs[None, :]) ** 2).mean()
+    found = cohen_kappas(np.stack([ours, theirs]), 5, ["a", "b"])
+    assert found["a and b"] == pytest.approx(1 - apart / by_chance)
