@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from components.errors import UserError
-from components.evaluation.intervals import Interval, bootstrap, find_groups
+from components.evaluation.intervals import EQUAL, Interval, bootstrap, find_groups
 from components.lineage import hash_bytes, hash_file
 from components.rating.agreement import Ratings, cohen_kappas, estimate_alpha, fleiss_kappa
 from components.rating.log import note_step
@@ -171,7 +171,9 @@ def measure_agreement(
 
 def _without_false_width(alpha: Interval) -> Interval:
     """Without bounds where no resample differs: nothing then tells how far chance goes."""
-    return replace(alpha, low=None, high=None) if alpha.low == alpha.high else alpha
+    if alpha.low is None or alpha.high is None or alpha.high - alpha.low >= EQUAL:
+        return alpha
+    return replace(alpha, low=None, high=None)
 
 
 def tell_interval(interval: Interval) -> dict[str, float | None]:

@@ -8,6 +8,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from components.evaluation.intervals import Groups, bootstrap, find_groups
 from components.rating.agreement import cohen_kappas, estimate_alpha, fleiss_kappa
+from components.rating.joining import HandedIn, measure_agreement
 
 # Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, section E: 4 observers, 12 units.
 KRIPPENDORFF = np.array(
@@ -83,3 +84,11 @@ def test_levels_that_nobody_gave_are_as_far_apart_as_ever() -> None:
     by_chance = ((ours[:, None] - theirs[None, :]) ** 2).mean()
     found = cohen_kappas(np.stack([ours, theirs]), 5, ["a", "b"])
     assert found["a and b"] == pytest.approx(1 - apart / by_chance)
+
+
+def test_questions_that_are_all_alike_give_alpha_no_bounds() -> None:
+    """Resamples then differ in their last digits alone."""
+    study = {"answers": [1] * 7, "scales": {"harm": 5}}
+    raters = [HandedIn(f"r{level}", {"harm": [level] * 7}, b"") for level in (1, 2, 2, 5)]
+    found = measure_agreement(study, raters, 300, 0)["harm"]["krippendorff_alpha"]
+    assert found["value"] < 0 and (found["low"], found["high"]) == (None, None)
