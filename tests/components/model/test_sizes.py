@@ -115,6 +115,20 @@ def test_loading_other_shapes_names_the_tensors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=WEIGHTS) as caught:
         load_model(tmp_path)
     assert "encoder.embed_tokens.weight has shape (300, 128)" in caught.value.why
+    assert "config.json" in caught.value.next_command
+
+
+def test_a_config_that_was_broken_off_does_not_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(path: Path, text: str) -> None:
+        path.write_bytes(text[:9].encode())
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", break_off)
+    with pytest.raises(OSError, match="no space"):
+        save_model(UnifiedModel(model_config("debug", 300)), tmp_path)
+    assert (tmp_path / WEIGHTS).is_file() and not (tmp_path / "config.json").exists()
 
 
 def test_unknown_keys_and_sizes_are_named() -> None:
