@@ -32,7 +32,9 @@ def save_model(model: UnifiedModel, folder: Path) -> None:
     write_tensors(tensors, partial)  # which lets nobody else read it
     partial.chmod(mode)
     partial.replace(folder / WEIGHTS)
-    (folder / CONFIG).write_text(model.config.to_json())
+    partial = folder / (CONFIG + ".partial")
+    partial.write_text(model.config.to_json())
+    partial.replace(folder / CONFIG)
 
 
 def write_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -133,4 +135,8 @@ def check_names(model: UnifiedModel, tensors: dict[str, torch.Tensor], where: Pa
         if wanted[name] != found[name]:
             faults.append(f"{name} has shape {found[name]}, the config says {wanted[name]}")
     if faults:
-        raise UserError(f"{where}: {len(faults)} tensors do not match", why="; ".join(faults[:20]))
+        raise UserError(
+            f"{where}: {len(faults)} tensors do not match",
+            why="; ".join(faults[:20]),
+            next_command=f"lay the {CONFIG} beside it that was written with these weights",
+        )

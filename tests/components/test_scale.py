@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from components import scale
 from components.errors import UserError
 from components.scale import open_workers
 
@@ -42,3 +43,14 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     with open_workers(2) as pool:
         assert pool.map(double_or_die, items, "doubling") == [0, 2, 4, 6, 8, 10]
     assert (tmp_path / "died").exists()
+
+
+def die(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def test_an_item_that_kills_every_worker_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "RETRIES", 0)
+    with open_workers(1) as pool, pytest.raises(UserError, match=r"reading: .* item 1 of 2 was"):
+        pool.map(die, [1, 2], "reading")
