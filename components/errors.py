@@ -60,6 +60,6 @@ def damaged(path: Path, why: str) -> UserError:
         parts = [identity[key] for key in ("size", "dataset", "source") if key in identity]
         stage = "@".join([manifest["stage"], *filter(None, ["-".join(parts)])])
         command = f"dvc repro --force --single-item {stage}"
-    except (OSError, ValueError, LookupError, TypeError):  # of no stage, or damaged as well
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # of no stage, or damaged
         command = "make or fetch it again"
     return UserError(f"{path} is damaged", why=why, next_command=command)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
-from components.errors import UserError, damaged
-from components.schema import Section, validate
+from components.errors import UserError
+from components.schema import Section, load_object, validate
 from components.tasks.registry import TASKS
 
 ASKING = "asking.json"
@@ -51,8 +50,4 @@ def read_asking(folder: Path) -> Asking:
             next_command="biomedgpt get ADDRESS gives such a folder, and so does "
             f"biomedgpt export {folder} --to FOLDER --names transformers",
         )
-    try:
-        values = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise damaged(path, str(error)) from None
-    return validate(Asking, values, str(path))
+    return validate(Asking, load_object(path), str(path))
