@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components import __version__
-from components.errors import UserError
+from components.errors import FORMAT, UserError, check_format
 from components.records import Reject, write_records
 
 MANIFEST = "manifest.json"
@@ -116,6 +116,7 @@ def write_manifest(
         raise AssertionError(f"{stage}: {told}")
     inputs = sorted(inputs)
     manifest = {
+        FORMAT: 1,
         "stage": stage,
         "identity": dict(identity),
         "version": __version__,
@@ -155,7 +156,10 @@ def _inherit_access(inputs: Iterable[Path]) -> Iterator[str]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished product; UserError when the product is not finished."""
+    """The manifest of a finished product.
+
+    UserError when the product is not finished, or a newer package finished it.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(
@@ -164,6 +168,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             next_command="dvc repro",
         )
     manifest: dict[str, Any] = json.loads(path.read_text())
+    check_format(manifest, path)
     return manifest
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from components.errors import UserError
+from components.errors import UserError, check_format
 from components.evaluation.intervals import Interval, bootstrap, find_groups
 from components.lineage import hash_bytes, hash_file
 from components.rating.agreement import Ratings, cohen_kappas, estimate_alpha, fleiss_kappa
@@ -63,7 +63,7 @@ def read_study(folder: Path) -> dict[str, Any]:
     path = folder / STUDY
     if not path.is_file():
         raise UserError(f"{folder} holds no study", next_command="biomedgpt rating make")
-    study: dict[str, Any] = json.loads(path.read_text())
+    study: dict[str, Any] = check_format(json.loads(path.read_text()), path)
     return study
 
 
@@ -73,7 +73,7 @@ def read_ratings(path: Path, study: dict[str, Any]) -> HandedIn:
         raise UserError(f"{path} is not there", next_command="name the files that raters saved")
     content = path.read_bytes()
     try:
-        given = json.loads(content)
+        given = check_format(json.loads(content), path)
         key, rater = given["key_sha256"], given["rater"]
         places = [(row["item"], row["answer"]) for row in given["ratings"]]
         rows = dict(zip(places, given["ratings"], strict=True))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from components.errors import UserError, damaged
+from components.errors import FORMAT, UserError, check_format, damaged
 from components.schema import Section, validate
 from components.tasks.registry import TASKS
 
@@ -33,6 +33,11 @@ class Asking(Section):
     no_repeat_ngram: int = Field(ge=0)
     candidates: list[str]
 
+    def dump(self) -> str:
+        """As JSON: what ``read_asking`` reads."""
+        told = {FORMAT: 1, **self.model_dump(mode="json")}
+        return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+
     @field_validator("task")
     @classmethod
     def _check_task(cls, name: str) -> str:
@@ -42,7 +47,8 @@ class Asking(Section):
 
 
 def read_asking(folder: Path) -> Asking:
-    """What a folder says of itself; UserError where it is no folder that answers."""
+    """What a folder says of itself; UserError where it is no folder that answers, or of a newer
+    package's."""
     path = folder / ASKING
     if not path.is_file():
         raise UserError(
@@ -55,4 +61,4 @@ def read_asking(folder: Path) -> Asking:
         values = json.loads(path.read_bytes())
     except ValueError as error:
         raise damaged(path, str(error)) from None
-    return validate(Asking, values, str(path))
+    return validate(Asking, check_format(values, path), str(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts.manifest import OWN
-from components.errors import UserError, damaged
+from components.errors import UserError, check_format, damaged
 from components.lineage import MANIFEST, hash_file
 from components.model.weights import WEIGHTS
 
@@ -61,6 +61,7 @@ def _read(path: Path) -> dict[str, Any]:
         _find_data(values), values["stage"], values["identity"]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise damaged(path, f"it is no manifest: {error!r}") from None
+    check_format(values, path)
     known: dict[str, Any] = values
     return known
 

@@ -216,7 +216,7 @@ def load_tokenizer(folder: Path) -> Vqgan:
                 f"{folder / name} is missing", next_command="dvc repro fit_image_tokenizer"
             )
     try:
-        model = Vqgan(VqganConfig.from_json((folder / CONFIG).read_text()))
+        model = Vqgan(VqganConfig.from_json(folder / CONFIG))
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(

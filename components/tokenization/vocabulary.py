@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from components.errors import UserError
+from components.errors import FORMAT, UserError, check_format
 from components.model.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
 from components.tokenization.text import load_bpe, mend_text, read_bpe, train_bpe
 
@@ -94,16 +94,21 @@ class Vocabulary:
         """Write bpe.json and vocabulary.json."""
         folder.mkdir(parents=True, exist_ok=True)
         self.bpe.save(str(folder / BPE_FILE))
-        layout = {"order": self.order, "num_codes": self.num_codes, "num_bins": self.num_bins}
+        layout = {
+            FORMAT: 1,
+            "order": self.order,
+            "num_codes": self.num_codes,
+            "num_bins": self.num_bins,
+        }
         (folder / LAYOUT_FILE).write_text(json.dumps(layout) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Vocabulary:
-        """Read what ``save`` wrote; UserError when it is not there."""
+        """Read what ``save`` wrote; UserError when it is not there, or a newer package wrote it."""
         path = folder / LAYOUT_FILE
         if not path.is_file():
             raise UserError(f"{path} is missing", next_command="dvc repro build_vocabulary")
-        layout = json.loads(path.read_text())
+        layout = check_format(json.loads(path.read_text()), path)
         bpe = load_bpe(folder / BPE_FILE)
         return cls(bpe, tuple(layout["order"]), layout["num_codes"], layout["num_bins"])
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from components.errors import FORMAT, check_format
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,12 @@ class VqganConfig:
 
     def to_json(self) -> str:
         """This config as stable JSON."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        return json.dumps({FORMAT: 1, **asdict(self)}, indent=1, sort_keys=True) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> VqganConfig:
-        """Read a config."""
-        values = json.loads(text)
+    def from_json(cls, path: Path) -> VqganConfig:
+        """Read a config; UserError where a newer package wrote it."""
+        values = check_format(json.loads(path.read_text()), path)
         return cls(**{**values, "multipliers": tuple(values["multipliers"])})
 
 
