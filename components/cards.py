@@ -33,7 +33,8 @@ ACCESS_NOTES = {
     "private": "your own: no command of this project sends it anywhere",
 }
 # Of these not even a model that was trained on them may be handed on without asking.
-RESTRICTED = frozenset({"request", "agreement", "credentialed", "private"})
+PRIVATE = "private"
+RESTRICTED = frozenset({"request", "agreement", "credentialed", PRIVATE})
 
 
 def stay_inside(path: str) -> str:

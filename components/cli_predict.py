@@ -36,7 +36,7 @@ def add_predict_command(commands: argparse._SubParsersAction[argparse.ArgumentPa
     ask = commands.add_parser("predict", help="ask a model; research only", epilog=EPILOG)
     ask.add_argument(
         "--model",
-        required=True,
+        default="",
         help="a folder (that get or export made, or of data/models), or PLACE/NAME@v3; "
         "a place is a folder or s3://bucket/prefix",
     )
@@ -154,6 +154,12 @@ def _tell(line: str) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    if not arguments.model:
+        raise UserError(
+            "no model is named to be asked",
+            why=_tell_models(Path("data/models")),
+            next_command="--model FOLDER, or --model PLACE/NAME@v3",
+        )
     if not 0 <= arguments.abstain_below <= 1:
         raise UserError(
             f"--abstain-below is {arguments.abstain_below:g}",
@@ -169,6 +175,13 @@ def _check(arguments: argparse.Namespace) -> None:
             f"--jsonl goes without {', '.join(named)}",
             why="each row says itself what is asked",
         )
+
+
+def _tell_models(root: Path) -> str:
+    found = [path.parent.as_posix() for path in sorted(root.glob("*/**/config.json"))]
+    if not found:
+        return f"{root} has none that it could be"
+    return f"it could be {', '.join(found[:SHOWN])}{', ...' * (len(found) > SHOWN)}"
 
 
 def export_served(folder: Path, to: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-HOST, PORT = "127.0.0.1", 8000
+HOST, PORT = "127.0.0.1", 8000  # doctor_services.WEB_PORT
 
 
 def add_web_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

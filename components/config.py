@@ -210,6 +210,7 @@ class ReportParams(Section):
     """What the report shows."""
 
     examples_per_dataset: int = Field(ge=0, description="test items that can be browsed")
+    show_private: bool = Field(description="private sets' too; the page is then for this house")
 
 
 class GpuParams(Section):

@@ -1,7 +1,7 @@
 """What ``biomedgpt doctor`` asks beyond this machine: the three engines, and what is named to them.
 
 Nothing is asked that neither the environment, params.yaml nor DVC's configuration names, but
-whether the port of a local Prefect server is free.
+whether the ports of a local Prefect server and of the web page are free.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from components.redaction import redact
 from components.storage import S3, Bucket, StorageError, split_address
 
 PREFECT_PORT = 4200
+WEB_PORT = 8000
 TIMEOUT_S = 3.0
 NO_SUCH = ".biomedgpt-doctor/"  # a prefix that lists nothing: the bucket is asked, not read
 CREDENTIALS = (
@@ -58,6 +59,7 @@ def examine_services(root: Path, params: Params | None) -> list[Finding]:
     return [
         check_prefect(os.environ.get("PREFECT_API_URL", "")),
         check_port(PREFECT_PORT),
+        check_web_port(WEB_PORT),
         dvc,
         check_ray(os.environ.get("RAY_ADDRESS", "")),
         *check_buckets({who: of for who, of in named.items() if of.url.startswith(S3)}),
@@ -109,6 +111,14 @@ def check_port(port: int) -> Finding:
         return Finding("OK", "port", f"a Prefect server listens on {port}")
     mend = f"end it, or: prefect server start --port {port + 1}, and name that in PREFECT_API_URL"
     return Finding("WARN", "port", f"{port} is another program's", mend)
+
+
+def check_web_port(port: int) -> Finding:
+    """Whether `biomedgpt web` could listen where it does by itself."""
+    if not answers("127.0.0.1", port):
+        return Finding("OK", "port", f"{port} is free, for `biomedgpt web`")
+    mend = f"end it, or: biomedgpt web MODEL --port {port + 1}"
+    return Finding("WARN", "port", f"{port} is another program's, or a page is served there", mend)
 
 
 def check_dvc(remotes: Mapping[str, Remote]) -> Finding:

@@ -9,15 +9,18 @@ Shape letters: B sources, K beams, R = B * K rows, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from components.generation.constraints import SearchSettings, constrain
+from components.generation.constraints import SearchSettings, check_prefixes, constrain
 from components.model.encoder import Encoded
+from components.model.ids import check_ids
 from components.model.model import UnifiedModel
 from components.model.specials import BOS, EOS
+
+PROJECTED = 64  # positions of forced tokens that are compared with the vocabulary at once
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,25 @@ def search(
 ) -> list[list[Hypothesis]]:
     """Best hypotheses of each source, best first.
 
-    ``prefixes`` are forced first tokens per source. ``num_source_tokens`` matters only where
-    ``max_length_a`` ties the length to the source's. Raises ValueError where nothing that the
-    constraints allow ends within the length, as with a trie of longer answers.
+    ``prefixes`` are forced first tokens per source; as many as all sources have are read in one
+    pass. ``num_source_tokens`` matters only where ``max_length_a`` ties the length to the source's.
+    Raises ValueError where nothing that the constraints allow ends within the length, as with a
+    trie of longer answers.
     """
     num, beam, device = encoded.states.shape[0], settings.beam, encoded.states.device
     limit = int(settings.max_length_a * num_source_tokens + settings.max_length_b)
     codes = torch.ones(num, dtype=torch.bool, device=device) if settings.codes else None
     cache = model.start_cache(encoded, limit + 1, codes)
-    state = Beams(
-        tokens=torch.full((num * beam, 1), BOS, device=device),
-        scores=torch.zeros(num * beam, 0, device=device),
-        ignored=torch.zeros(num, beam, dtype=torch.bool, device=device),
-        ended=[[] for _ in range(num)],
-    )
-    for step in range(limit + 1):
+    tokens_BT = _shared_start(prefixes, num, limit, model.config.vocabulary_size).to(device)
+    scores_BT = torch.zeros(num, 0, device=device)
+    if tokens_BT.shape[1] > 1:
+        features_BTD = model.decode(tokens_BT[:, :-1], encoded, codes, cache)
+        scores_BT = _score_start(
+            model, features_BTD, tokens_BT, settings, limit=limit, prefixes=prefixes
+        )
+        cache.reorder(torch.arange(num, device=device).repeat_interleave(beam))
+    state = _open(tokens_BT, scores_BT, beam)
+    for step in range(tokens_BT.shape[1] - 1, limit + 1):
         features_R1D = model.decode(state.tokens, encoded, codes, cache)
         logits_RV = model.project(features_R1D[:, -1])
         log_probs_RV = constrain(logits_RV, state.tokens, settings, limit, prefixes)
@@ -75,6 +82,53 @@ def search(
     if not all(state.ended):
         raise ValueError(f"no allowed answer ends within {limit} tokens: allow more of them")
     return [sorted(h, key=lambda one: -one.score) for h in state.ended]
+
+
+def _shared_start(
+    prefixes: Sequence[Sequence[int]] | None, num: int, limit: int, num_ids: int
+) -> Tensor:
+    """Bos and as many forced tokens as every source has, (B, 1 + n)."""
+    length = min([limit, *map(len, prefixes)]) if prefixes is not None else 0
+    forced = torch.tensor([prefix[:length] for prefix in prefixes or ()], dtype=torch.long)
+    if prefixes is not None:
+        check_prefixes(prefixes, num)
+        check_ids(forced, num_ids, "prefix")
+    return torch.cat([torch.full((num, 1), BOS), forced.view(num, length)], 1)
+
+
+def _score_start(
+    model: UnifiedModel,
+    features_BTD: Tensor,
+    tokens_BT: Tensor,
+    settings: SearchSettings,
+    *,
+    limit: int,
+    prefixes: Sequence[Sequence[int]] | None,
+) -> Tensor:
+    """Cumulative log-probabilities of forced tokens (B, n), as if each had been searched for."""
+    num, length, _ = features_BTD.shape
+    alone, found = replace(settings, beam=1), []
+    at_once = max(1, PROJECTED // num)
+    for begin in range(0, length, at_once):
+        logits_BTV = model.project(features_BTD[:, begin : begin + at_once])
+        for step, logits_BV in enumerate(logits_BTV.unbind(1), begin):
+            seen = tokens_BT[:, : step + 1]
+            log_probs_BV = constrain(logits_BV, seen, alone, limit, prefixes)
+            found.append(log_probs_BV.gather(1, tokens_BT[:, step + 1, None]))
+    return torch.cat(found, 1).cumsum(1)
+
+
+def _open(tokens_BT: Tensor, scores_BT: Tensor, beam: int) -> Beams:
+    """Beams at the start: the first of each source goes on from it, the others are empty."""
+    num, device = tokens_BT.shape[0], tokens_BT.device
+    scores_RT = scores_BT.repeat_interleave(beam, 0)
+    scores_RT[torch.arange(num * beam, device=device) % beam > 0] = -torch.inf
+    return Beams(
+        tokens=tokens_BT.repeat_interleave(beam, 0),
+        scores=scores_RT,
+        ignored=torch.zeros(num, beam, dtype=torch.bool, device=device),
+        ended=[[] for _ in range(num)],
+    )
 
 
 def _advance(state: Beams, log_probs_BKV: Tensor, settings: SearchSettings) -> Tensor:

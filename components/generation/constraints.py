@@ -90,6 +90,12 @@ def constrain(
     return scores_RV
 
 
+def check_prefixes(prefixes: Sequence[Sequence[int]], num_sources: int) -> None:
+    """ValueError unless there are as many prefixes as sources."""
+    if len(prefixes) != num_sources:
+        raise ValueError(f"{len(prefixes)} prefixes for {num_sources} sources")
+
+
 def _forced(
     prefixes: Sequence[Sequence[int]] | None, beam: int, step: int, logits_RV: Tensor
 ) -> Tensor | None:
@@ -97,8 +103,7 @@ def _forced(
     if prefixes is None:
         return None
     rows, num_ids = logits_RV.shape
-    if len(prefixes) * beam != rows:
-        raise ValueError(f"{len(prefixes)} prefixes for {rows // beam} sources")
+    check_prefixes(prefixes, rows // beam)
     if all(step >= len(prefix) for prefix in prefixes):
         return None
     wanted = torch.tensor([p[step] if step < len(p) else PAD for p in prefixes])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from transformers.utils import GENERATION_CONFIG_NAME
+from transformers.utils import GENERATION_CONFIG_NAME, logging
 
 from components.errors import UserError
 
@@ -35,3 +36,15 @@ def lacks_generation_config(name: Any) -> bool:
     """Whether this is a folder that says nothing about generation, as our own do."""
     folder = Path(str(name))
     return folder.is_dir() and not (folder / GENERATION_CONFIG_NAME).is_file()
+
+
+@contextmanager
+def no_bars() -> Iterator[None]:
+    """Within, transformers draws no bars of progress over what a command says."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

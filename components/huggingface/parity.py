@@ -24,6 +24,7 @@ from components.generation.beam import search
 from components.generation.constraints import SearchSettings
 from components.huggingface.generation import generation_arguments
 from components.huggingface.images import BiomedGptImageProcessor
+from components.huggingface.loading import no_bars
 from components.huggingface.modeling import BiomedGptForConditionalGeneration
 from components.huggingface.processing import BiomedGptProcessor, as_written
 from components.huggingface.register import register
@@ -84,7 +85,8 @@ class Ours:
 def compare(ours: Ours, to: Path) -> Parity:
     """Ask the model and the folder written of it the same drawn images and fixed questions."""
     register()
-    theirs = AutoModelForSeq2SeqLM.from_pretrained(to).eval()
+    with no_bars():
+        theirs = AutoModelForSeq2SeqLM.from_pretrained(to).eval()
     processor = AutoProcessor.from_pretrained(to)
     ours.model.eval()
     num_logits, num_same, difference, largest = 0, 0, 0.0, 0.0

@@ -56,7 +56,10 @@ def load_model(folder: Path, *, mapped: bool = False, **changes: Any) -> Unified
     """
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
-            raise UserError(f"{folder / name} is missing", next_command="dvc repro")
+            raise UserError(
+                f"{folder / name} is missing",
+                next_command="biomedgpt run where it was made, or biomedgpt get it again",
+            )
     model = blank_model(read_config(folder, **changes))
     try:
         tensors = load_file(folder / WEIGHTS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from components.cards import RESTRICTED, Card
-from components.config import Params
+from components.cards import PRIVATE, RESTRICTED, Card
+from components.config import Params, ReportParams
 from components.evaluation.intervals import Interval
 
 Manifest = dict[str, Any]
@@ -159,6 +160,15 @@ class ModelGain:
     gain: Interval
 
 
+def is_withheld(cards: Mapping[str, Card], name: str, settings: ReportParams) -> bool:
+    """Whether no record of a set may stand on the page: access to it is restricted.
+
+    Private records are the house's own, which may look at them: ``report.show_private``.
+    """
+    access = cards[name].source.access if name in cards else ""
+    return access in RESTRICTED and not (access == PRIVATE and settings.show_private)
+
+
 @dataclass(frozen=True, slots=True)
 class ReportInputs:
     """All that the page shows. What has not run is empty, and the page says so."""
@@ -199,7 +209,14 @@ class ReportInputs:
 
     def withholds(self, name: str) -> bool:
         """True where no record of the set may stand on the page, which is there to be handed on."""
-        return name in self.cards and self.cards[name].source.access in RESTRICTED
+        return is_withheld(self.cards, name, self.params.report)
+
+    @property
+    def private_shown(self) -> list[str]:
+        """Titles of the private sets that stand on the page, which then must not be handed on."""
+        own = {name for name, card in self.cards.items() if card.source.access == PRIVATE}
+        shown = [name for name in self.params.datasets if name in own and not self.withholds(name)]
+        return [self.title(name) for name in shown]
 
     def title(self, dataset: str) -> str:
         """A data set's printed name."""

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import polars as pl
 
-from components.cards import RESTRICTED, Card
+from components.cards import Card
 from components.config import Params
 from components.evaluation.conditions import BLANK, FULL
 from components.evaluation.metrics import find_metric, score_exact_match
 from components.evaluation.scoring import score_predictions
 from components.readers.images import decode_rgb
 from components.records import Prediction, read_records
-from components.report.inputs import Reply, Sample, Scores
+from components.report.inputs import Reply, Sample, Scores, is_withheld
 
 PICTURE_PX = 224
 MAX_CHARS = 600
@@ -35,7 +35,7 @@ def draw_samples(
     """
     samples: list[Sample] = []
     for name in params.datasets:
-        if name in cards and cards[name].source.access in RESTRICTED:
+        if is_withheld(cards, name, params.report):
             continue
         paths = {
             size: path

@@ -37,11 +37,11 @@ def read_vocabulary(found: FoundModel) -> Vocabulary:
 
 def read_network(found: FoundModel, num_ids: int) -> UnifiedModel:
     """The weights; UserError where they are of another vocabulary, or memory is too small."""
-    if (found.folder / WEIGHTS).is_file():
-        check_room(found.folder / WEIGHTS)
-        (found.folder / WEIGHTS).open(
-            "rb"
-        ).close()  # safetensors calls a file without rights absent
+    weights = found.folder / WEIGHTS
+    if weights.is_file():
+        check_room(weights)
+        # safetensors calls a file without rights absent; this raises what it is.
+        weights.open("rb").close()
     with memory_told():
         if found.is_huggingface:
             network = _read_huggingface(found.folder)
@@ -59,10 +59,12 @@ def read_network(found: FoundModel, num_ids: int) -> UnifiedModel:
 
 def _read_huggingface(folder: Path) -> UnifiedModel:
     """The weights of a folder for transformers; UserError where a file is missing or damaged."""
+    from components.huggingface.loading import no_bars
     from components.huggingface.modeling import BiomedGptForConditionalGeneration
 
     try:
-        wrapped = BiomedGptForConditionalGeneration.from_pretrained(folder)
+        with no_bars():
+            wrapped = BiomedGptForConditionalGeneration.from_pretrained(folder)
     except (OSError, SafetensorError, ValueError, TypeError, LookupError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # of the machine, not the files
             raise

@@ -7,6 +7,7 @@ from pathlib import Path
 from components.cards import load_card
 from components.config import Params
 from components.lineage import write_manifest
+from components.report.budget import MAX_BYTES
 from components.report.collect import collect_inputs
 from components.report.page import build_report
 from components.report.plots import write_plots
@@ -23,7 +24,11 @@ def run(params: Params) -> None:
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "index.html").write_text(page, encoding="utf-8")
     write_plots(inputs, OUT / "plots")
-    print(f"{OUT / 'index.html'}: {len(page) / 1e6:.1f} MB")
+    size = (OUT / "index.html").stat().st_size
+    over = (
+        ": more than a page of numbers should have; report fewer sets" if size > MAX_BYTES else ""
+    )
+    print(f"{OUT / 'index.html'}: {size / 1e6:.1f} MB{over}")
     write_manifest(
         OUT,
         stage="report",

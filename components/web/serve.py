@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import ipaddress
 import logging
+import os
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,6 +25,7 @@ from components.web.desk import Desk
 from components.web.facts import describe_model
 from components.web.limits import Limits
 from components.web.seeing import find_tokens
+from components.web.takes import make_rehearsal
 
 OPEN = (
     "warning: {host} can be reached from other machines, without a password and unencrypted; "
@@ -35,7 +38,9 @@ def open_house(where: str | Path, device: str = "auto", limits: Limits | None = 
     """A model with all that the application needs; UserError where it cannot be loaded."""
     limits, folder = limits or Limits(), find_model(where, say).folder
     model, tokens = load(folder, device), find_tokens(folder)
-    return House(Desk(model), tokens, describe_model(folder, model, tokens, limits), limits)
+    house = House(Desk(model), tokens, describe_model(folder, model, tokens, limits), limits)
+    house.desk.rehearse(make_rehearsal(house.facts.takes))
+    return house
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -106,6 +111,17 @@ def serve(
             make_server(app).run(sockets=[listener])
 
 
+class PatientServer(uvicorn.Server):
+    """Answers who waits before it ends; told twice, it ends at once: it has nothing to save."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by uvicorn for Ctrl-C and SIGTERM."""
+        if self.should_exit:
+            os._exit(128 + sig)  # a thread of torch that computes cannot be ended otherwise
+        say("answering who waits, then ending; Ctrl-C again ends at once")
+        super().handle_exit(sig, frame)
+
+
 def make_server(app: FastAPI) -> uvicorn.Server:
     """A server of the application that logs nothing by itself: addresses hold what people type."""
     config = uvicorn.Config(
@@ -113,7 +129,7 @@ def make_server(app: FastAPI) -> uvicorn.Server:
         timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=IDLE_S,
     )  # fmt: skip
     logging.getLogger("uvicorn.access").disabled = True
-    return uvicorn.Server(config)
+    return PatientServer(config)
 
 
 @contextmanager

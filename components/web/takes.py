@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from components.schema import Section
-from components.serving.requests import INSTRUCT, QUESTIONS, TEXTS
+from components.serving.looking import grey_image
+from components.serving.requests import INSTRUCT, QUESTIONS, TEXTS, Request
 from components.serving.served import ServedModel
 
 EARLIER = "history"
@@ -44,4 +45,14 @@ def list_takes(model: ServedModel) -> Takes:
         text_is=TEXT_LABELS.get(text, ""),
         options="options" in fields or model.task.name == INSTRUCT,
         history=text == EARLIER,
+    )
+
+
+def make_rehearsal(takes: Takes) -> Request:
+    """A request that holds all that a model takes, and means nothing."""
+    return Request(
+        grey_image() if takes.image != "none" else None,
+        "What is seen?" if takes.question else "",
+        "A text." if takes.text and not takes.history else "",
+        ["yes", "no"] if takes.options else [],
     )

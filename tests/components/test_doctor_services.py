@@ -27,6 +27,7 @@ from components.doctor_services import (
     check_prefect,
     check_ray,
     check_vocabulary,
+    check_web_port,
     examine_services,
     read_params,
     read_remotes,
@@ -87,7 +88,7 @@ def free_port() -> int:
 
 def test_without_a_service_every_subject_is_fine(root: Path) -> None:
     findings = examine_services(root, read_params(root / "params.yaml"))
-    subjects = ["prefect", "port", "dvc", "ray", "s3", "vocabulary"]
+    subjects = ["prefect", "port", "port", "dvc", "ray", "s3", "vocabulary"]
     assert [finding.subject for finding in findings] == subjects
     assert all(f.level == "OK" for f in findings if f.subject != "port"), findings
 
@@ -123,6 +124,9 @@ def test_a_port_is_free_or_another_program_s(other_program: int, free_port: int)
     finding = check_port(other_program)
     assert finding.level == "WARN"
     assert f"--port {other_program + 1}" in finding.mend
+    assert check_web_port(free_port).level == "OK"
+    finding = check_web_port(other_program)
+    assert finding.level == "WARN" and f"--port {other_program + 1}" in finding.mend
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(

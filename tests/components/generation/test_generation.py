@@ -153,6 +153,24 @@ def test_a_forced_prefix_may_repeat_itself() -> None:
         assert len(set(pairs)) == len(pairs)
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("num_forced", [1, 2, 7, 9, 12])
+@torch.no_grad()
+def test_a_prefix_read_in_one_pass_is_scored_as_one_forced_step_by_step(
+    beam: int, num_forced: int
+) -> None:
+    model, limit = small_model(), 9
+    prefix = [5, 6, 3, 7, 4, 9, 11, 8, 5, 6, 10, 7][:num_forced]
+    settings = SearchSettings(beam=beam, max_length_b=limit, no_repeat_ngram=2, unknown_penalty=0.5)
+    encoded = model.encode(torch.tensor([[0, 4, 5, 2], [0, 9, 2, 1]]))
+    steps, _ = search(model, encoded, settings, prefixes=[prefix, []])  # what all share is nothing
+    (at_once,) = search(model, encoded.select(torch.tensor([0])), settings, prefixes=[prefix])
+    assert [one.tokens for one in at_once] == [one.tokens for one in steps]
+    for one, other in zip(at_once, steps, strict=True):
+        assert one.score == pytest.approx(other.score, rel=1e-5)
+        assert one.token_scores == pytest.approx(other.token_scores, rel=1e-5, abs=1e-4)
+
+
 @pytest.mark.parametrize("token", [-1, 12])
 @torch.no_grad()
 def test_an_id_that_the_model_does_not_have_is_named(token: int) -> None:

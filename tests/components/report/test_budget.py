@@ -87,6 +87,31 @@ def test_no_item_is_drawn_of_a_set_that_may_not_be_handed_on(
     assert len(draw_samples(tmp_path, params, {"vqa_rad": card}, metrics)) == num
 
 
+@pytest.mark.parametrize(("access", "num"), [("private", 12), ("credentialed", 0)])
+def test_private_items_are_drawn_where_the_house_wants_to_see_them(
+    tmp_path: Path, params: Params, access: Any, num: int
+) -> None:
+    shown = params.report.model_copy(update={"show_private": True})
+    params = params.model_copy(update={"report": shown})
+    test_no_item_is_drawn_of_a_set_that_may_not_be_handed_on(tmp_path, params, access, num)
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_a_page_that_shows_private_items_says_for_whom_it_is(
+    inputs: ReportInputs, show: bool
+) -> None:
+    source = inputs.cards["vqa_rad"].source.model_copy(update={"access": "private"})
+    card = inputs.cards["vqa_rad"].model_copy(update={"source": source})
+    settings = inputs.params.report.model_copy(update={"show_private": show})
+    params = inputs.params.model_copy(update={"report": settings})
+    page = words(
+        build_report(replace(inputs, params=params, cards=inputs.cards | {"vqa_rad": card}))
+    )
+    assert ("For this house alone. Records of VQA-RAD, which are private" in page) is show
+    withheld = "sets that may not be handed on: VQA-RAD" in page
+    assert withheld is not show
+
+
 def test_no_record_of_a_withheld_set_stands_anywhere_on_the_page(inputs: ReportInputs) -> None:
     secret = "the patient of room nine"
     cards = dict(inputs.cards)

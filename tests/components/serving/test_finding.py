@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -160,3 +162,20 @@ def test_a_damaged_tokenizer_is_told(tmp_path: Path, name: str, content: str) ->
     with pytest.raises(UserError, match=r"the tokenizer of the model .* is damaged") as caught:
         load(folder, "cpu")
     assert "get it again" in caught.value.next_command
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_model_without_one_of_its_files_names_it(tmp_path: Path, name: str) -> None:
+    folder = make_folder(tmp_path)
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=re.escape(name)) as told:
+        load(folder, "cpu")
+    assert "get it again" in told.value.next_command
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_weights_without_rights_are_told_as_such(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path)
+    (folder / "model.safetensors").chmod(0)
+    with pytest.raises(PermissionError):
+        load(folder, "cpu")

@@ -163,3 +163,16 @@ def test_what_cannot_be_asked_at_all_is_one_sentence(
     assert predict("--model", model, *words) == 2
     shown = capsys.readouterr()
     assert told in shown.err and not shown.out and "Traceback" not in shown.err
+
+
+def test_without_a_model_those_of_the_project_are_named(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict("--image", "films/0.png", *QUESTION) == 2
+    assert "data/models has none" in capsys.readouterr().err
+    place = here / "data/models/finetuned/debug/chest"
+    place.mkdir(parents=True)
+    (place / "config.json").touch()
+    assert predict("--image", "films/0.png", *QUESTION) == 2
+    told = capsys.readouterr().err
+    assert "it could be data/models/finetuned/debug/chest" in told and "next: --model" in told

@@ -10,8 +10,11 @@ import pytest
 
 from components.errors import UserError
 from components.serving.looking import grey_image
-from components.serving.served import Request, load
+from components.serving.served import Reply, Request, load
+from components.tasks.registry import TASKS
 from components.web.desk import Desk
+from components.web.serve import open_house
+from components.web.takes import list_takes, make_rehearsal
 
 
 @pytest.fixture
@@ -69,3 +72,27 @@ def test_closing_finishes_what_runs_and_calls_off_what_waits(desk: Desk) -> None
     for future in (waiting, late):
         with pytest.raises(CancelledError):
             future.result(1)
+
+
+def test_a_slow_model_answers_few_at_a_time(desk: Desk) -> None:
+    for n in range(20):
+        desk.ask(Request(grey_image(), f"Is number {n} clear?"), explain=False)
+    sizes = []
+    for seconds_each in (10.0, 2.0, 0.01):
+        desk.seconds_each = seconds_each
+        sizes.append(len(desk._take()))
+    assert sizes == [1, 2, 16]
+
+
+@pytest.mark.parametrize(
+    "task", ["vqa", "caption", "classify", "understand", "summarize", "answer", "instruct"]
+)
+def test_every_kind_of_model_can_rehearse(desk: Desk, task: str, model_folder: Path) -> None:
+    asking = desk.model.asking.model_copy(update={"task": task, "candidates": []})
+    desk.model.asking, desk.model.task = asking, TASKS[task]
+    (reply,) = desk.model.ask_each([make_rehearsal(list_takes(desk.model))])
+    assert isinstance(reply, Reply), reply
+
+
+def test_what_a_request_takes_is_known_before_the_first(model_folder: Path) -> None:
+    assert open_house(model_folder, "cpu").desk.seconds_each > 0
