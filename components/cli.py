@@ -16,6 +16,7 @@ from rich.console import Console
 
 from components.checkpoints.faults import TOLERANCES
 from components.errors import UserError, refusals_told
+from components.redaction import visible
 
 REPORT = Path("data/report/index.html")
 USER_ERROR = 2
@@ -110,13 +111,13 @@ def run_command(parser: argparse.ArgumentParser, words: list[str] | None = None)
         with refusals_told():
             return call(arguments)
     except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {visible(str(error))}\n")
         return USER_ERROR
 
 
 def show(line: str) -> None:
-    """Print a line as it is, whatever the width of the terminal."""
-    Console(highlight=False, markup=False, emoji=False, soft_wrap=True).print(line)
+    """Print a line as it is, whatever the width of the terminal; what it does to one is written."""
+    Console(highlight=False, markup=False, emoji=False, soft_wrap=True).print(visible(line))
 
 
 def use_profile(arguments: argparse.Namespace) -> int:

@@ -112,6 +112,6 @@ def _remake(path: Path) -> str:
         identity = manifest["identity"]
         parts = [identity[key] for key in ("size", "dataset", "source") if key in identity]
         stage = "@".join([manifest["stage"], *filter(None, ["-".join(parts)])])
-    except (OSError, ValueError, LookupError, TypeError):  # of no stage, or damaged as well
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):  # of no stage, or damaged
         return "make or fetch it again"
     return f"dvc repro --force --single-item {stage}"

@@ -17,6 +17,7 @@ from typing import Any
 from components import __version__
 from components.errors import FORMAT, UserError, check_format
 from components.records import Reject, write_records
+from components.schema import load_object
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine.parquet"
@@ -152,7 +153,7 @@ def _inherit_access(inputs: Iterable[Path]) -> Iterator[str]:
     for path in inputs:
         own = path / MANIFEST
         for file in [own] if own.is_file() else path.glob(f"*/{MANIFEST}"):
-            yield from json.loads(file.read_text()).get("access", [])
+            yield from load_object(file).get("access", [])
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             why=f"{MANIFEST} is written last, and it is not there",
             next_command="dvc repro",
         )
-    manifest: dict[str, Any] = json.loads(path.read_text())
+    manifest = load_object(path)
     check_format(manifest, path)
     return manifest
 

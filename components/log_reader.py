@@ -11,6 +11,7 @@ from typing import Any
 
 from components.errors import UserError
 from components.logs import FOLDER
+from components.redaction import visible
 
 LEVELS = ("info", "warning", "error")
 NUM_NAMED = 5
@@ -86,4 +87,4 @@ def tell_record(record: Record) -> str:
     source = ".".join(filter(None, [record["stage"], record["rank"]]))
     mark = "" if record["level"] == "info" else f"{record['level']}: "
     line = f"{record['time'][11:23]}  {source} | {mark}{record['message']}"
-    return "\n".join(filter(None, [line, record["fields"].get("traceback", "")]))
+    return visible("\n".join(filter(None, [line, record["fields"].get("traceback", "")])))

@@ -30,6 +30,7 @@ from components.redaction import (
     errors_redacted,
     redact,
     redact_handlers,
+    visible,
 )
 
 FOLDER = Path("logs")
@@ -118,7 +119,8 @@ class JsonFormatter(RedactingFormatter):
             "message": redact(record.getMessage()),
             "fields": _redact_all(fields),
         }
-        return json.dumps(line, ensure_ascii=False, default=lambda value: redact(str(value)))
+        written = json.dumps(line, ensure_ascii=False, default=lambda value: redact(str(value)))
+        return visible(written)  # in JSON, an escape is the letter itself
 
 
 def _redact_all(value: Any) -> Any:

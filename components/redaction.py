@@ -26,6 +26,11 @@ SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 PLACES = ("_FILE", "_PATH", "_DIR", "_SOCK", "_URI")  # where a secret lies is none
+# What commands a terminal, ends a line, or turns the order in which letters are shown; a line may
+# end and have a tab.
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 MIN_CHARS = 8  # shorter values (1, true, test) are everywhere
 KEY_BEGINS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 KEY_GOES_ON = re.compile(r"\s*(?:[A-Za-z0-9+/=]*|[\w-]+: \S+)\s*")  # base64, or a header before it
@@ -59,6 +64,14 @@ AROUND = (
     r"(token\\?[\"']?\s*[:=]\s*\\?[\"']?)(?=[^\s\"']*\d)(?=[^\s\"']*[a-z])"
     r"[^\s\"',;&)}\]\\]{16,}()",
 )
+
+
+def visible(text: str) -> str:
+    """The text with each letter that would not be seen, but act, written as its escape.
+
+    What data says may stand in an error or a log; neither must colour, hide or forge a line.
+    """
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def redact(text: str) -> str:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ELSEWHERE = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
     "benchmarks/RESULTS.md": "measurements.md",
 }
 TO_TEST = re.compile(r"\[(`\w+`)\]\(\.\./(tests/[^)]+)\)")  # which the site does not hold

@@ -24,7 +24,7 @@ from components.cli_web import add_web_command
 from components.redaction import output_redacted
 from flows.graph import Plan, make_plan
 from flows.lock import hold_project
-from flows.settings import settle_environment
+from flows.settings import settle_environment, silence_telemetry
 
 DESCRIPTION = (
     "Train, evaluate and ask models of medical images and text. New here: doctor looks at this "
@@ -142,6 +142,7 @@ def print_completion(arguments: argparse.Namespace) -> int:
 
 def main() -> None:
     """Run one command; leave with its exit status."""
+    silence_telemetry()
     with output_redacted():
         sys.exit(library.run_command(build_parser()))
 

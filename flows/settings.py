@@ -26,8 +26,14 @@ IDLE_SERVICES = (
 )
 HOST, PORT = "127.0.0.1", 4200  # this machine alone: the server has no login
 LINE = "%(asctime)s  "
+# What each library asks before it tells its makers anything; who sets one otherwise is left alone.
+NO_TELEMETRY = {
+    "DO_NOT_TRACK": "1",  # Prefect's client, Hugging Face
+    "DVC_NO_ANALYTICS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 QUIET = {
-    "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_LOGGERS_PREFECT_LEVEL": "WARNING",
     "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO",
@@ -48,15 +54,22 @@ TEMPORARY = {
 def settle_environment() -> None:
     """Set Prefect's environment; call it before prefect is imported.
 
-    Where PREFECT_API_URL names a server, that server decides and nothing is set. Where this
+    Where PREFECT_API_URL names a server, that server decides, and only telemetry is off. Where this
     project's own server runs (flows/serve.py), runs are told to it and seen on its page; else
     Prefect starts one for as long as the flow takes.
     """
+    silence_telemetry()
     if "PREFECT_API_URL" in os.environ:
         return
     port = find_server()
     chosen = {"PREFECT_API_URL": address(port)} if port else TEMPORARY
     for name, value in {**QUIET, **chosen}.items():
+        os.environ.setdefault(name, value)
+
+
+def silence_telemetry() -> None:
+    """Tell the makers of the libraries nothing, in this process and its children."""
+    for name, value in NO_TELEMETRY.items():
         os.environ.setdefault(name, value)
 
 

@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from components import __version__
 from components.acquire.pace import Pace, pace_of
+from components.acquire.public import PrivateAddressError, PublicHttps
 from components.acquire.transfer import (
     LONGEST_WAIT_S,
     NotFetched,
@@ -85,7 +86,7 @@ class Web:
         self.terms, self.pace = terms, pace
         self._allowed = _Allowed(hosts, pace, allow_loopback)
         direct = [urllib.request.ProxyHandler({})] if allow_loopback else []
-        self._opener = urllib.request.build_opener(self._allowed, *direct)
+        self._opener = urllib.request.build_opener(self._allowed, PublicHttps(), *direct)
 
     def fetch(self, url: str, path: Path, sums: Sums = Sums()) -> Path:  # noqa: B008 (frozen)
         """The file at an address, under ``path``; one that is there and right is left as it is.
@@ -121,6 +122,8 @@ class Web:
                 raise self._explain(url, error) from None
             except TRANSIENT as error:
                 raise TryAgain(f"{type(error).__name__}: {error}") from None
+            except PrivateAddressError as error:
+                raise NotFetched(url, "host-not-allowed", str(error)) from None
             except ValueError as error:  # a redirect to an address that is none
                 raise NotFetched(url, "broken-address", str(error)) from None
             with response:

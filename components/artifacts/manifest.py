@@ -133,7 +133,7 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
     """Check and read a manifest; UserError where it is none, or speaks of files elsewhere."""
     try:
         values = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(where, str(error)) from None
     check_format(values, where)
     manifest = validate(Manifest, values, where)

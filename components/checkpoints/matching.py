@@ -23,9 +23,9 @@ from components.checkpoints.names import (
     from_huggingface,
 )
 from components.checkpoints.settings import Settings
-from components.checkpoints.shapes import MAX_POSITIONS, read_config, read_vqgan_config
+from components.checkpoints.shapes import read_config, read_vqgan_config
 from components.errors import UserError
-from components.model.config import VOCABULARY_SIZE, ModelConfig
+from components.model.config import MAX_POSITIONS, VOCABULARY_SIZE, ModelConfig
 from components.model.weights import blank_model
 from components.tokenization.vqgan import Vqgan, VqganConfig
 

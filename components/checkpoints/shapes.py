@@ -16,10 +16,9 @@ from components.checkpoints.settings import (
     stated,
 )
 from components.errors import UserError
-from components.model.config import ModelConfig
+from components.model.config import MAX_POSITIONS, ModelConfig
 from components.tokenization.vqgan import VqganConfig
 
-MAX_POSITIONS = 4096  # a table of all pairs is made of them
 FREE = (
     "attn_scale_factor",
     "disable_entangle",

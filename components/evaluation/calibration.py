@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.errors import FORMAT, check_format
-from components.schema import Section, validate
+from components.schema import Section, load_object, validate
 
 CALIBRATION = "calibration.json"
 MIN_ITEMS = 20  # below, an error of calibration is mostly chance
@@ -45,8 +45,4 @@ def read_calibration(folder: Path) -> Calibration | None:
     path = folder / CALIBRATION
     if not path.is_file():
         return None
-    try:
-        values = json.loads(path.read_bytes())
-    except ValueError:
-        values = {}  # the keys that lack are then named
-    return validate(Calibration, check_format(values, path), str(path))
+    return validate(Calibration, check_format(load_object(path), path), str(path))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from components.errors import FORMAT, UserError, check_format
 
 VOCABULARY_SIZE = 59_457
+MAX_DEPTH = 1000  # of layers, and of blocks of a stage; the largest model has 36
+MAX_POSITIONS = 4096  # of text, and of image codes: a table of all pairs is made of each
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,8 @@ class ModelConfig:
             if not _is_of_kind(values[name], str(kind)):
                 raise UserError(f"config.json: {name} is {values[name]!r}", why=f"wanted: {kind}")
         values["trunk_blocks"] = tuple(values["trunk_blocks"])
+        if fault := _find_fault(values):
+            raise UserError("config.json speaks of no model that can be built", why=fault)
         return cls(**values)
 
 
@@ -86,6 +91,24 @@ def _is_of_kind(value: Any, kind: str) -> bool:
         blocks = isinstance(value, list | tuple) and len(value) == kind.count("int")
         return blocks and all(type(number) is int for number in value)
     return type(value).__name__ == kind or (kind == "float" and type(value) is int)
+
+
+def _find_fault(values: dict[str, Any]) -> str:
+    """Which number out of a file no model can have; "" where all may be."""
+    numbers = {name: value for name, value in values.items() if type(value) in (int, float)}
+    numbers |= {f"trunk_blocks[{i}]": n for i, n in enumerate(values["trunk_blocks"])}
+    for name, value in numbers.items():
+        least = 1 if type(value) is int and type(getattr(ModelConfig, name, 1)) is int else 0
+        if not (least <= value and math.isfinite(value)):
+            return f"{name} is {value!r}"
+    if max(values["encoder_layers"], values["decoder_layers"], *values["trunk_blocks"]) > MAX_DEPTH:
+        return f"more than {MAX_DEPTH:,} layers or blocks"
+    if values["d_model"] % values["num_heads"]:
+        return f"{values['d_model']} wide, with {values['num_heads']} heads"
+    num_codes = (values["code_image_size"] // 8) ** 2
+    if max(values["max_positions"], num_codes) > MAX_POSITIONS:
+        return f"more than {MAX_POSITIONS:,} positions of text, or of image codes"
+    return ""
 
 
 def _row(

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from components.errors import UserError, damaged
 from components.model.config import ModelConfig
+from components.model.flops import parameters_by_part
 from components.model.model import UnifiedModel
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -60,7 +61,9 @@ def load_model(folder: Path, *, mapped: bool = False, **changes: Any) -> Unified
                 f"{folder / name} is missing",
                 next_command="biomedgpt run where it was made, or biomedgpt get it again",
             )
-    model = blank_model(read_config(folder, **changes))
+    config = read_config(folder, **changes)
+    _check_size(config, folder)
+    model = blank_model(config)
     try:
         tensors = load_file(folder / WEIGHTS)
     except SafetensorError as error:
@@ -68,6 +71,15 @@ def load_model(folder: Path, *, mapped: bool = False, **changes: Any) -> Unified
     check_names(model, tensors, folder / WEIGHTS)
     model.load_state_dict(tensors, assign=mapped)
     return model
+
+
+def _check_size(config: ModelConfig, folder: Path) -> None:
+    """UserError where the config speaks of more numbers than the file has bytes: it would be built
+    before the two were compared, and nothing says how large that may be."""
+    claimed, held = sum(parameters_by_part(config).values()), (folder / WEIGHTS).stat().st_size
+    if claimed > held:
+        why = f"{CONFIG} speaks of {claimed:,} parameters, the file has {held:,} bytes"
+        raise damaged(folder / WEIGHTS, why)
 
 
 def read_config(folder: Path, **changes: Any) -> ModelConfig:

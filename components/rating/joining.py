@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from components.errors import UserError, check_format
+from components.errors import UserError, check_format, damaged
 from components.evaluation.intervals import Interval, bootstrap, find_groups
 from components.lineage import hash_bytes, hash_file
 from components.rating.agreement import Ratings, cohen_kappas, estimate_alpha, fleiss_kappa
 from components.rating.log import note_step
 from components.rating.study import LETTERS, STUDY
+from components.schema import Section, load_object, validate
 
 JOINED, RESULTS, HANDED_IN = "joined.json", "results.json", "ratings"
+LONGEST_CODE = 64  # of a rater: it becomes the name of a file
+CODE = re.compile(rf"(?=[\w-]{{1,{LONGEST_CODE}}}\Z)[_-]*[^\W_][\w-]*")
+MAX_ANSWERS, MAX_LEVELS = len(LETTERS), 100
+
+
+class Study(Section):
+    """What raters were given: how many answers each question has, and levels each scale."""
+
+    key_sha256: str
+    page_sha256: str = ""
+    raters: int = Field(ge=1)
+    answers: list[Annotated[int, Field(ge=1, le=MAX_ANSWERS)]]
+    scales: dict[str, Annotated[int, Field(ge=1, le=MAX_LEVELS)]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +79,8 @@ def read_study(folder: Path) -> dict[str, Any]:
     path = folder / STUDY
     if not path.is_file():
         raise UserError(f"{folder} holds no study", next_command="biomedgpt rating make")
-    study: dict[str, Any] = check_format(json.loads(path.read_text()), path)
+    study: dict[str, Any] = check_format(load_object(path), path)
+    validate(Study, study, str(path))
     return study
 
 
@@ -77,7 +94,7 @@ def read_ratings(path: Path, study: dict[str, Any]) -> HandedIn:
         key, rater = given["key_sha256"], given["rater"]
         places = [(row["item"], row["answer"]) for row in given["ratings"]]
         rows = dict(zip(places, given["ratings"], strict=True))
-    except (ValueError, TypeError, LookupError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise UserError(
             f"{path} holds no ratings", why=str(error), next_command="save them from the page again"
         ) from None
@@ -85,8 +102,11 @@ def read_ratings(path: Path, study: dict[str, Any]) -> HandedIn:
         raise UserError(
             f"{path} is of another study", why=f"its key is {key}, here is {study['key_sha256']}"
         )
-    if not isinstance(rater, str) or not rater.replace("-", "").replace("_", "").isalnum():
-        raise UserError(f"{path}: the rater's code is {rater!r}", why="letters and digits are one")
+    if not isinstance(rater, str) or not CODE.fullmatch(rater):
+        raise UserError(
+            f"{path}: the rater's code is {str(rater)[:80]!r}",
+            why=f"up to {LONGEST_CODE} letters and digits, with - and _ between them, are one",
+        )
     _match_places(places, list_answers(study), path)
     levels: dict[str, list[int]] = {scale: [] for scale in study["scales"]}
     for place in list_answers(study):
@@ -186,7 +206,9 @@ def _round(number: float | None) -> float | None:
 def read_joined(folder: Path, study: dict[str, Any]) -> list[HandedIn]:
     """The ratings that were joined, unchanged; UserError where one is missing or was changed."""
     path = folder / JOINED
-    raters: dict[str, str] = json.loads(path.read_text())["raters"] if path.is_file() else {}
+    raters: dict[str, str] = load_object(path).get("raters", {}) if path.is_file() else {}
+    if not isinstance(raters, dict) or not all(map(CODE.fullmatch, raters)):
+        raise damaged(path, "its raters are no codes, each with the hash of what was handed in")
     if len(raters) < study["raters"]:
         raise UserError(
             f"{len(raters)} of {study['raters']} raters have handed in",

@@ -14,6 +14,7 @@ from components.readers.json_rows import Found, unreadable
 from components.records import Reject
 
 LONGEST_FIELD = 16 << 20  # characters; Python's own limit is shorter than some clinical notes
+LONGEST_LINE = 4 * LONGEST_FIELD  # a packed file may hold a line that is a thousand times larger
 # What a damaged archive, another encoding, or a broken row lets through.
 BROKEN = (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error)
 
@@ -31,7 +32,7 @@ def read_csv_records(path: Path, name: str, delimiter: str = "") -> Iterator[Fou
         with _open_text(path) as file:
             csv.field_size_limit(LONGEST_FIELD)
             # strict: a quote that is not closed would make one cell of many records, told by no one
-            rows = csv.reader(file, delimiter=delimiter or _delimiter_of(path), strict=True)
+            rows = csv.reader(_lines(file), delimiter=delimiter or _delimiter_of(path), strict=True)
             header = _read_header(path, rows)
             for cells in rows:
                 if any(cells):
@@ -46,6 +47,14 @@ def _open_text(path: Path) -> TextIO:
         content = cast(BinaryIO, gzip.GzipFile(path))
         return io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """The lines of a file; csv.Error for one that no memory need hold."""
+    while line := file.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise csv.Error(f"a line has more than {LONGEST_LINE >> 20} million characters")
+        yield line
 
 
 def _delimiter_of(path: Path) -> str:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,18 @@ from components.readers.json_rows import unreadable
 from components.readers.values import BadValue, as_label
 from components.records import RawRow, Reject
 
+MAX_LABEL_BYTES = 64 << 20  # of one split; the largest has 14 labels for 80,000 images
 FIRST_EDITION_PX = 28  # its files carry no size in their names
 EDITION = re.compile(r"_(\d+)$")
 SPLIT_PREFIXES = {"train": "train", "validation": "val", "test": "test"}
 Pixels = np.ndarray[Any, np.dtype[Any]]
 
-# RuntimeError: an encrypted member; NotImplementedError is one too, for an unknown compression.
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
+# RuntimeError: an encrypted member; NotImplementedError is one too, for an unknown compression,
+# and RecursionError for a header of brackets. numpy takes a header for Python's words.
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, TypeError,
+    SyntaxError, TokenError,
+)  # fmt: skip
 
 
 def read_npz_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
@@ -105,8 +111,11 @@ def _read_labels(path: Path, archive: zipfile.ZipFile, member: str) -> Pixels:
     if not np.issubdtype(kind, np.integer):
         raise unreadable(path, f"{member} holds {kind}, not whole numbers; nothing is unpickled")
     # a header may claim more than there is, and memory would be set aside for it
-    if int(np.prod(shape, dtype=object)) * kind.itemsize > archive.getinfo(member).file_size:
+    num_bytes = int(np.prod(shape, dtype=object)) * kind.itemsize
+    if num_bytes > archive.getinfo(member).file_size:
         raise unreadable(path, f"{member} is shorter than its shape {shape} says")
+    if num_bytes > MAX_LABEL_BYTES:  # zeros pack a thousandfold
+        raise unreadable(path, f"{member} unpacks to {num_bytes:,} bytes, over {MAX_LABEL_BYTES:,}")
     with archive.open(member) as file:
         return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 

@@ -12,6 +12,7 @@ from components.cards import Card
 from components.readers.columns import name_view
 from components.readers.csv_rows import read_csv_records
 from components.readers.json_rows import unreadable
+from components.readers.xml_trees import parse_xml
 from components.records import UNSPLIT, RawRow, Reject
 
 
@@ -30,7 +31,7 @@ def read_openi_xml_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
-            report = _parse_report(path)
+            report = parse_xml(path.read_bytes())
         except etree.XMLSyntaxError as error:
             yield Reject(name, "broken-xml", str(error)[:200])
             continue
@@ -50,13 +51,6 @@ def _read_views(card: Card, root: Path) -> Iterator[tuple[str, str]]:
             if not isinstance(record, Reject):  # a view is not worth an image
                 stem = str(record.get("filename")).partition(".")[0]
                 yield f"CXR{record.get('uid')}_{stem}", str(record.get("projection") or "")
-
-
-def _parse_report(path: Path) -> etree._Element:
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-    )
-    return etree.parse(str(path), parser).getroot()
 
 
 def _read_report(

@@ -15,6 +15,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from components.readers.json_rows import Found, unreadable
 
+MAX_UNPACKED = 256 << 20  # bytes of all parts together; a sheet of 100,000 questions takes thirty
 # What openpyxl lets through from a damaged archive, its XML, or a cell of the wrong kind.
 BROKEN = (
     zipfile.BadZipFile,
@@ -56,6 +57,10 @@ def read_sheet_records(path: Path, name: str, sheet: str = "") -> Iterator[Found
 
 
 def _read_rows(path: Path, name: str) -> list[tuple[Any, ...]]:
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(part.file_size for part in archive.infolist())
+    if unpacked > MAX_UNPACKED:  # zipfile reads no more of a part than it says here
+        raise unreadable(path, f"its parts unpack to {unpacked:,} bytes, over {MAX_UNPACKED:,}")
     workbook = load_workbook(path, read_only=True, data_only=True)
     try:
         sheets = {sheet.title: sheet for sheet in workbook.worksheets}

@@ -18,6 +18,7 @@ from components.cards import Card
 from components.readers.folds import deal_splits
 from components.readers.json_rows import unreadable
 from components.readers.values import BadValue, as_label, as_text
+from components.readers.xml_trees import parse_xml
 from components.records import UNSPLIT, RawRow, Reject
 
 LONGEST_TRIAL = 8 << 20  # bytes of one trial's XML; real ones have up to some hundred thousand
@@ -79,16 +80,9 @@ def _judge(
     }
 
 
-def _parse(content: bytes) -> etree._Element:
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-    )
-    return etree.fromstring(content, parser)
-
-
 def _read_topics(path: Path) -> dict[str, str]:
     try:
-        topics = _parse(path.read_bytes())
+        topics = parse_xml(path.read_bytes())
     except etree.XMLSyntaxError as error:
         raise unreadable(path, f"it is not XML: {error}") from None
     found = {topic.get("number") or "": _text_of(topic) for topic in topics.iter("topic")}
@@ -143,7 +137,7 @@ def _word_trial(content: bytes | BadValue) -> str | BadValue:
     if isinstance(content, BadValue):
         return content
     try:
-        study = _parse(content)
+        study = parse_xml(content)
         title = as_text(_find_text(study, "brief_title"), "brief_title")
     except etree.XMLSyntaxError as error:
         return BadValue("broken-xml", str(error)[:200])

@@ -15,6 +15,7 @@ from components.cards import Card
 from components.readers.boxes import as_box, read_labels
 from components.readers.json_rows import unreadable
 from components.readers.values import BadValue
+from components.readers.xml_trees import parse_xml
 from components.records import OUTSIDE, Box, RawRow, Reject
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -62,11 +63,8 @@ def read_voc_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
 
 
 def _read_objects(path: Path, labels: Mapping[str, str]) -> list[tuple[Box, str]]:
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
-    )
     found: list[tuple[Box, str]] = []
-    for node in etree.parse(str(path), parser).getroot().iter("object"):
+    for node in parse_xml(path.read_bytes()).iter("object"):
         raw = (node.findtext("name") or "").strip().lower()
         if raw not in labels:
             raise BadValue("unknown-label", f"{raw!r}; the card knows {', '.join(labels)}")

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from components.errors import FORMAT, UserError, check_format, damaged
-from components.schema import Section, validate
+from components.errors import FORMAT, UserError, check_format
+from components.schema import Section, load_object, validate
 from components.tasks.registry import TASKS
 
 ASKING = "asking.json"
@@ -57,8 +57,4 @@ def read_asking(folder: Path) -> Asking:
             next_command="biomedgpt get ADDRESS gives such a folder, and so does "
             f"biomedgpt export {folder} --to FOLDER --names transformers",
         )
-    try:
-        values = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise damaged(path, str(error)) from None
-    return validate(Asking, check_format(values, path), str(path))
+    return validate(Asking, check_format(load_object(path), path), str(path))

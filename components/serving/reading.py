@@ -25,12 +25,13 @@ def read_vocabulary(found: FoundModel) -> Vocabulary:
             )
     try:
         return Vocabulary.load(found.vocabulary)
-    except (UserError, MemoryError):
+    except MemoryError:
         raise
-    except Exception as error:  # JSON of another kind; the library's own, which is nothing special
+    except Exception as error:  # the library's own is nothing special
+        told = f"{error.what}: {error.why}" if isinstance(error, UserError) else repr(error)
         raise UserError(
             f"the tokenizer of the model {found.folder} is damaged",
-            why=f"{LAYOUT_FILE} or {BPE_FILE}: {error!r}"[:200],
+            why=f"{LAYOUT_FILE} or {BPE_FILE}: {told}"[:400],
             next_command="biomedgpt get it again, or export it again",
         ) from None
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from components.artifacts.manifest import OWN
 from components.errors import UserError, check_format, damaged
 from components.lineage import MANIFEST, hash_file
 from components.model.weights import WEIGHTS
+from components.schema import load_object
 
 PRODUCT = "product.json"  # the manifest of the product, in a folder that was shared
 DATA = ("data/examples", "data/instructions", "data/articles")
@@ -45,8 +47,10 @@ def read_version(folder: Path) -> Version:
     for name in (PRODUCT, MANIFEST):
         path = folder / name
         if path.is_file():
-            manifest = _read(path)
-            return Version(_name(folder, manifest), hash_file(path), _find_data(manifest))
+            manifest = check_format(load_object(path), path)
+            with _whole(path):
+                words, data = _name(manifest), _find_data(manifest)
+            return Version(_label(folder, words), hash_file(path), data)
     if not (folder / WEIGHTS).is_file():
         raise UserError(
             f"the model {folder} has no weights", why=f"{folder / WEIGHTS} is not there",
@@ -55,25 +59,28 @@ def read_version(folder: Path) -> Version:
     return Version(folder.resolve().name, hash_file(folder / WEIGHTS))
 
 
-def _read(path: Path) -> dict[str, Any]:
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """UserError where a manifest lacks what is looked for, or has it of another kind."""
     try:
-        values = json.loads(path.read_bytes())
-        _find_data(values), values["stage"], values["identity"]
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        yield
+    except (LookupError, TypeError, AttributeError) as error:
         raise damaged(path, f"it is no manifest: {error!r}") from None
-    check_format(values, path)
-    known: dict[str, Any] = values
-    return known
 
 
-def _name(folder: Path, manifest: dict[str, Any]) -> str:
+def _name(manifest: dict[str, Any]) -> str:
     identity = manifest["identity"]
-    words = " ".join([manifest["stage"], *(identity[key] for key in NAMED if key in identity)])
+    return " ".join([manifest["stage"], *(identity[key] for key in NAMED if key in identity)])
+
+
+def _label(folder: Path, name: str) -> str:
+    """The name with that of the artifact, where the folder is one."""
     own = folder / OWN
     if not own.is_file():
-        return words
-    told = json.loads(own.read_bytes())
-    return f"{told['name']}@v{told['version']} ({words})"
+        return name
+    told = load_object(own)
+    with _whole(own):
+        return f"{told['name']}@v{told['version']} ({name})"
 
 
 def _find_data(manifest: dict[str, Any]) -> dict[str, str]:

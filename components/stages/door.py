@@ -13,6 +13,7 @@ from collections.abc import Callable
 from components.config import load_params
 from components.errors import UserError, refusals_told
 from components.logs import name_log, open_log
+from components.redaction import visible
 
 STARTED_BY_DVC = "DVC_STAGE"  # in the environment that DVC gives its commands
 LOOK_EVERY_S = 1.0
@@ -36,7 +37,7 @@ def enter(stage: str, run: Callable[..., None], *identity: str) -> None:
             run(load_params(), **arguments)
     except UserError as error:
         words = "\n".join([str(error), *getattr(error, "__notes__", ())])  # where the log is
-        sys.stderr.write(f"error in stage {stage}: {words}\n")
+        sys.stderr.write(f"error in stage {stage}: {visible(words)}\n")
         sys.exit(2)
 
 

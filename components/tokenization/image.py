@@ -216,9 +216,19 @@ def load_tokenizer(folder: Path) -> Vqgan:
                 f"{folder / name} is missing", next_command="dvc repro fit_image_tokenizer"
             )
     try:
-        model = Vqgan(VqganConfig.from_json(folder / CONFIG))
+        config = VqganConfig.from_json(folder / CONFIG)
+        if config.least_parameters() > (folder / WEIGHTS).stat().st_size:  # before it is built
+            raise ValueError(f"{CONFIG} speaks of more numbers than {WEIGHTS} has bytes")
+        model = Vqgan(config)
         model.load_state_dict(load_file(folder / WEIGHTS))
-    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
         raise UserError(
             f"{folder} holds no image tokenizer that can be read",
             why=f"{type(error).__name__}: {error}"[:MAX_REASON],

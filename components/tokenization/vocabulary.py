@@ -15,11 +15,13 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from components.errors import FORMAT, UserError, check_format
+from components.errors import FORMAT, UserError, check_format, damaged
 from components.model.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
+from components.schema import load_object
 from components.tokenization.text import load_bpe, mend_text, read_bpe, train_bpe
 
 BPE_FILE, LAYOUT_FILE = "bpe.json", "vocabulary.json"
+MAX_EXTRA = 1 << 24  # codes or bins; the released vocabulary has 8,192 and 1,000
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,15 @@ class Vocabulary:
         path = folder / LAYOUT_FILE
         if not path.is_file():
             raise UserError(f"{path} is missing", next_command="dvc repro build_vocabulary")
-        layout = check_format(json.loads(path.read_text()), path)
+        layout = check_format(load_object(path), path)
         bpe = load_bpe(folder / BPE_FILE)
-        return cls(bpe, tuple(layout["order"]), layout["num_codes"], layout["num_bins"])
+        order, counts = layout.get("order"), [layout.get("num_codes"), layout.get("num_bins")]
+        known = bpe.get_vocab_size()
+        if not isinstance(order, list) or not all(_is_count(i, -1, known) for i in order):
+            raise damaged(path, f"order is no list of ids of a BPE of {known:,}")
+        if not all(_is_count(number, 0, MAX_EXTRA) for number in counts):
+            raise damaged(path, f"num_codes and num_bins are {counts}")
+        return cls(bpe, tuple(order), layout["num_codes"], layout["num_bins"])
 
     @cached_property
     def _ids(self) -> dict[int, int]:
@@ -137,6 +145,11 @@ class Vocabulary:
             return "<mask>"
         code = token - self.mask_id - 1
         return f"<code_{code}>" if code < self.num_codes else f"<bin_{code - self.num_codes}>"
+
+
+def _is_count(value: object, low: int, high: int) -> bool:
+    """Whether a value out of JSON is a whole number from low to below high."""
+    return type(value) is int and low <= value < high
 
 
 def train_vocabulary(

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from components.errors import FORMAT, check_format
 
+MAX_COUNT, MAX_DEPTH = 1 << 24, 100  # of anything; of stages and their blocks
+
 
 @dataclass(frozen=True)
 class VqganConfig:
@@ -47,9 +49,23 @@ class VqganConfig:
 
     @classmethod
     def from_json(cls, path: Path) -> VqganConfig:
-        """Read a config; UserError where a newer package wrote it."""
+        """Read a config; ValueError, TypeError or KeyError for what is none, or cannot be built.
+
+        UserError where a newer package wrote it.
+        """
         values = check_format(json.loads(path.read_text()), path)
-        return cls(**{**values, "multipliers": tuple(values["multipliers"])})
+        multipliers = tuple(values["multipliers"])
+        counts = (*multipliers, *(value for key, value in values.items() if key != "multipliers"))
+        if not all(type(count) is int and 0 < count < MAX_COUNT for count in counts):
+            raise ValueError(f"a count is not a whole number from 1 to {MAX_COUNT}")
+        if max(len(multipliers), values.get("num_blocks", 0)) > MAX_DEPTH:
+            raise ValueError(f"more than {MAX_DEPTH} stages, or blocks of one")
+        return cls(**{**values, "multipliers": multipliers})
+
+    def least_parameters(self) -> int:
+        """What it has at least: its codes, and one convolution of each block of the encoder."""
+        widths = [self.channels * multiplier for multiplier in self.multipliers]
+        return self.num_codes * self.latent + self.num_blocks * sum(9 * w * w for w in widths)
 
 
 def _norm(channels: int, num_groups: int) -> nn.GroupNorm:

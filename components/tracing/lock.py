@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from components.errors import UserError
+from components.schema import load_yaml
 
 DVC_LOCK = Path("dvc.lock")
 
@@ -38,13 +37,12 @@ def read_lock(path: Path = DVC_LOCK) -> dict[str, LockedStage]:
     """Every stage of dvc.lock by name; none where the file is not there."""
     if not path.is_file():
         return {}
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 (a SafeLoader)
+        content = load_yaml(path)
         return {name: _read_stage(name, of) for name, of in content["stages"].items()}
-    except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+    except (UserError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} cannot be read", why=str(error),
+            f"{path} cannot be read", why=getattr(error, "why", repr(error)),
             next_command="git checkout dvc.lock, or dvc repro, which writes it anew",
         ) from None  # fmt: skip
 

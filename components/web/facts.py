@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ from components import __version__
 from components.artifacts.manifest import OWN
 from components.lineage import MANIFEST, hash_file
 from components.model.weights import WEIGHTS
+from components.schema import load_object
 from components.serving.asking import ASKING
 from components.serving.served import ServedModel
 from components.serving.versions import PRODUCT
@@ -56,8 +56,7 @@ def describe_model(
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    values = json.loads(path.read_bytes())
-    return values if isinstance(values, dict) else {}
+    return load_object(path)
 
 
 def _list_versions(

@@ -204,6 +204,23 @@ def test_yaml_makes_no_objects(tmp_path: Path) -> None:
         load_yaml(tmp_path / "evil.yaml")
 
 
+@pytest.mark.parametrize("shared", ["[{}]", "{{<<: [{}]}}"])
+def test_aliases_that_unfold_to_a_billion_values_are_refused_unbuilt(
+    tmp_path: Path, shared: str
+) -> None:
+    tenfold = [shared.format(", ".join([f"*v{n}"] * 10)) for n in range(9)]
+    lines = ["v0: &v0 {k: x}", *(f"v{n}: &v{n} {text}" for n, text in enumerate(tenfold, 1))]
+    (tmp_path / "laughs.yaml").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="is not YAML") as caught:
+        load_yaml(tmp_path / "laughs.yaml")
+    assert "its aliases" in caught.value.why
+
+
+def test_an_alias_means_what_it_stands_for(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: &a {x: 1}\nb: *a\nc: {<<: *a, y: 2}\n")
+    assert load_yaml(tmp_path / "a.yaml") == {"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1, "y": 2}}
+
+
 @pytest.mark.parametrize(
     ("content", "told", "why"),
     [
@@ -211,6 +228,13 @@ def test_yaml_makes_no_objects(tmp_path: Path) -> None:
         (b"a:\n  steps: 1\n  lr: 2\n  steps: 3\n", "is not YAML", "line 4"),
         (b"a:\n  steps: 1\n  lr: 2\n  steps: 3\n", "is not YAML", "'steps' stands twice"),
         (b"a: 2024-99-99\n", "is not YAML", "month"),
+        (b"a: !!int ''\n", "is not YAML", "does not fit the tag"),
+        (b"a: !!timestamp x\n", "is not YAML", "does not fit the tag"),
+        (b"a: !!bool x\n", "is not YAML", "does not fit the tag"),
+        (b"a: &a [*a]\n", "is not YAML", "aliases"),
+        pytest.param(b"[" * 200_000, "is not YAML", "nested more than", id="lists"),
+        pytest.param(b"- " * 200_000, "is not YAML", "nested more than", id="dashes"),
+        pytest.param(b"{a: " * 200_000, "is not YAML", "nested more than", id="mappings"),
     ],
 )
 def test_a_file_that_means_nothing_or_two_things(

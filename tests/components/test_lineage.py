@@ -136,3 +136,10 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     make_product(tmp_path)
     text = (tmp_path / "manifest.json").read_text()
     assert text == json.dumps(json.loads(text), indent=1, sort_keys=True) + "\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff", b"[" * 100_000], ids=len)
+def test_a_manifest_that_is_damaged_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        read_manifest(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
 import os
@@ -321,3 +322,32 @@ def test_whoever_reads_the_first_lines_alone_is_told_nothing_more(
         check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == (f"run {LOG.run}\n", "")
+
+
+def test_a_text_of_the_data_forges_no_line_and_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Control letters, ANSI commands, separators and bidirectional marks, in a log and an error."""
+    hostile = 'x\x9b2J\x1b]0;owned\x07\u2028{"level": "error"}\u202egnp.exe'
+    with pytest.raises(UserError), open_log(LOG):
+        raise UserError(hostile, why=hostile)
+    raw = LOG.path.read_text()
+    told = tell_record(records()[-1])
+    assert len(raw.splitlines()) == len(records())  # as an editor counts them, too
+    assert records()[-1]["message"].startswith(hostile)
+    assert all(letter.isprintable() for letter in raw.replace("\n", "") + told.replace("\n", ""))
+
+    assert run_command(_failing(hostile), ["now"]) == 2
+    assert capsys.readouterr().err.replace("\n", "").isprintable()
+
+
+def _failing(words: str) -> argparse.ArgumentParser:
+    """A command that ends with this error."""
+
+    def fail(_: argparse.Namespace) -> int:
+        raise UserError(words)
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("when")
+    parser.set_defaults(call=fail)
+    return parser

@@ -27,6 +27,7 @@ from components.redaction import (
     output_redacted,
     redact,
     redact_handlers,
+    visible,
 )
 from components.schema import load_yaml
 from tests.canaries import CORES, ENVIRONMENT, TEXTS
@@ -203,3 +204,30 @@ def test_handlers_that_others_made_are_wrapped_once(planted: None) -> None:
     logger.removeHandler(handler)
     assert stream.getvalue().startswith(f"ERROR with {HIDDEN}\nTraceback")
     assert clean(stream.getvalue())
+
+
+ACTING = [
+    "\x1b[2J",
+    "\r",
+    "\x07",
+    "\x08",
+    "\x9b31m",
+    "\u202e",
+    "\u2066",
+    "\u2028",
+    "\x7f",
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("letters", ACTING)
+def test_what_would_act_on_a_terminal_is_written_out(letters: str) -> None:
+    shown = visible(f"a{letters}b\n\tc")
+    assert shown.replace("\n\t", "").isprintable() and "\n\t" in shown
+    assert json.loads(f'"{visible(letters)}"') == letters
+
+
+@given(st.text())
+def test_what_can_be_seen_stays_as_it_is(text: str) -> None:
+    assert visible(text) == text or not text.replace("\n", "").replace("\t", "").isprintable()
+    assert visible(visible(text)) == visible(text)

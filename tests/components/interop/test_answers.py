@@ -128,6 +128,7 @@ def test_missing_doubled_and_foreign_ids_are_named(
         ({"id": "a", "prediction": "x", "options": {"x": 10**400}}, "finite"),
         ({"doc": {"id": "a"}, "filtered_resps": [["-3.5", "False"]]}, "harness"),
         ({"doc": "a", "filtered_resps": ["x"]}, "harness"),
+        pytest.param("[" * 100_000, "line 1 is no answer", id="brackets"),
         ({"doc": {"id": "a", "choices": ["x"]}, "filtered_resps": [["no", "1"]]}, "is no answer"),
     ],
 )

@@ -133,6 +133,14 @@ def test_unknown_keys_and_sizes_are_named() -> None:
         ({"d_model": "128"}, "d_model is '128'"),
         ({"scale_resids": 1}, "scale_resids is 1"),
         ({"dropout": True}, "dropout is True"),
+        ({"d_model": -128}, "d_model is -128"),
+        ({"num_heads": 0}, "num_heads is 0"),
+        ({"num_heads": 3}, "128 wide, with 3 heads"),
+        ({"dropout": float("nan")}, "dropout is nan"),
+        ({"trunk_blocks": [1, 0, 1]}, r"trunk_blocks\[1\] is 0"),
+        ({"trunk_blocks": [1, 2**31, 1]}, "more than 1,000 layers or blocks"),
+        ({"max_positions": 10**6}, "more than 4,096 positions"),
+        ({"code_image_size": 10**6}, "more than 4,096 positions"),
     ],
 )
 def test_a_config_s_value_of_another_kind_is_named(change: dict[str, object], words: str) -> None:

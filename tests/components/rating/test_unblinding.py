@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import UserError
-from components.rating.joining import join_ratings
+from components.rating.joining import HANDED_IN, join_ratings
 from components.rating.study import KEY
 from components.rating.unblinding import unblind
 
@@ -132,3 +132,31 @@ def test_a_rating_too_many_is_refused(
 def test_one_rater_is_not_two(study: Path, rate: Rate) -> None:
     with pytest.raises(UserError, match="anna handed in more than once"):
         join_ratings(study, [rate("anna"), rate("anna", shift=1)], 200, 1)
+
+
+@pytest.mark.parametrize("name", ["study.json", "joined.json"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff", b"7", b'{"answers": "x", "raters": ["../x"]}', b"[" * 100_000],
+    ids=len,
+)
+def test_a_study_that_is_damaged_is_told(
+    study: Path, rate: Rate, name: str, content: bytes
+) -> None:
+    join_ratings(study, [rate("anna"), rate("bert")], 200, 1)
+    (study / name).write_bytes(content)
+    with pytest.raises(UserError, match=name):
+        unblind(study, 200, 1)
+
+
+@pytest.mark.parametrize("code", ["", "-", "a/b", "../a", "a" * 65, "a\nb", 7])
+def test_a_code_that_can_name_no_file_is_refused(study: Path, rate: Rate, code: object) -> None:
+    with pytest.raises(UserError, match="the rater's code is"):
+        join_ratings(study, [rate("anna", rater=code), rate("bert")], 200, 1)
+    assert not (study / HANDED_IN).exists()
+
+
+def test_ratings_in_a_thousand_brackets_are_none(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match="holds no ratings"):
+        join_ratings(study, [tmp_path / "deep.json"], 200, 1)

@@ -157,3 +157,20 @@ def test_editions_are_chosen_and_never_mixed(tmp_path: Path, card: Callable[[str
     assert len(list(read_rows(one, tmp_path))) == 6
     with pytest.raises(UserError, match="no archives of 224 px"):
         list(read_rows(both.model_copy(update={"options": {"edition": "224"}}), tmp_path))
+
+
+@pytest.mark.parametrize(
+    "header", [b"{'descr': '|u1', \"\"\"", b"{'descr': (", b"[" * 5000, b"{1: 2}", b"'", b"f(x)"]
+)
+def test_a_header_of_broken_words_is_an_error(tmp_path: Path, read: Read, header: bytes) -> None:
+    """numpy takes it apart as Python, which can fail in Python's ways."""
+    path = tmp_path / "pneumoniamnist.npz"
+    np.savez(path, **make_arrays(28, 28))
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["train_labels.npy"] = b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    with pytest.raises(UserError, match=r"pneumoniamnist\.npz"):
+        read("pneumoniamnist", tmp_path)

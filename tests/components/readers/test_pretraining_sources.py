@@ -155,6 +155,8 @@ def test_voc_takes_each_object_once_and_the_image_of_the_files_name(
     ("body", "image", "reason"),
     [
         ("<annotation>", True, "broken-xml"),
+        ("<?xml version='1.0' encoding='utf-16'?><annotation/>", True, "broken-xml"),
+        ("<?xml version='1.0' encoding='none'?><annotation/>", True, "broken-xml"),
         (annotate(), True, OUTSIDE),
         (annotate(("drusen", "1,2,3,4")), True, "unknown-label"),
         (annotate(("ma", "3,2,3,4")), True, "bad-box"),

@@ -155,13 +155,38 @@ def test_a_tokenizer_of_another_model_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["vocabulary.json", "bpe.json"])
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"a": 1}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "{", "[]", '{"a": 1}', '{"order": ["x"], "num_codes": 1, "num_bins": 1}',
+        '{"order": [0, 99999999], "num_codes": 1, "num_bins": 1}',
+        '{"order": [0], "num_codes": -1, "num_bins": 1}', "[" * 100_000,
+    ],
+    ids=len,
+)  # fmt: skip
 def test_a_damaged_tokenizer_is_told(tmp_path: Path, name: str, content: str) -> None:
     folder = make_folder(tmp_path / "model")
     (folder / VOCABULARY / name).write_text(content)
     with pytest.raises(UserError, match=r"the tokenizer of the model .* is damaged") as caught:
         load(folder, "cpu")
     assert "get it again" in caught.value.next_command
+
+
+@pytest.mark.parametrize("name", ["product.json", "artifact.json", "asking.json"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "7", '{"name": 1}', '{"stage": 1, "identity": {}, "inputs": {}}', "[" * 100_000],
+    ids=len,
+)
+def test_what_is_told_of_a_model_and_is_damaged_is_named(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    folder = make_folder(tmp_path / "model")
+    told = {"stage": "finetune", "identity": {"size": "debug"}, "inputs": {}}
+    (folder / "product.json").write_text(json.dumps(told))
+    (folder / name).write_text(content)
+    with pytest.raises(UserError, match=re.escape(name)):
+        find_model(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])

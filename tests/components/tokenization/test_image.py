@@ -227,8 +227,21 @@ def test_a_folder_without_one_says_how_to_get_the_released(tmp_path: Path) -> No
         ("config.json", b'{"width": 4, "multipliers": [1]}'),
         ("config.json", TINY.to_json().replace('"latent": 4', '"latent": 8').encode()),
         ("model.safetensors", b"no tensors at all"),
+        ("config.json", TINY.to_json().replace('"latent": 4', '"latent": 9999999').encode()),
+        ("config.json", TINY.to_json().replace('"latent": 4', '"latent": -4').encode()),
+        ("config.json", TINY.to_json().replace('"num_blocks": ', '"num_blocks": 99999').encode()),
+        ("config.json", b"[" * 100_000),
     ],
-    ids=["no-json", "other-keys", "other-shapes", "no-tensors"],
+    ids=[
+        "no-json",
+        "other-keys",
+        "other-shapes",
+        "no-tensors",
+        "claims-more",
+        "negative",
+        "deep",
+        "brackets",
+    ],
 )
 def test_a_damaged_tokenizer_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     save_tokenizer(tiny(), tmp_path)

@@ -203,6 +203,7 @@ def test_an_absent_corpus_or_product_says_what_to_do(project: Path) -> None:
 
 def test_dvc_s_lock_is_read_and_a_broken_one_is_told(project: Path) -> None:
     assert read_lock() == {} and find_stage("data/x") is None
-    Path("dvc.lock").write_text("stages: [")
-    with pytest.raises(UserError, match=r"dvc\.lock cannot be read"):
-        read_lock()
+    for content in (b"stages: [", b"\xff", b"[" * 200_000, b"stages: {a: !!int ''}", b"[]"):
+        Path("dvc.lock").write_bytes(content)
+        with pytest.raises(UserError, match=r"dvc\.lock cannot be read"):
+            read_lock()

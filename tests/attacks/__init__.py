@@ -1,0 +1,1 @@
+"""Known attacks, each on every reader that it could reach; docs/security.md lists them."""

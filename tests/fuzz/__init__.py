@@ -1,0 +1,1 @@
+"""Hostile input: changed files for every reader, held to one contract."""
