@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import permutations
 from operator import getitem
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
@@ -166,7 +167,19 @@ class Card(Section):
             )
         if self.candidates == "options" and self.task != "answer":
             raise ValueError(f"candidates is options: the task {self.task} has none of its own")
+        if self.task == "understand":
+            self._check_no_answer_begins_another()
         return self
+
+    def _check_no_answer_begins_another(self) -> None:
+        """ValueError where a longer answer could never win: no answer of this task has an end."""
+        said = sorted({answer.lower().strip() for answer in self.answers.values()})
+        for shorter, longer in permutations(said, 2):
+            if longer.startswith(shorter) and not longer[len(shorter)].isalnum():
+                raise ValueError(
+                    f"answers: {longer!r} begins with {shorter!r}, and would always be the less "
+                    "likely of the two: an answer of this task is not closed by an end of its own"
+                )
 
     @property
     def trains_only(self) -> bool:

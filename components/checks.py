@@ -31,6 +31,8 @@ def examine_settings() -> None:
     for section in (params.pretrain, params.finetune, params.instruct):
         for size in section.overrides:
             model_config(size)
+    for size in params.compute.overrides:
+        model_config(size)
     for size in params.sizes:
         check_size(params, size, cards)
     check_start("pretrain", params.pretrain.start_from)

@@ -274,22 +274,23 @@ class Params(Section):
         missing = [name for name in read if name not in self.sources]
         if missing:
             raise ValueError(f"sources must name {missing}: stages of dvc.yaml read them")
+        chosen = ("pretrained_on", "zero_shot_on", "pretraining_sources")
         for where, items in (
             ("sizes", self.sizes),
             ("datasets and sources", [*self.datasets, *self.sources]),
+            *((name, getattr(self, name)) for name in chosen),  # it would count twice
+            ("evaluate.conditions", list[str](self.evaluate.conditions)),  # so would its answers
         ):
-            twice = sorted(item for item, count in Counter(items).items() if count > 1)
-            if twice:
+            if twice := sorted(item for item, count in Counter(items).items() if count > 1):
                 raise ValueError(f"{where} name {twice} more than once")
-        for name in ("pretrained_on", "zero_shot_on", "pretraining_sources"):
+        for name in chosen:
             where = "sources" if name == "pretraining_sources" else "datasets"
             unknown = [item for item in getattr(self, name) if item not in getattr(self, where)]
             if unknown:
                 raise ValueError(f"{name} names {unknown}, which are not in {where}")
         if "full" not in self.evaluate.conditions:
             raise ValueError("evaluate.conditions must name full: the scores rest on it")
-        known = [item for item in self.zero_shot_on if item in self.pretrained_on]
-        if known:
+        if known := [item for item in self.zero_shot_on if item in self.pretrained_on]:
             raise ValueError(f"zero_shot_on and pretrained_on share {known}: that is not zero-shot")
         return self
 

@@ -21,6 +21,7 @@ from components.schema import load_object
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine.parquet"
+PACKAGES = ("components", "__main__")  # whose modules may be code of ours
 
 
 def hash_file(path: Path) -> str:
@@ -35,14 +36,18 @@ def hash_bytes(content: bytes) -> str:
 
 
 def hash_code() -> str:
-    """sha256 over the sources of every component module that this process has loaded."""
-    root = Path(__file__).parent
+    """sha256 over the sources of every component module that this process has loaded.
+
+    A stage's door, which ``python -m`` calls ``__main__``, is one of them.
+    """
+    root = Path(__file__).resolve().parent
+    named = (sys.modules[n] for n in sorted(sys.modules) if n.split(".")[0] in PACKAGES)
+    files = (getattr(module, "__file__", None) for module in named)
+    sources = {Path(file).resolve() for file in files if file}
     digest = hashlib.sha256()
-    for name in sorted(sys.modules):
-        source = getattr(sys.modules[name], "__file__", None)
-        if name.split(".")[0] == "components" and source:
-            relative = Path(source).resolve().relative_to(root.resolve()).as_posix()
-            digest.update(relative.encode() + b"\0" + Path(source).read_bytes())
+    for source in sorted(source for source in sources if source.is_relative_to(root)):
+        relative = source.relative_to(root).as_posix()
+        digest.update(relative.encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()
 
 
@@ -159,7 +164,7 @@ def _inherit_access(inputs: Iterable[Path]) -> Iterator[str]:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a finished product.
 
-    UserError when the product is not finished, or a newer package finished it.
+    UserError when the product is not finished, or not whole, or a newer package finished it.
     """
     path = folder / MANIFEST
     if not path.is_file():

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.errors import check_folder_name
+from components.errors import UserError, check_folder_name
 from components.logs import inherited_log, log_rank
 from components.progress import follow, show_progress
 
@@ -36,18 +36,21 @@ class Workers:
     def map(self, work: Callable[[T], R], items: Sequence[T], label: str) -> list[R]:
         """What ``work`` gives for each item, in their order; an error of one is raised.
 
+        UserError, too, where the workers of one item are killed again and again.
         Both must be picklable where there are workers: they go to other processes.
         """
         if self.num_workers == 0:
             return [work(item) for item in follow(label, items)]
         results: list[Any] = [None] * len(items)
         with show_progress(label, len(items)) as advance:
-            for done, (number, result) in enumerate(self._spread(work, items), 1):
+            for done, (number, result) in enumerate(self._spread(work, items, label), 1):
                 results[number] = result
                 advance(done)
         return results
 
-    def _spread(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]]:
+    def _spread(
+        self, work: Callable[[T], R], items: Sequence[T], label: str
+    ) -> Iterator[tuple[int, R]]:
         """(number, result) of the items as they get done."""
         import ray
 
@@ -68,10 +71,18 @@ class Workers:
                 number, item = waiting.pop()
                 running[task.remote(item)] = number
             (done,), _ = ray.wait(list(running))
+            number = running.pop(done)
             try:
-                yield running.pop(done), ray.get(done)
+                result = ray.get(done)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None  # as it was raised where the work was done
+            except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError):
+                raise UserError(
+                    f"{label}: whichever worker took item {number + 1} of {len(items)} was killed",
+                    why=f"{RETRIES + 1} of them: machines that are short of memory kill",
+                    next_command="the same command with fewer workers of this stage in params.yaml",
+                ) from None
+            yield number, result
 
 
 @contextmanager

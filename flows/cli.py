@@ -21,6 +21,7 @@ from components.cli_remote import add_remote_commands
 from components.cli_selftest import add_selftest_command
 from components.cli_sharing import add_sharing_commands
 from components.cli_web import add_web_command
+from components.errors import UserError
 from components.redaction import output_redacted
 from flows.graph import Plan, make_plan
 from flows.lock import hold_project
@@ -120,6 +121,13 @@ def show_plan(arguments: argparse.Namespace) -> int:
     """Print each stage that is stale, and why; or what a run of the named one takes."""
     if arguments.stage:
         return library.plan_training(arguments)
+    named = ("size", "dataset", "gpus")
+    if given := [f"--{name}" for name in named if getattr(arguments, name) is not None]:
+        raise UserError(
+            f"plan goes without {', '.join(given)} where no stage is named",
+            why="they are of one training run, and would change nothing of the pipeline's plan",
+            next_command="biomedgpt plan, or biomedgpt plan finetune --size ... --dataset ...",
+        )
     library.check_settings()
     plan = make_plan()
     table = Table("stage", "why", box=None, pad_edge=False)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.errors import UserError
+from components.logs import LOGGER
 from flows.choice import Choice, choose_stages
+from flows.torn import keep_whole_stages, mend_books
 
 MAX_NAMED = 3
 WAIT_S, PATIENCE_S = 2.0, 600.0  # for a DVC command of a terminal, which holds what it works on
@@ -47,7 +49,7 @@ def make_plan(
     UserError when dvc.yaml or a file it names is at fault, when the project is locked, and for a
     choice of what is not there. With ``tell_wait`` a lock is first waited for, and that is told.
     """
-    upstream, changes = _ask_patiently(tell_wait) if tell_wait else _ask_dvc()
+    upstream, changes = _ask_patiently(tell_wait) if tell_wait else _ask_mended(LOGGER.warning)
     choice = choice or Choice()
     chosen = choose_stages(upstream, blocks, choice)
     forced = {stage for stage in upstream if stage.partition("@")[0] in forced_blocks}
@@ -136,7 +138,7 @@ def _ask_patiently(tell: Callable[[str], None]) -> Known:
     deadline, told = time.monotonic() + PATIENCE_S, False
     while True:
         try:
-            return _ask_dvc()
+            return _ask_mended(tell)
         except ProjectLockedError as error:
             if time.monotonic() > deadline:
                 raise
@@ -144,6 +146,21 @@ def _ask_patiently(tell: Callable[[str], None]) -> Known:
                 tell(f"waits for another command: {error.why}")
             told = True
             time.sleep(WAIT_S)
+
+
+def _ask_mended(tell: Callable[[str], None]) -> Known:
+    """What DVC knows, once what a full disk or a power cut left of its books is put right."""
+    for words in mend_books():
+        tell(words)
+    try:
+        return _ask_dvc()
+    except ProjectLockedError:
+        raise
+    except Exception:  # DVC has no one error for it
+        if not (kept := keep_whole_stages()):
+            raise
+        tell(kept)
+        return _ask_dvc()
 
 
 def _ask_dvc() -> Known:

@@ -17,11 +17,13 @@ from prefect.states import Completed, Failed
 
 from components.redaction import errors_redacted
 from flows.process import Finished, run_command
+from flows.torn import mend_books
 
 # DVC's two locks: on the project, for a moment, and on each file that a running stage uses.
 LOCK_HELD, FILE_HELD = "Unable to acquire lock", "is busy, it is being blocked by"
 HOLDER = "  (PID "  # how DVC begins the line that names whoever holds a file
-LOCK_WORDS = (LOCK_HELD, FILE_HELD, HOLDER, "If there are no processes with such PIDs")
+LIST_TORN = "Unable to read RWLock-file"
+LOCK_WORDS = (LOCK_HELD, FILE_HELD, LIST_TORN, HOLDER, "If there are no processes with such PIDs")
 WAIT_S, LONGEST_WAIT_S = 2.0, 8.0  # Ctrl-C is heard after a wait, not within it
 TIME_LIMIT_S = 21 * 24 * 3600.0  # the largest size trains for weeks
 NUM_LAST_LINES = 20
@@ -49,7 +51,7 @@ def is_news(line: str) -> bool:
 
 def find_holder(lines: Sequence[str]) -> str:
     """Who holds the lock that DVC failed on; empty where it failed on none."""
-    if not any(LOCK_HELD in line or FILE_HELD in line for line in lines):
+    if not any(words in line for words in (LOCK_HELD, FILE_HELD, LIST_TORN) for line in lines):
         return ""
     named = [line.strip() for line in lines if line.startswith(HOLDER)]
     return "; ".join(named) or "another DVC command"
@@ -87,6 +89,8 @@ def reproduce(
             tell(line)
 
     while True:
+        for words in mend_books():
+            tell(words)
         finished = _ask_dvc([*(["--force"] if force else []), stage], hear, time_limit_s)
         holder = find_holder(finished.lines) if finished.status > 0 else ""
         if not holder or time.monotonic() + pause_s > deadline:

@@ -113,18 +113,24 @@ def _fetch_article(
 ) -> Haul:
     """The images of one article, from one listing of it."""
     haul = Haul(len(same))
-    versions: dict[int, ArticleVersion] = {}
-    for number, (figure, name) in enumerate(same):
+    try:
+        versions = bucket.versions(same[0][0].pmcid)
+    except NotFetched as error:  # nothing is known of the article: not that it is not there
+        haul.rejects += [_reject(figure, name, error) for figure, name in same]
+        return haul
+    for figure, name in same:
         try:
-            if number == 0:
-                versions = bucket.versions(figure.pmcid)
             path, key = _fetch_image(figure, store / FOLDER / name, versions, store, bucket)
             haul.files.append(path)
             keys.append(key)
         except NotFetched as error:
-            detail = f"{figure.pmcid} {figure.file}: {error.why}"
-            haul.rejects.append(Reject(f"{FOLDER}/{name}", error.reason, detail))
+            haul.rejects.append(_reject(figure, name, error))
     return haul
+
+
+def _reject(figure: LegacyFigure, name: str, error: NotFetched) -> Reject:
+    detail = f"{figure.pmcid} {figure.file}: {error.why}"
+    return Reject(f"{FOLDER}/{name}", error.reason, detail)
 
 
 def _fetch_image(

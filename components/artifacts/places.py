@@ -5,6 +5,7 @@ Every refusal is a UserError that names the object and the next step.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -18,7 +19,7 @@ from typing import Protocol, TypeVar
 from components.acquire.stored import told
 from components.acquire.transfer import Part, Readable
 from components.errors import UserError
-from components.storage import S3, Bucket, NotStoredError, split_address
+from components.storage import S3, Bucket, BusyError, NotStoredError, split_address
 from components.storage_advice import refusals_advised
 
 T = TypeVar("T")
@@ -168,7 +169,10 @@ class BucketPlace:
         def read() -> bytes | None:
             try:
                 with self.bucket.open(self.prefix + key) as part:
-                    return b"".join(iter(lambda: part.body.read(1 << 16), b""))
+                    content = b"".join(iter(lambda: part.body.read(1 << 16), b""))
+                if part.md5 not in ("", hashlib.md5(content, usedforsecurity=False).hexdigest()):
+                    raise BusyError("what came has another md5 than what is stored")
+                return content
             except NotStoredError as error:
                 if "NoSuchBucket" in str(error):
                     raise

@@ -41,17 +41,22 @@ def item_of_figure(figure: Figure) -> Item:
 
 def item_of_example(example: Example, is_prose: bool) -> Item:
     """A training example: of a benchmark, or (``is_prose``) a request and its reply."""
-    # What was measured tells items apart whose words are the same, and is itself what may leak.
-    measured = "".join(f" {value:g}" for value in example.signal)
     return Item(
         example.dataset,
         example.id,
-        f"{example.source}{measured} {example.target}",
+        word_example(example),
         example.image_id,
         example.documents,
         example.group,
         is_prose,
     )
+
+
+def word_example(example: Example) -> str:
+    """What is asked, measured and answered, in the words by which items are compared."""
+    # What was measured tells items apart whose words are the same, and is itself what may leak.
+    measured = "".join(f" {value:g}" for value in example.signal)
+    return f"{example.source}{measured} {example.target}"
 
 
 def normalise(text: str) -> str:

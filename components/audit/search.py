@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from components.audit.copies import Copies, Stream, find_copies
 from components.audit.findings import Findings
 from components.audit.looks import Likeness
-from components.audit.material import Item, normalise
+from components.audit.material import Item, normalise, word_example
 from components.audit.wordruns import RunIndex, Shared, quote
 from components.config import AuditParams
 from components.records import Example
@@ -83,7 +83,7 @@ class _Images:
             if test.image_id:
                 self.of_image[test.image_id].append(test)
             if test.image_id and test.task == "vqa":  # a class or a caption is no question
-                said = normalise(f"{test.source} {test.target}")
+                said = normalise(word_example(test))
                 self.asked[test.image_id, said].append(test)
 
     def compare(self, item: Item, found: Findings) -> None:
@@ -163,8 +163,8 @@ class _Texts:
         self.equal: defaultdict[str, list[Example]] = defaultdict(list)
         for test in tests:
             if not test.image_id:
-                self.equal[normalise(f"{test.source} {test.target}")].append(test)
-        texts = [f"{test.source} {test.target}" for test in tests]
+                self.equal[normalise(word_example(test))].append(test)
+        texts = [word_example(test) for test in tests]
         self.index = RunIndex(texts, [f"{t.dataset}/{t.group or t.id}" for t in tests], num_words)
 
     def count(self, item: Item) -> None:

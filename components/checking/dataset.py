@@ -21,7 +21,7 @@ from components.config import Params
 from components.errors import UserError
 from components.evaluation.metrics import find_metric
 from components.examples import Prepared, build_examples
-from components.lineage import MANIFEST
+from components.lineage import MANIFEST, is_above
 from components.raw_files import find_raw_folder
 from components.readers.files import ALL
 from components.readers.registry import READERS, read_rows
@@ -148,7 +148,7 @@ def _examine_reading(card: Card, prepared: Prepared, params: Params) -> list[Fin
     found = []
     num_faults, limit = len(prepared.faults()), params.prepare.max_quarantined
     num_read = prepared.num_in - prepared.num_ruled_out
-    if num_faults > limit * num_read:
+    if is_above(num_faults, num_read, limit):
         words = f"{num_faults} of {num_read} records are unusable"
         found.append(Finding("error", f"{words} (prepare.max_quarantined is {limit:.0%})"))
     counts = Counter(example.split for example in prepared.examples)

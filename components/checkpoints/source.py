@@ -20,6 +20,7 @@ from torch import Tensor
 
 from components.checkpoints.reading import RESULT, check_tensors
 from components.errors import UserError
+from components.model.weights import MISSHAPEN
 
 ROOT = Path(__file__).resolve().parents[2]
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"
@@ -89,8 +90,9 @@ def read_source(
 def _load(path: Path, named: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
-    except SafetensorError as error:
-        raise UserError(f"{named} is no whole safetensors file", why=str(error)) from None
+    except (SafetensorError, *MISSHAPEN) as error:
+        why = str(error).partition("\n")[0]
+        raise UserError(f"{named} is no whole safetensors file", why=why) from None
 
 
 def _read_apart(path: Path, place: Path, averaged: bool, limits: Limits) -> Source:

@@ -114,10 +114,11 @@ class ExampleFeed:
 
         def view() -> np.ndarray:
             rng = example_rng(self.limits.seed + JITTER_STREAM, step, position)
-            pixels = store.pixels(item.image_id)
-            if self.drawing.jitter:
+            if self.drawing.jitter:  # of the image at its own size, which is decoded here alone
                 whole = store.whole(item.image_id)
                 pixels = flip_and_jitter(whole, [], store.image_px, rng).pixels
+            else:
+                pixels = store.pixels(item.image_id)
             return pixels if self.drawing.augment == "none" else rand_augment(pixels, rng)
 
         return replace(item, view=view)

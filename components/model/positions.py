@@ -53,7 +53,8 @@ def grid_ids(rows: int, columns: int, side: int = 42) -> Tensor:
 def code_ids(config: ModelConfig, length: int) -> Tensor:
     """Position ids of a target of image codes: 0 for the start, then the cells of the code grid."""
     side = config.code_image_size // 8
-    ids = torch.cat([torch.zeros(1, dtype=torch.long), grid_ids(side, side)])
+    cells = grid_ids(side, side, config.image_bucket_size)
+    ids = torch.cat([torch.zeros(1, dtype=torch.long), cells])
     filler = torch.full((max(length - ids.numel(), 0),), 1024)
     return torch.cat([ids, filler])[:length]
 

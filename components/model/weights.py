@@ -18,6 +18,8 @@ from components.model.flops import parameters_by_part
 from components.model.model import UnifiedModel
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+# What torch says of a shape that safetensors lets pass: of no numbers, in more places than fit.
+MISSHAPEN = (TypeError, RuntimeError, OverflowError)
 
 
 def save_model(model: UnifiedModel, folder: Path) -> None:
@@ -30,7 +32,9 @@ def save_model(model: UnifiedModel, folder: Path) -> None:
     write_tensors(tensors, partial)  # which lets nobody else read it
     partial.chmod(mode)
     partial.replace(folder / WEIGHTS)
-    (folder / CONFIG).write_text(model.config.to_json())
+    partial = folder / (CONFIG + ".partial")
+    partial.write_text(model.config.to_json())
+    partial.replace(folder / CONFIG)
 
 
 def write_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
@@ -66,8 +70,8 @@ def load_model(folder: Path, *, mapped: bool = False, **changes: Any) -> Unified
     model = blank_model(config)
     try:
         tensors = load_file(folder / WEIGHTS)
-    except SafetensorError as error:
-        raise damaged(folder / WEIGHTS, str(error)) from None
+    except (SafetensorError, *MISSHAPEN) as error:
+        raise damaged(folder / WEIGHTS, str(error).partition("\n")[0]) from None
     check_names(model, tensors, folder / WEIGHTS)
     model.load_state_dict(tensors, assign=mapped)
     return model
@@ -131,4 +135,8 @@ def check_names(model: UnifiedModel, tensors: dict[str, torch.Tensor], where: Pa
         if wanted[name] != found[name]:
             faults.append(f"{name} has shape {found[name]}, the config says {wanted[name]}")
     if faults:
-        raise UserError(f"{where}: {len(faults)} tensors do not match", why="; ".join(faults[:20]))
+        raise UserError(
+            f"{where}: {len(faults)} tensors do not match",
+            why="; ".join(faults[:20]),
+            next_command=f"lay the {CONFIG} beside it that was written with these weights",
+        )

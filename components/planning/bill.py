@@ -105,7 +105,8 @@ def draw_up(
     learnt = trained_parameters(config, trained)
     kept = memory["ddp"]["average"] + 2 * FULL * learnt
     seeds, validates = getattr(settings, "seeds", 1), getattr(settings, "validate_every", 0) > 0
-    num_kept = params.compute.keep_last + params.compute.keep_best * validates
+    keeps_best = getattr(settings, "keep", "last") == "best"  # then one must be there at the end
+    num_kept = params.compute.keep_last + max(params.compute.keep_best, keeps_best) * validates
     parameters = parameters_by_part(config)
     product = FULL * sum(parameters.values())
     return Bill(

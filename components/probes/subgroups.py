@@ -35,11 +35,12 @@ def probe_subgroups(answered: Sequence[Answered], sampling: Sampling) -> list[di
     A part holds at least two independent groups. ``p`` is that of the permutation test, ``q`` is
     adjusted for all gaps. Nothing for a data set without two such parts.
     """
-    probed = [
+    asked = [
         _probe(own, attribute, parts, sampling)
         for own in answered
         for attribute, parts in _find_parts(own).items()
     ]
+    probed = [found for found in asked if found]
     if probed:
         from scipy.stats import false_discovery_control  # 0.5 s to import
 
@@ -75,13 +76,18 @@ def _find_parts(answered: Answered) -> dict[str, dict[str, Places]]:
 
 def _probe(
     answered: Answered, attribute: str, parts: dict[str, Places], sampling: Sampling
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
+    """None where the metric is defined on fewer than two parts, as an area needs all classes."""
     scored, num = answered.scored, len(answered.full)
     scale = scored.metric.scale
     measured = [
         {"name": name, **sampling.measure_scored(scored.only(np.isin(np.arange(num), places)))}
         for name, places in parts.items()
     ]
+    measured = [part for part in measured if part["value"] is not None]
+    if len(measured) < 2:
+        return None
+    parts = {part["name"]: parts[part["name"]] for part in measured}
     ordered = sorted(measured, key=lambda part: -part["value"])
     best, worst = (parts[ordered[place]["name"]] for place in (0, -1))
     gap = sampling.measure(

@@ -24,7 +24,7 @@ BY_PERMISSION = re.compile(
     r"\b(?:reproduced|reprinted|adapted|modified|used|taken|republished)\b[^.]{0,120}\bpermission",
     re.IGNORECASE,
 )
-LONGEST_NAME = 200
+LONGEST_NAME = 200  # bytes, as file systems count
 CACHED = re.compile(r"/[0-9a-f]{2}/[0-9a-f]{30}\Z")  # as DVC names what it keeps, by its md5
 
 
@@ -204,7 +204,7 @@ def find_image(name: str, folder: Path) -> Path | None:
 
     A bounded number of names is tried, so that a folder of a million files costs no more.
     """
-    if not name or "\0" in name or len(name) > LONGEST_NAME:
+    if not name or "\0" in name or len(name.encode()) > LONGEST_NAME:
         return None
     for candidate in _candidates(name):
         path = folder / candidate

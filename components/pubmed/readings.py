@@ -6,6 +6,7 @@ have not changed since, nor the code that reads them, is not read again.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -184,10 +185,15 @@ def _is_current(unit: Unit, held: Report) -> bool:
 
 
 def _hash(path: Path) -> str:
-    if path.is_dir():
-        names = sorted(child.name for child in path.iterdir() if child.exists())
-        return hash_bytes("\0".join(names).encode("utf-8", "surrogateescape"))
-    return hash_file(path) if path.is_file() else ""
+    try:
+        if path.is_dir():
+            names = sorted(child.name for child in path.iterdir() if child.exists())
+            return hash_bytes("\0".join(names).encode("utf-8", "surrogateescape"))
+        return hash_file(path) if path.is_file() else ""
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:  # an article may name what no file system can hold
+            raise
+        return ""
 
 
 def _write_citations(writer: _Writer) -> None:

@@ -68,15 +68,23 @@ def fleiss_kappa(ratings_RU: Ratings, num_levels: int) -> float | None:
     return None if by_chance == 1 else (agreed - by_chance) / (1 - by_chance)
 
 
-def cohen_kappas(ratings_RU: Ratings, names: Sequence[str]) -> dict[str, float | None]:
-    """Cohen's kappa with quadratic weights (1968) of each two raters, over what both rated."""
+def cohen_kappas(
+    ratings_RU: Ratings, num_levels: int, names: Sequence[str]
+) -> dict[str, float | None]:
+    """Cohen's kappa with quadratic weights (1968) of each two raters, over what both rated.
+
+    Every level is named: of those that occur alone, 1 and 4 would be as near as 1 and 2.
+    """
     from sklearn.metrics import cohen_kappa_score
 
+    levels = range(1, num_levels + 1)
     found: dict[str, float | None] = {}
     for first, second in combinations(range(len(names)), 2):
         both_U = (ratings_RU[[first, second]] > 0).all(0)
         ours, theirs = ratings_RU[first, both_U], ratings_RU[second, both_U]
         varied = len(np.unique([*ours, *theirs])) > 1
-        kappa = cohen_kappa_score(ours, theirs, weights="quadratic") if varied else None
+        kappa = (
+            cohen_kappa_score(ours, theirs, labels=levels, weights="quadratic") if varied else None
+        )
         found[f"{names[first]} and {names[second]}"] = None if kappa is None else float(kappa)
     return found

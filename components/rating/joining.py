@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from components.errors import UserError, check_format, damaged
-from components.evaluation.intervals import Interval, bootstrap, find_groups
+from components.evaluation.intervals import EQUAL, Interval, bootstrap, find_groups
 from components.lineage import hash_bytes, hash_file
 from components.rating.agreement import Ratings, cohen_kappas, estimate_alpha, fleiss_kappa
 from components.rating.log import note_step
@@ -178,10 +178,11 @@ def measure_agreement(
         alpha = bootstrap(
             estimate_alpha(ratings_RU, num, groups), groups, resamples=resamples, seed=seed
         )
+        kappas = cohen_kappas(ratings_RU, num, names)
         found[scale] = {
             "krippendorff_alpha": tell_interval(_without_false_width(alpha)),
             "fleiss_kappa": _round(fleiss_kappa(ratings_RU, num)),
-            "cohen_kappa": {k: _round(v) for k, v in cohen_kappas(ratings_RU, names).items()},
+            "cohen_kappa": {pair: _round(kappa) for pair, kappa in kappas.items()},
             "answers": ratings_RU.shape[1],
             "cannot_judge": int((ratings_RU == 0).sum()),
         }
@@ -190,7 +191,9 @@ def measure_agreement(
 
 def _without_false_width(alpha: Interval) -> Interval:
     """Without bounds where no resample differs: nothing then tells how far chance goes."""
-    return replace(alpha, low=None, high=None) if alpha.low == alpha.high else alpha
+    if alpha.low is None or alpha.high is None or alpha.high - alpha.low >= EQUAL:
+        return alpha
+    return replace(alpha, low=None, high=None)
 
 
 def tell_interval(interval: Interval) -> dict[str, float | None]:

@@ -13,6 +13,8 @@ from components.readers.values import as_attribute, pick
 def has_column(record: Mapping[str, Any], column: str) -> bool:
     """Whether a record has a column, though empty; ``column`` is written as for ``pick``."""
     for name in column.split("|"):
+        if name in record:
+            return True
         *parents, last = name.split(".")
         inner: Any = record
         for part in parents:

@@ -66,8 +66,9 @@ def read_core_mortality_rows(card: Card, root: Path) -> Iterator[RawRow | Reject
 
     Newborns, addenda without a report, notes without complaint, illness and history, and all but
     the latest of equal notes are outside the set, and counted. A summary of an unknown admission, a
-    patient in none of CORe's lists or in two, and an unknown flag are Rejects. The second text is
-    ``options.hypothesis``. Raises UserError where a table lacks a column or is damaged.
+    patient in none of CORe's lists, and an unknown flag are Rejects; so is a patient's line in a
+    second list: the first one holds. The second text is ``options.hypothesis``. Raises UserError
+    where a table lacks a column or is damaged.
     """
     stays: dict[str, Stay] = {}
     for found in _read(card, root, "admissions", ADMISSION):

@@ -35,6 +35,7 @@ SUFFIXES = (".dcm", ".dicom")
 MAX_PIXELS = 90_000_000  # per frame; the largest mammograms have a third of it
 MAX_DEFLATED_BYTES = 1 << 20  # a deflated file may be a thousand times larger inside
 DEFLATED = DeflatedExplicitVRLittleEndian.encode()
+LEAST_WIDTHS = dict.fromkeys(("LINEAR_EXACT", "SIGMOID"), 1e-9)  # above 0; of LINEAR it is 1
 Values = npt.NDArray[Any]
 
 
@@ -187,13 +188,13 @@ def _window(data: Dataset, pixels: Values) -> npt.NDArray[np.uint8]:
         values = np.asarray(apply_voi(values.astype(np.int64), data), np.float64)
         return _spread(values, 0.0, 2.0 ** int(table.LUTDescriptor[2]) - 1)
     centre, width = _first(data.get("WindowCenter")), _first(data.get("WindowWidth"))
-    if centre is None or width is None or width < 1:
+    function = str(data.get("VOILUTFunction") or "LINEAR")
+    if centre is None or width is None or width < LEAST_WIDTHS.get(function, 1.0):
         shown = values
         if "PixelPaddingValue" in data:  # what lies outside of the picture must not set its range
             shown = values[pixels != data.PixelPaddingValue]
         shown = shown if shown.size else values
         return _spread(values, float(shown.min()), float(shown.max()))
-    function = str(data.get("VOILUTFunction") or "LINEAR")
     if function == "SIGMOID":
         return _spread(1 / (1 + np.exp(-4 * (values - centre) / width)), 0.0, 1.0)
     if function == "LINEAR_EXACT":

@@ -26,11 +26,11 @@ def find_split_files(card: Card, root: Path) -> list[SplitFile]:
 
     Raises UserError, with licence and how to get it, when the folder holds neither.
     """
-    roles = [(role, role) for role in SPLITS if role in card.files]
     found = [
         SplitFile(path, split, path.relative_to(root).as_posix())
-        for role, split in roles
-        for path in card.find(root, role)
+        for split in SPLITS
+        if split in card.files
+        for path in card.find(root, split)
     ]
     if not found and ALL in card.files:
         found = [

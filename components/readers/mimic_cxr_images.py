@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from components.cards import Card
+from components.errors import UserError
 from components.readers.columns import ExpectedColumns, name_view
 from components.readers.csv_rows import read_csv_records
 from components.readers.mimic_cxr_reports import SPLITS
 from components.readers.pictures import find_picture
-from components.readers.report_sections import find_findings_and_impression
+from components.readers.report_sections import (
+    FindingsImpression,
+    find_findings_and_impression,
+    list_sections,
+)
 from components.readers.values import BadValue, as_text
 from components.records import OUTSIDE, RawRow, Reject
 
@@ -25,8 +30,9 @@ def read_mimic_cxr_image_rows(card: Card, root: Path) -> Iterator[RawRow | Rejec
     ``options.sections`` lists them (``findings,impression``); the patient is the group, and where
     the metadata file is there, category and view are its ViewPosition (PA, AP, LATERAL). Images of
     a report without any of the sections are outside the set, and counted. Raises UserError where
-    the split file lacks a column or is damaged.
+    the split file lacks a column or is damaged, and for a section that is none of these two.
     """
+    sections = _list_sections(card)
     reports = {path.stem[1:]: path for path in card.find(root, "reports")}
     views = dict(_read_views(card, root))
     path = card.find(root, "splits")[0]
@@ -38,10 +44,24 @@ def read_mimic_cxr_image_rows(card: Card, root: Path) -> Iterator[RawRow | Rejec
         expected.see(record)
         try:
             origin = f"{name}#{number}"
-            yield _read_image(card, root, record, origin, reports=reports, views=views)
+            yield _read_image(
+                card, root, record, origin, sections=sections, reports=reports, views=views
+            )
         except BadValue as bad:
             yield Reject(f"{name}#{number}", bad.reason, bad.detail)
     expected.check(path, card.name)
+
+
+def _list_sections(card: Card) -> tuple[str, ...]:
+    told = card.options.get("sections", "findings,impression")
+    wanted = tuple(list_sections(told.lower()))
+    if not wanted or not {*wanted} <= {*FindingsImpression._fields}:
+        raise UserError(
+            f"data/cards/{card.name}.yaml: options.sections is {told!r}",
+            why=f"it is one or more of {', '.join(FindingsImpression._fields)}",
+            next_command="mend it in the card",
+        )
+    return wanted
 
 
 def _read_views(card: Card, root: Path) -> Iterator[tuple[str, str]]:
@@ -57,6 +77,7 @@ def _read_image(
     record: Mapping[str, Any],
     origin: str,
     *,
+    sections: tuple[str, ...],
     reports: Mapping[str, Path],
     views: Mapping[str, str],
 ) -> RawRow | Reject:
@@ -67,7 +88,7 @@ def _read_image(
         raise BadValue("missing-report", f"no report s{study}.txt")
     if reports[study].parent.name != f"p{subject}":
         raise BadValue("patients-disagree", f"the report lies in {reports[study].parent.name}")
-    caption = _join_sections(reports[study], card.options.get("sections", "findings,impression"))
+    caption = _join_sections(reports[study], sections)
     if not caption:
         return Reject(origin, OUTSIDE, f"s{study}.txt has none of the sections")
     place = f"p{subject[:2]}/p{subject}/s{study}/{dicom}"
@@ -88,10 +109,10 @@ def _read_image(
 
 
 @lru_cache(maxsize=64)  # the images of a study stand together
-def _join_sections(path: Path, wanted: str) -> str:
+def _join_sections(path: Path, wanted: tuple[str, ...]) -> str:
     try:
         report = find_findings_and_impression(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise BadValue("not-utf-8", str(error)[:200]) from None
     found = report._asdict()
-    return " ".join(found[name] for name in wanted.split(",") if found.get(name))
+    return " ".join(found[name] for name in wanted if found[name])

@@ -20,8 +20,9 @@ def read_mimic_cxr_report_rows(card: Card, root: Path) -> Iterator[RawRow | Reje
     """Yield a row per report with findings and impression; the patient is its group.
 
     A report without either is outside the set, and counted. A report that the split file does not
-    list, or lists for another patient or for two splits, and a study that it lists without a
-    report, are Rejects. Raises UserError where the split file lacks its columns.
+    list, or lists for another patient, and a study that it lists without a report, are Rejects. So
+    is a line that has a study in a second split: the report stays in the first, and in no other.
+    Raises UserError where the split file lacks its columns.
     """
     path = card.find(root, "splits")[0]
     studies: dict[str, Study] = {}

@@ -9,8 +9,9 @@ from typing import Any
 from components.cards import Card
 from components.readers.columns import ExpectedColumns, name_view
 from components.readers.csv_rows import read_csv_records
-from components.readers.files import locate
+from components.readers.files import MISSING, locate
 from components.readers.openi_xml import read_openi_xml_rows
+from components.readers.report_sections import list_sections
 from components.readers.values import BadValue, as_text
 from components.records import UNSPLIT, RawRow, Reject
 
@@ -22,19 +23,22 @@ def read_openi_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
 
     Tables: ``indiana_reports.csv``, a report per row, and ``indiana_projections.csv``, an image
     per row, whose view (frontal, lateral) is the category, too. The rest is as for the XML, see
-    ``read_openi_xml_rows``: the report is the group. Raises UserError where a table lacks a column.
+    ``read_openi_xml_rows``: the report is the group. Raises UserError where a table lacks a column,
+    that of a section among them.
     """
     path = card.find(root, "reports")[0]
     if path.suffix.lower() != ".csv":
         yield from read_openi_xml_rows(card, root)
         return
-    wanted = card.options.get("sections", "FINDINGS,IMPRESSION").lower().split(",")
+    wanted = list_sections(card.options.get("sections", "FINDINGS,IMPRESSION").lower())
     captions: dict[str, str] = {}
     yield from _read_reports(card, path, root, wanted, captions)
     folders = sorted({image.parent for image in card.find(root, "images")})
-    tables = card.find(root, "projections") if "projections" in card.files else []
+    role = card.files.get("projections")
+    tables = card.find(root, "projections") if role else []
     if not tables:
-        raise card.missing([root / p for p in card.files["projections"].patterns], "projections")
+        patterns = role.patterns if role else ["indiana_projections.csv"]
+        raise card.missing([root / pattern for pattern in patterns], "projections")
     name, expected = tables[0].relative_to(root).as_posix(), ExpectedColumns(PROJECTIONS)
     for number, record in read_csv_records(tables[0], name):
         if isinstance(record, Reject):
@@ -50,7 +54,8 @@ def _read_reports(
     card: Card, path: Path, root: Path, wanted: list[str], captions: dict[str, str]
 ) -> Iterator[Reject]:
     """Fill ``captions`` by report; a report without text has an empty one."""
-    name, expected = path.relative_to(root).as_posix(), ExpectedColumns({"uid": "uid"})
+    columns = {"uid": "uid"} | {f"sections {section}": section for section in wanted}
+    name, expected = path.relative_to(root).as_posix(), ExpectedColumns(columns)
     for _, record in read_csv_records(path, name):
         if isinstance(record, Reject):
             yield record
@@ -77,6 +82,7 @@ def _read_image(
     if not captions.get(uid):
         reason = "empty-caption" if uid in captions else "missing-report"
         return Reject(origin, reason, f"report {uid}")
+    image: Path | Reject = Reject(origin, MISSING, file)
     for folder in folders:
         image = locate(file, folder, root, origin)
         if isinstance(image, Path) or image.reason == "path-outside":

@@ -12,6 +12,7 @@ from components.cards import Card
 from components.readers.columns import name_view
 from components.readers.csv_rows import read_csv_records
 from components.readers.json_rows import unreadable
+from components.readers.report_sections import list_sections
 from components.readers.xml_trees import parse_xml
 from components.records import UNSPLIT, RawRow, Reject
 
@@ -24,7 +25,7 @@ def read_openi_xml_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     The XML tells no image's view; where ``indiana_projections.csv`` lies beside, it does.
     Raises UserError when no report can be parsed.
     """
-    wanted = card.options.get("sections", "FINDINGS,IMPRESSION").split(",")
+    wanted = list_sections(card.options.get("sections", "FINDINGS,IMPRESSION").upper())
     images = {path.stem: path for path in card.find(root, "images")}
     views = dict(_read_views(card, root))
     num_parsed, paths = 0, card.find(root, "reports")

@@ -42,9 +42,12 @@ def find_picture(
     if isinstance(found, Reject):
         return found
     try:
+        is_cropped = options.get("crop") == "otsu"
         if not is_dicom(found):
-            return crop_bright(found.read_bytes()) if options.get("crop") == "otsu" else found
-        return read_dicom_png(found, options.get("frame", ""), options.get("burned_in") == "keep")
+            return crop_bright(found.read_bytes()) if is_cropped else found
+        burned_in = options.get("burned_in") == "keep"
+        picture = read_dicom_png(found, options.get("frame", ""), burned_in)
+        return crop_bright(picture) if is_cropped else picture
     except BadImage as bad:
         return Reject(origin, bad.reason, bad.detail)
 

@@ -26,6 +26,11 @@ class FindingsImpression(NamedTuple):
     impression: str
 
 
+def list_sections(told: str) -> list[str]:
+    """The names of a card's ``options.sections``, which commas part."""
+    return [name.strip() for name in told.split(",") if name.strip()]
+
+
 def find_findings_and_impression(report: str) -> FindingsImpression:
     """Both sections, in single spaces; of one that stands twice the last with text counts.
 

@@ -130,7 +130,13 @@ def _read_records(columns: Columns, file: SplitFile) -> Iterator[Found]:
 def _is_kept(columns: Columns, record: Mapping[str, Any]) -> bool:
     """Whether the record is of the data set; one without the column is kept, to be judged."""
     column, _, wanted = columns.option("keep").partition("=")
-    return not column or pick(record, column) in (wanted, None)
+    return not column or _read_choice(record, column) in (wanted, None)
+
+
+def _read_choice(record: Mapping[str, Any], column: str) -> str | None:
+    """A value as a card can write it: numbers, too, are chosen by their figures."""
+    value = pick(record, column)
+    return None if value is None else str(value).strip()
 
 
 def _read_record(
@@ -160,10 +166,14 @@ def _read_record(
         frames=frames,
         signal=signal,
         group=_name_group(columns, record, image),
-        category=as_question_kind(kind, first) if first else str(kind or "").strip(),
+        category=as_question_kind(kind, first) if first else _tell_category(kind),
         modality=as_modality(columns.value(record, "modality"), columns.card.modality),
         attributes=read_attributes(columns.card.attribute_columns, record),
     )
+
+
+def _tell_category(kind: Any) -> str:
+    return "" if kind is None else str(kind).strip()
 
 
 def _check_selection(columns: Columns, record: Mapping[str, Any]) -> None:
@@ -176,7 +186,7 @@ def _name_split(columns: Columns, file: SplitFile, record: Mapping[str, Any]) ->
     column, _, values = columns.option("test").partition("=")
     if not column or file.split != UNSPLIT:
         return file.split
-    return "test" if pick(record, column) in values.split("|") else "train"
+    return "test" if _read_choice(record, column) in values.split("|") else "train"
 
 
 def _read_fields(columns: Columns, record: Mapping[str, Any]) -> dict[str, str | list[str]]:
@@ -229,7 +239,8 @@ def _read_frames(
 
 def _name_group(columns: Columns, record: Mapping[str, Any], image: Path | bytes | None) -> str:
     if columns.option("group") != BY_CONTENT:
-        return as_group(columns.value(record, "group") or columns.value(record, "image"))
+        named = as_group(columns.value(record, "group"))  # a patient's number may be 0
+        return named or as_group(columns.value(record, "image"))
     if isinstance(image, bytes):
         return hash_bytes(image)[:16]
     if image is None:

@@ -43,12 +43,13 @@ class BadValue(Exception):  # noqa: N818
 def pick(record: Mapping[str, Any], column: str) -> Any:
     """A column's value, or None.
 
-    A dot steps into an object (``Description.Caption``); of columns with a bar between them
-    (``image|image_path``) the first that holds something counts.
+    A dot steps into an object (``Description.Caption``), unless a column has that very name
+    (``patient.id``, as R writes them); of columns with a bar between them (``image|image_path``)
+    the first that holds something counts.
     """
     for name in column.split("|"):
         value: Any = record
-        for part in name.split("."):
+        for part in [name] if name in record else name.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         if not is_nothing(value):
             return value
@@ -106,7 +107,9 @@ def as_answer(value: Any, separator: str) -> str | list[str]:
     text = as_text(value, "answer")
     parts = [part.strip() for part in text.split(separator)] if separator else [text]
     several = [part for part in parts if part]
-    return several if len(several) > 1 else text
+    if not several:
+        raise BadValue("empty-answer", f"{text!r} has nothing but what parts answers")
+    return several if len(several) > 1 else several[0]
 
 
 def as_label(value: Any, field: str, answers: Mapping[str, str]) -> str:
@@ -147,7 +150,7 @@ def _as_age(words: str) -> str:
 
     A bare 0 is no age: MedPix writes it where it knows none. Nor is one above OLDEST.
     """
-    found = re.match(r"(\d+)(.*)", words)
+    found = re.match(r"(\d+)(?:\.\d+)?(.*)", words)
     if not found or re.fullmatch(r"0(?:\.0*)?", words):  # tables make 0.0 of it
         return ""
     of_months = re.match(r"[\s-]*(?:d|days?|w|wks?|weeks?|m|mos?|months?)\b", found[2])

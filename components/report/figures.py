@@ -37,8 +37,12 @@ class Forest:
 
 
 def plot_forest(inputs: ReportInputs, rows: Sequence[ScoreRow], unit: str) -> Forest | None:
-    """Headline scores of one unit with intervals, baselines and blank-image scores."""
-    chosen = [row for row in rows if row.is_main and row.unit == unit]
+    """Headline scores of one unit with intervals, baselines and blank-image scores.
+
+    One that is not defined (null) has no place on the axis.
+    """
+    known = [row for row in rows if row.is_main and row.of["value"] is not None]
+    chosen = [row for row in known if row.unit == unit]
     if not chosen:
         return None
     highest = max(

@@ -211,11 +211,18 @@ class ReportInputs:
         """True where no record of the set may stand on the page, which is there to be handed on."""
         return is_withheld(self.cards, name, self.params.report)
 
+    def withholds_product(self, folder: str) -> bool:
+        """True where records that a product holds or was made of may not stand on the page."""
+        classes = RESTRICTED.intersection(self.manifests.get(folder, {}).get("access", ()))
+        return bool(classes - ({PRIVATE} if self.params.report.show_private else set()))
+
     @property
     def private_shown(self) -> list[str]:
         """Titles of the private sets that stand on the page, which then must not be handed on."""
         own = {name for name, card in self.cards.items() if card.source.access == PRIVATE}
-        shown = [name for name in self.params.datasets if name in own and not self.withholds(name)]
+        params = self.params
+        read = [*params.datasets, *params.pretrained_on, *params.pretraining_sources]
+        shown = [name for name in dict.fromkeys(read) if name in own and not self.withholds(name)]
         return [self.title(name) for name in shown]
 
     def title(self, dataset: str) -> str:

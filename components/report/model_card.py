@@ -62,7 +62,7 @@ def write_model_card(folder: Path, root: Path, params: Params, cards: dict[str, 
             rows=[*scores, *zero_shot],
             zero_shot=bool(zero_shot),
             flags=find_flags(
-                _narrow(inputs, size, [row.dataset for row in [*scores, *zero_shot]], data),
+                _narrow(inputs, size, scores, zero_shot, data),
                 scores,
                 zero_shot,
             ),
@@ -106,17 +106,26 @@ def _list_data(inputs: ReportInputs, dataset: str, stage: str) -> list[tuple[Car
 
 
 def _narrow(
-    inputs: ReportInputs, size: str, tested: Sequence[str], data: list[tuple[Card, Manifest]]
+    inputs: ReportInputs,
+    size: str,
+    scores: Sequence[ScoreRow],
+    zero_shot: Sequence[ScoreRow],
+    data: list[tuple[Card, Manifest]],
 ) -> ReportInputs:
     """The run as far as it is this model's, so that no worry about another stands in its card."""
+    tuned, unseen = ({row.dataset for row in rows} for rows in (scores, zero_shot))
+    tested = tuned | unseen
     own = {f"data/examples/{name}" for name in [*tested, *(card.name for card, _ in data)]}
     own |= {"data/articles"}
     if any(card.task == "instruct" for card, _ in data):
         own |= {"data/instructions"}
     overlaps = [pair for pair in inputs.audit.get("overlaps", []) if pair["test"] in tested]
+    asked = {"sizes": [size], "datasets": [], "zero_shot_on": sorted(unseen)}
+    own_scores = {k: of for k, of in inputs.metrics.get(size, {}).items() if k in tuned}
     return replace(
         inputs,
-        params=inputs.params.model_copy(update={"sizes": [size], "datasets": []}),
+        params=inputs.params.model_copy(update=asked),
+        metrics={size: own_scores},
         manifests={name: of for name, of in inputs.manifests.items() if name in own},
         audit=inputs.audit and inputs.audit | {"overlaps": overlaps},
     )

@@ -80,6 +80,7 @@ SECTIONS = [
     ("data", "Data sets and licences"),
     ("versions", "Versions and hashes"),
 ]
+TOKENIZER = "data/models/image_tokenizer"
 SOURCE_TITLES = {"corpus": "Pretraining text", "vocabulary": "Vocabulary"}
 
 
@@ -147,7 +148,7 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
             {k: v for k, v in inputs.tokenizer.items() if k not in ("all", "by_modality")}
         ),
         "tokenizer_quality": _list_quality(inputs.tokenizer),
-        "reconstructions": _data_uri("png", inputs.reconstructions_png),
+        "reconstructions": _data_uri("png", _pick_reconstructions(inputs)),
         "browser": view_samples(inputs),
         "first_shown": FIRST_SHOWN,
         "overlaps": list_overlaps(inputs),
@@ -162,6 +163,11 @@ def _view_material(inputs: ReportInputs) -> dict[str, Any]:
         "products": [_view_product(inputs, name) for name in inputs.manifests],
         "settings": yaml.safe_dump(inputs.params.model_dump(), sort_keys=False),
     }
+
+
+def _pick_reconstructions(inputs: ReportInputs) -> bytes | None:
+    """None where an image among them may be of a set of which no record may be shown."""
+    return None if inputs.withholds_product(TOKENIZER) else inputs.reconstructions_png
 
 
 def _make_environment(inputs: ReportInputs) -> Environment:

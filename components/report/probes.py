@@ -165,16 +165,22 @@ def _lay_out(
     what: str,
     notes: list[str],
 ) -> Steps:
+    drawn = [  # a score that is not defined (null) has no place
+        [(place, bin_) for place, bin_ in zip(own, row["bins"], strict=True)
+         if bin_["value"] is not None]
+        for (_, row), own in zip(rows, places, strict=True)
+    ]  # fmt: skip
     bounds = [
         [_or(bin_[name], bin_["value"]) for name in ("low", "high")]
-        for _, row in rows
-        for bin_ in row["bins"]
+        for own in drawn
+        for _, bin_ in own
     ]
-    highest = max(high for _, high in bounds)
-    ticks = round_ticks(min(highest - LEAST_SPAN, *(low for low, _ in bounds)), highest, 3)
+    highest = max((high for _, high in bounds), default=LEAST_SPAN)
+    lowest = min((low for low, _ in bounds), default=highest)
+    ticks = round_ticks(min(highest - LEAST_SPAN, lowest), highest, 3)
     room = (PANEL_WIDTH - LEFT - 60) / max(len(labels) - 1, 1)
     lines = []
-    for number, ((size, row), own) in enumerate(zip(rows, places, strict=True)):
+    for number, ((size, _), own) in enumerate(zip(rows, drawn, strict=True)):
         aside = 5 * (number - (len(rows) - 1) / 2)  # so that sizes do not hide each other
         points = [
             (
@@ -183,7 +189,7 @@ def _lay_out(
                 scale_down(_or(bin_["low"], bin_["value"]), ticks),
                 scale_down(_or(bin_["high"], bin_["value"]), ticks),
             )
-            for place, bin_ in zip(own, row["bins"], strict=True)
+            for place, bin_ in own
         ]
         lines.append(Line(size_strength(inputs.params, size), points))
     first = rows[0][1]

@@ -55,7 +55,11 @@ def find_measure(card: Card, measure: str) -> tuple[str, str]:
 
 
 def _compare(inputs: ReportInputs, card: Card) -> Iterator[Comparison]:
-    known = [figure for figure in card.published if SUPPORTED.match(figure.evidence)]
+    known = [
+        figure
+        for figure in card.published
+        if SUPPORTED.match(figure.evidence) and figure.metric in MEASURES
+    ]
     for measure, zero_shot in dict.fromkeys((one.metric, one.zero_shot) for one in known):
         metric, subset = find_measure(card, measure)
         scores = inputs.zero_shot if zero_shot else inputs.metrics

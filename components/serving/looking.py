@@ -95,11 +95,14 @@ def grey_image() -> bytes:
 
 
 def measure_shift(reply: Reply, blank: Reply) -> float | None:
-    """Total variation between the probabilities of two replies' listed options, 0 to 1."""
-    if not reply.options or not blank.options:
+    """Total variation between the probabilities of all options of two replies, 0 to 1.
+
+    Not of those alone that a reply lists: where a set is large, most of what moved is beyond them.
+    """
+    if not reply.weighed or not blank.weighed:
         return None
-    first = {text: math.exp(value) for text, value in reply.options}
-    second = {text: math.exp(value) for text, value in blank.options}
+    first = {text: math.exp(value) for text, value in reply.weighed.items()}
+    second = {text: math.exp(value) for text, value in blank.weighed.items()}
     names = first.keys() | second.keys()
     return min(sum(abs(first.get(n, 0.0) - second.get(n, 0.0)) for n in names) / 2, 1.0)
 

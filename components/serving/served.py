@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -59,7 +59,7 @@ class Reply:
     model gives it; ``log_probability`` the chosen one's, or that of the text searched for, divided
     by its length as the search does. ``candidates``: the same options with their probabilities,
     calibrated where ``confidence`` is. ``num_cut``: words and tokens of the question or text that
-    were over the limits and not read.
+    were over the limits and not read. ``weighed``: every option, as ``options``.
     """
 
     text: str
@@ -68,6 +68,7 @@ class Reply:
     confidence: Confidence = UNRATED
     candidates: list[tuple[str, float]] = field(default_factory=list)
     num_cut: int = 0
+    weighed: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     def refusal(self, abstain_below: float) -> str:
         """Why no answer is given where its confidence is below a level; "" where it is not."""
@@ -181,10 +182,10 @@ class ServedModel:
 
     def _reply(self, answer: Answer, num_cut: int) -> Reply:
         confidence, candidates = rate_answer(answer, self.calibration)
-        pairs = zip(answer.options, answer.option_log_probabilities, strict=True)
+        pairs = list(zip(answer.options, answer.option_log_probabilities, strict=True))
         return Reply(
-            answer.text, answer.log_probability, list(pairs)[:MAX_OPTIONS],
-            confidence, candidates[:MAX_OPTIONS], num_cut,
+            answer.text, answer.log_probability, pairs[:MAX_OPTIONS],
+            confidence, candidates[:MAX_OPTIONS], num_cut, dict(pairs),
         )  # fmt: skip
 
 

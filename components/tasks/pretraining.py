@@ -5,8 +5,8 @@ BiomedGPT uses unchanged). What it does otherwise, on purpose: negatives come fr
 is trained on (negatives.py), not from lists of the general domain; a long text is cut into windows
 that are all learnt (dataset/windows.py), where the reference keeps tokens 257 to 512 of its first
 512; the two texts beside eight pairs are two, not one that is masked twice; a question ends by a
-question mark, as in fine-tuning; a target that is too long loses whole objects; images are not
-augmented, but for detection.
+question mark, as in fine-tuning; a target that is too long loses whole objects; images of
+pairs are not cropped, and are altered only where pretrain.augment says so.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def render(fields: Fields) -> Rendered:
     """
     premise = clean_caption(str(fields["premise"]))
     hypothesis = clean_caption(str(fields["hypothesis"]))
-    label = str(fields["label"])
+    label = str(fields["label"]).lower().strip()  # as answer sets have it
     if hypothesis.endswith("?"):
         source = f' {hypothesis} text1 " {premise} "'
     else:

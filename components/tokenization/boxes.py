@@ -1,4 +1,4 @@
-"""Boxes as location bins, and back (model of OFA: coordinates over a fixed image size)."""
+"""Boxes as location bins (model of OFA: coordinates over a fixed image size)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from collections.abc import Sequence
 MAX_IMAGE_PX = 512
 
 
-def box_bins(box: Sequence[float], num_bins: int, max_image_px: int = MAX_IMAGE_PX) -> list[int]:
+def box_bins(box: Sequence[float], num_bins: int) -> list[int]:
     """Bins of x0, y0, x1, y1 in pixels of the transformed image, clipped to the last bin."""
-    bins = [round(value / max_image_px * (num_bins - 1)) for value in box]
+    bins = [round(value / MAX_IMAGE_PX * (num_bins - 1)) for value in box]
     return [min(max(index, 0), num_bins - 1) for index in bins]
-
-
-def bins_box(bins: Sequence[int], num_bins: int, max_image_px: int = MAX_IMAGE_PX) -> list[float]:
-    """Pixels of bins: the inverse of ``box_bins`` up to rounding."""
-    return [index / (num_bins - 1) * max_image_px for index in bins]

@@ -26,12 +26,13 @@ SHARED = ("data/vocabulary", "data/audit")
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A number of the metrics: where it stands, and whether its model is the one that is here."""
+    """A number of the metrics (None where it is not defined): where it stands, and whether its
+    model is the one that is here."""
 
     path: str
     dataset: str
     metric: str
-    value: float
+    value: float | None
     is_current: bool
 
 
@@ -68,7 +69,7 @@ def trace_record(products: Products, document: Document) -> RecordTrace:
         document = Document(document.pmid or pmid, document.pmcid or pmcid)
     examples = count_examples(products, document)
     begin = [CORPUS] * bool(len(taken))
-    # a test item forms no model, but its answers rest on it: they are reached through its folder
+    # a test item forms no model: what holds the article for the test alone is not followed
     begin += [path for path, splits in examples.items() if set(splits) - {"test"}]
     formed = products.list_after(begin)
     return RecordTrace(

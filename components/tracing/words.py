@@ -73,7 +73,8 @@ def _tell_left_out(trace: RecordTrace) -> Iterator[str]:
 def _tell_scores(scores: Iterable[Score]) -> Iterator[str]:
     for score in scores:
         of = "" if score.is_current else " (of an earlier state of the model)"
-        yield _line("score", f"{score.path}: {score.dataset} {score.metric} {score.value:.1f}{of}")
+        value = "not defined" if score.value is None else f"{score.value:.1f}"
+        yield _line("score", f"{score.path}: {score.dataset} {score.metric} {value}{of}")
 
 
 def tell_product(trace: ModelTrace) -> Iterator[str]:

@@ -190,6 +190,12 @@ class Checkpoints:
                 self.tell(f"checkpoint {name}: {fault}; it is fetched again")
                 shutil.rmtree(self.folder / name, ignore_errors=True)  # other ranks do so too
         fetch(self.mirror, self.folder, name, label)
+        try:
+            return read_checkpoint(self.folder / name, label)
+        except NotWholeError as fault:  # the line may have done it, and not the mirror
+            self.tell(f"checkpoint {name}: {fault}; it is fetched again")
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        fetch(self.mirror, self.folder, name, label)
         return read_checkpoint(self.folder / name, label)
 
     def _pass_over(self, name: str, fault: str) -> None:

@@ -24,6 +24,7 @@ from components.training.step import Parts, StepReport
 # sparsity"). The first name that the device's name contains is taken.
 PEAK_FLOPS = {
     "B200": 2250e12,
+    "H200 NVL": 835e12,
     "H200": 989e12,
     "H100 PCIe": 756e12,
     "H100 NVL": 835e12,

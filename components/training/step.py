@@ -26,14 +26,13 @@ Parts = Sequence[Sequence[Batch]]
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step showed: mean loss and nll per part, gradient norm before clipping, tokens, and
-    the learning rate that it was made with.
+    """What a step showed: mean loss per part, gradient norm before clipping, tokens, and the
+    learning rate that it was made with.
 
     ``streams``: nats a token of each kind of sample, None of a kind that had no token.
     """
 
     losses: list[float]
-    nlls: list[float]
     gradient_norm: float
     num_tokens: int
     learning_rate: float
@@ -83,7 +82,7 @@ def train_step(
         if number:
             objective = replace(objective, sampled_patches=0)
         total = max(sum(loss_size(batch, objective, step) for batch in part), 1)
-        loss_sum = nll_sum = 0.0
+        loss_sum = 0.0
         for batch in part:
             micro += 1
             if (micro - 1) % world != rank:
@@ -95,11 +94,10 @@ def train_step(
                 )
             (batch_sums.loss / total).backward()  # type: ignore[no-untyped-call]
             loss_sum += float(batch_sums.loss.detach()) / total
-            nll_sum += float(batch_sums.nll) / total
             if batch_sums.streams_K2 is not None:
                 streams_K2 += batch_sums.streams_K2
         totals.append(total)
-        sums += [loss_sum, nll_sum]
+        sums.append(loss_sum)
     if sharded and rank >= (micro % world or world):
         with torch.autocast(device.type, dtype=autocast, enabled=autocast is not None):
             run_idle(model)
@@ -111,4 +109,4 @@ def train_step(
     means = sum_values([*sums, *streams_K2.flatten().tolist()], device)
     means, streams = means[: len(sums)], means[len(sums) :]
     per_token = [a / n if n else None for a, n in zip(streams[::2], streams[1::2], strict=True)]
-    return StepReport(means[::2], means[1::2], norm, sum(totals), learning_rate, per_token)
+    return StepReport(means, norm, sum(totals), learning_rate, per_token)

@@ -128,6 +128,9 @@ LIES = {
     "a hole": lie(lambda h: h["b"].update(data_offsets=[28, 40], shape=[3])),
     "another size of number": lie(lambda h: h["b"].update(dtype="F64")),
     "a shape that overflows": lie(lambda h: h["b"].update(shape=[2**32, 2**32])),
+    "no numbers, in too many places": lie(
+        lambda h: h["b"].update(shape=[0, 2**64 - 1], data_offsets=[24, 24])
+    )[:-16],
     "a negative shape": lie(lambda h: h["b"].update(shape=[-1, -4])),
     "an unknown kind of number": lie(lambda h: h["b"].update(dtype="OBJECT")),
     "a name twice": with_header(b"{%b,%b}" % (ENTRY, ENTRY)),

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from flows.torn import LOOKED
 from tests.chaos.world import World
 
 # What a power cut may take: of files written just before it, the end of what was not yet on disk.
 UNWRITTEN_S = 2.0
-Strike = Callable[[World, subprocess.Popen[str], random.Random], None]
+WRITTEN = ("dvc.lock", ".dvc/tmp/rwlock", "data/**/*", ".dvc/cache/**/*")
+Strike = Callable[[World, subprocess.Popen[str], random.Random], int]  # how many were hit
 
 
 def is_stage(words: str) -> bool:
@@ -28,59 +30,81 @@ def is_dvc(words: str) -> bool:
     return " -m dvc " in words
 
 
-def send(world: World, number: signal.Signals, wanted: Callable[[str], bool]) -> None:
-    """A signal to each process of the campaign whose command line is wanted."""
+def send(world: World, number: signal.Signals, wanted: Callable[[str], bool]) -> int:
+    """A signal to each process of the campaign whose command line is wanted; how many got it."""
+    num_hit = 0
     for pid, words in world.processes().items():
         if wanted(words):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
+                num_hit += 1
+    return num_hit
 
 
-def kill_stage(world: World, _running: subprocess.Popen[str], _chance: random.Random) -> None:
+def send_caller(running: subprocess.Popen[str], number: signal.Signals) -> int:
+    """A signal to the one that was started; 0 where it has ended."""
+    ended = running.poll() is not None
+    running.send_signal(number)
+    return int(not ended)
+
+
+def kill_stage(world: World, _running: subprocess.Popen[str], _chance: random.Random) -> int:
     """The kernel ends the stage: no memory was left."""
-    send(world, signal.SIGKILL, is_stage)
+    return send(world, signal.SIGKILL, is_stage)
 
 
-def end_stage(world: World, _running: subprocess.Popen[str], _chance: random.Random) -> None:
+def end_stage(world: World, _running: subprocess.Popen[str], _chance: random.Random) -> int:
     """Somebody asks the stage to end."""
-    send(world, signal.SIGTERM, is_stage)
+    return send(world, signal.SIGTERM, is_stage)
 
 
-def kill_caller(_world: World, running: subprocess.Popen[str], _chance: random.Random) -> None:
+def kill_caller(_world: World, running: subprocess.Popen[str], _chance: random.Random) -> int:
     """DVC, or the flow, is killed; its stage is not."""
-    running.kill()
+    return send_caller(running, signal.SIGKILL)
 
 
-def end_caller(_world: World, running: subprocess.Popen[str], _chance: random.Random) -> None:
+def end_caller(_world: World, running: subprocess.Popen[str], _chance: random.Random) -> int:
     """A service manager stops DVC, or the flow."""
-    running.terminate()
+    return send_caller(running, signal.SIGTERM)
 
 
-def interrupt(_world: World, running: subprocess.Popen[str], _chance: random.Random) -> None:
+def kill_dvc(world: World, _running: subprocess.Popen[str], _chance: random.Random) -> int:
+    """DVC alone is killed, whoever called it."""
+    return send(world, signal.SIGKILL, is_dvc)
+
+
+def interrupt(_world: World, running: subprocess.Popen[str], _chance: random.Random) -> int:
     """Ctrl-C in the terminal: the whole group hears it."""
-    with suppress(ProcessLookupError):
-        os.killpg(running.pid, signal.SIGINT)
+    if running.poll() is not None:
+        return 0
+    os.killpg(running.pid, signal.SIGINT)
+    return 1
 
 
-def cut_power(world: World, _running: subprocess.Popen[str], chance: random.Random) -> None:
+def cut_power(world: World, _running: subprocess.Popen[str], chance: random.Random) -> int:
     """All processes stop at once; what was written last is on the disk only in part."""
-    send(world, signal.SIGKILL, lambda _: True)
+    num_hit = send(world, signal.SIGKILL, lambda _: True)
     for path in written_since(world.root, time.time() - UNWRITTEN_S):
-        size = path.stat().st_size
-        if size and chance.random() < 0.5:
+        status = path.stat()
+        if status.st_size and chance.random() < 0.5:
             path.chmod(0o644)
-            os.truncate(path, chance.randrange(size))
+            os.truncate(path, chance.randrange(status.st_size))
+            path.chmod(status.st_mode)  # DVC trusts what cannot be written to
+    if (world.root / LOOKED).exists():
+        os.utime(world.root / LOOKED, (1.0, 1.0))  # the machine starts after that
+    return num_hit
 
 
 def written_since(root: Path, moment: float) -> Iterator[Path]:
-    """Files of products, cache and lock that were written after a moment."""
-    for path in sorted([root / "dvc.lock", *root.glob("data/**/*"), *root.glob(".dvc/cache/**/*")]):
+    """Files of products, cache and DVC's books that were written after a moment."""
+    for path in sorted(path for pattern in WRITTEN for path in root.glob(pattern)):
         if path.is_file() and not path.is_symlink() and path.stat().st_mtime > moment:
             yield path
 
 
-def take_memory(world: World, _running: subprocess.Popen[str], chance: random.Random) -> None:
+def take_memory(world: World, _running: subprocess.Popen[str], chance: random.Random) -> int:
     """The stage may take hardly more address space than it has: allocations fail."""
+    num_hit = 0
     for pid, words in world.processes().items():
         if is_stage(words):
             with suppress(OSError):
@@ -91,16 +115,19 @@ def take_memory(world: World, _running: subprocess.Popen[str], chance: random.Ra
                     f"--pid={pid}",
                     f"--as={pages * os.sysconf('SC_PAGE_SIZE') + room}",
                 ]
-                subprocess.run(command, check=False, capture_output=True)
+                num_hit += subprocess.run(command, check=False, capture_output=True).returncode == 0
+    return num_hit
 
 
+POWER_CUT = "power cut"
 STRIKES: dict[str, Strike] = {
     "SIGKILL of the stage": kill_stage,
     "SIGTERM of the stage": end_stage,
     "SIGKILL of the caller": kill_caller,
     "SIGTERM of the caller": end_caller,
+    "SIGKILL of DVC": kill_dvc,
     "SIGINT of all": interrupt,
-    "power cut": cut_power,
+    POWER_CUT: cut_power,
     "no memory": take_memory,
 }
 DISK_FULL = "disk full"  # struck before the stage starts: see campaign.py

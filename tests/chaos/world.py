@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
@@ -10,11 +11,13 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from components.lineage import hash_file
 from tests.pipeline.conftest import SMALL, Project, make_project
 
 MARK = "BIOMEDGPT_CHAOS"  # in the environment of all that a campaign starts
@@ -30,11 +33,17 @@ class World:
     mark: str
     products: dict[str, dict[str, str]] = field(default_factory=dict)  # stage -> path -> hash
     seconds: dict[str, float] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)  # path -> hash of its bytes
 
     @property
     def root(self) -> Path:
         """The project's folder."""
         return self.project.root
+
+    @property
+    def kept(self) -> Path:
+        """A copy of it, as the undisturbed run left it."""
+        return self.root.with_name("kept")
 
     def start(self, *words: str, file_bytes: int = 0) -> subprocess.Popen[str]:
         """A command in a process group of its own; no file may grow beyond ``file_bytes``."""
@@ -74,15 +83,49 @@ class World:
             for name, stage in stages.items()
         }
 
+    def hash_files(self) -> dict[str, str]:
+        """The bytes of all products as they lie there, whatever DVC says of them."""
+        places = [self.root / path for outs in self.products.values() for path in outs]
+        files = chain.from_iterable(path.rglob("*") if path.is_dir() else [path] for path in places)
+        return {
+            path.relative_to(self.root).as_posix(): hash_file(path)
+            for path in files
+            if path.is_file()
+        }
+
+    def find_damaged(self) -> list[Path]:
+        """The objects of DVC's cache whose bytes are not those that their name tells."""
+        objects = (self.root / ".dvc/cache/files/md5").glob("??/*")
+        return [path for path in objects if md5(path) != path.parent.name + path.name[:30]]
+
+    def keep(self) -> None:
+        """Remember the project as it is."""
+        remove(self.kept)
+        shutil.copytree(self.root, self.kept, symlinks=True)
+
+    def restore(self) -> None:
+        """Make it again what it was, whatever broke."""
+        remove(self.root)
+        shutil.copytree(self.kept, self.root, symlinks=True)
+
     def forget(self, stage: str) -> None:
         """Take away what a stage made, and all that could give it back without a run."""
         lock = yaml.safe_load((self.root / LOCK).read_text())
-        for out in lock["stages"].pop(stage).get("outs", []):
+        forgotten = lock["stages"].pop(stage)
+        for out in forgotten.get("outs", []):
             remove(self.root / out["path"])
         (self.root / LOCK).write_text(yaml.safe_dump(lock, sort_keys=False))
-        remove(self.root / ".dvc/cache/runs")
+        for run in (self.root / ".dvc/cache/runs").glob("*/*/*"):
+            command = run.read_text(errors="replace").partition("\ndeps:")[0]
+            if command.split() == ["cmd:", *forgotten["cmd"].split()]:
+                remove(run.parent)
         if stage.startswith(("pretrain", "finetune", "instruct")):
             remove(self.root / "data/checkpoints")
+
+
+def md5(path: Path) -> str:
+    """The hash by which DVC names a file's bytes."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def remove(path: Path) -> None:
@@ -110,6 +153,8 @@ def make_world(repository: Path, folder: Path) -> World:
     world.seconds[stage] = time.monotonic() - begun
     assert running.wait() == 0, "".join(said)
     world.products = world.read_products()
+    world.files = world.hash_files()
+    world.keep()
     return world
 
 

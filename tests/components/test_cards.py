@@ -57,3 +57,31 @@ def test_a_release_told_as_a_whole_is_compared_with_the_sum(repository: Path) ->
     told = card.model_copy(update={"releases": [whole]})
     assert told.name_release({"train": 6, "validation": 0, "unsplit": 4}) == "all"
     assert told.name_release({"unsplit": 11}) == ""
+
+
+@pytest.mark.parametrize(("other", "is_bad"), [("Not sure", False), ("No, but", True)])
+def test_no_answer_without_an_end_begins_with_another(
+    tmp_path: Path, repository: Path, other: str, is_bad: bool
+) -> None:
+    values = yaml.safe_load((repository / "data/cards/mednli.yaml").read_text())
+    answers = {**values["answers"], "neutral": other}
+    (tmp_path / "mednli.yaml").write_text(yaml.safe_dump({**values, "answers": answers}))
+    if not is_bad:
+        assert load_card("mednli", tmp_path).answers == answers
+        return
+    with pytest.raises(UserError, match="bad setting") as caught:
+        load_card("mednli", tmp_path)
+    assert "'no, but' begins with 'no'" in caught.value.why
+
+
+def test_the_files_of_pmc_are_all_that_ingestion_reads(tmp_path: Path, repository: Path) -> None:
+    names = {
+        "articles": ["a.nxml", "b.nxml.gz", "c.xml", "d.XML", "e.xml.gz"],
+        "images": ["a.GIF", "b.jpeg", "c.jpg", "d.png", "e.tif", "f.tiff"],
+    }
+    (tmp_path / "PMC1.1").mkdir()
+    for name in (*names["articles"], *names["images"], "g.pdf", "h.mp4", "i.txt", "j.docx"):
+        (tmp_path / "PMC1.1" / name).touch()
+    card = load_card("pmc_oa", repository / "data/cards")
+    for role, wanted in names.items():
+        assert [path.name for path in card.find(tmp_path, role)] == wanted

@@ -268,6 +268,14 @@ def test_outside_the_project_every_command_says_so(
     assert not list(inside.iterdir())
 
 
+def test_a_plan_of_the_pipeline_takes_nothing_of_a_training_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_command(build_parser(), ["plan", "--dataset", "slake", "--gpus", "0"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: plan goes without --dataset, --gpus where no stage is named\n")
+
+
 @pytest.mark.parametrize("command", ["plan", "run"])
 @pytest.mark.parametrize(
     ("file", "old", "new", "words"),
@@ -279,6 +287,7 @@ def test_outside_the_project_every_command_says_so(
         ("params.yaml", "- slake\n", "- pubmed\n", ["datasets and sources", "pubmed"]),
         ("params.yaml", "- pubmed\n- pmc_oa\n", "- pmc_oa\n", ["sources must name", "pubmed"]),
         ("params.yaml", "pretrain:\n", "pretrain:\n  overrides:\n    tny: {}\n", ["tny", "known"]),
+        ("params.yaml", "  overrides: {}", "  overrides:\n    bse: {}", ["bse", "known sizes"]),
         ("data/cards/meqsum.yaml", "task: summarize", "task: corpus", ["meqsum", "under sources"]),
         ("data/cards/meqsum.yaml", "  all:", "  al:", ["'al'", "or all", "table"]),
         ("data/cards/meqsum.yaml", "candidates: none", "candidates: fixed", ["fixed", "answers"]),

@@ -108,6 +108,18 @@ def test_the_repository_s_own_file_is_valid(repository: Path) -> None:
             lambda v: v.update(pretraining_sources=["deeplesion", "chexpert"]),
             "pretraining_sources names ['chexpert'], which are not in sources",
         ),
+        *(
+            (lambda v, key=key: v[key].append(v[key][0]), f"{key} name ['{first}'] more than once")
+            for key, first in (
+                ("pretrained_on", "slake"),
+                ("pretraining_sources", "deeplesion"),
+                ("zero_shot_on", "vqa_rad"),
+            )
+        ),
+        (
+            lambda v: v["evaluate"]["conditions"].append("full"),
+            "evaluate.conditions name ['full'] more than once",
+        ),
         (
             lambda v: v["finetune"].update(max_source_tokens=1025),
             "finetune.max_source_tokens: Input should be less than or equal to 1024, not 1025",

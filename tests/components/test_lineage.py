@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components import lineage
 from components.errors import UserError
 from components.lineage import (
     check_share,
@@ -109,6 +112,22 @@ def test_a_product_is_known_by_its_manifest_and_a_folder_by_its_files(tmp_path: 
 def test_the_code_hash_is_stable() -> None:
     assert hash_code() == hash_code()
     assert len(hash_code()) == 64
+
+
+def test_the_code_of_a_stage_is_hashed_however_it_is_started() -> None:
+    """As a command its door is called ``__main__``, and is no less of what made the product."""
+    door = Path(lineage.__file__).parent / "stages" / "gather_pretraining.py"
+    tell = "from components.lineage import hash_code; print(hash_code())"
+    imported = f"import components.stages.gather_pretraining; {tell}"
+    as_main = (
+        "import sys, components.stages, components.config, components.stages.door; "
+        f"sys.modules['__main__'].__file__ = {str(door)!r}; {tell}"
+    )
+    told = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+        for code in (imported, as_main)
+    }
+    assert len(told) == 1
 
 
 def test_a_share_above_the_limit_stops_with_the_reasons_and_keeps_the_records(

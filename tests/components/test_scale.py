@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from components import scale
 from components.errors import UserError
 from components.scale import open_workers
 from components.training.launch import Group, launch
@@ -65,3 +66,14 @@ def test_a_folder_whose_name_is_no_text_is_told(
     with pytest.raises(UserError, match=r"workers cannot be started in .*/Z\?") as caught:
         start()
     assert "PYTHONUTF8=1" in str(caught.value)
+
+
+def die(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def test_an_item_that_kills_every_worker_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "RETRIES", 0)
+    with open_workers(1) as pool, pytest.raises(UserError, match=r"reading: .* item 1 of 2 was"):
+        pool.map(die, [1, 2], "reading")

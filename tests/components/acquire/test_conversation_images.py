@@ -10,6 +10,8 @@ import pytest
 
 from components.acquire.conversation_images import fetch_images
 from components.acquire.parallel import Haul
+from components.acquire.pmc_bucket import ArticleVersion, PmcBucket
+from components.acquire.transfer import NotFetched
 from components.cards import load_card
 from components.errors import UserError
 from components.instructions.conversations import Conversation, read_conversations
@@ -119,6 +121,25 @@ def test_each_image_that_cannot_be_had_has_its_reason(
     assert "PMC3.1 are: gr1.jpg" in details["images/3_F1.jpg"]
     assert details["images/5_F1.jpg"].startswith("PMC_image_urls.jsonl#5: ")
     assert (haul.num_in, len(haul.files)) == (6, 2)
+
+
+class _Unlisted(PmcBucket):
+    """A bucket that lists no article: its server fails."""
+
+    def __init__(self) -> None:
+        pass
+
+    def versions(self, pmcid: str) -> dict[int, ArticleVersion]:
+        raise NotFetched(pmcid, "server-failed", "6 attempts failed, the last: 503")
+
+
+def test_of_an_article_that_cannot_be_listed_no_image_is_called_absent(tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    converse(folder, {"image": "1_F1.jpg"}, {"image": "1_F2.jpg"})
+    list_urls(folder, ("1_F1", "PMC1", "gr1.jpg"), ("1_F2", "PMC1", "gr2.jpg"))
+    haul = fetch_images(CARD, folder, tmp_path / "store", _Unlisted(), 1)
+    assert [reject.reason for reject in haul.rejects] == ["server-failed", "server-failed"]
+    assert (haul.num_in, haul.files) == (2, [])
 
 
 def test_without_a_list_nothing_can_be_found(bucket_site: BucketSite, tmp_path: Path) -> None:

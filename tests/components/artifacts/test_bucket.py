@@ -112,6 +112,18 @@ def test_an_answer_that_was_lost_makes_no_second_version(line: Line, project: Pa
     assert list_names(place) == {"vqa": [1, 2]}
 
 
+def test_what_was_damaged_on_the_way_is_nobody_elses_version(line: Line, project: Path) -> None:
+    line.flip("v1.json")
+    with pytest.raises(UserError, match=r"v1\.json could not be read") as caught:
+        publish_here()
+    assert "md5" in caught.value.why
+    line.flip("v1.json")
+    with pytest.raises(UserError, match=r"v1\.json could not be read"):
+        fetch(ADDRESS)
+    assert publish_here().manifest.version == 1
+    assert list_names(BucketPlace(PLACE)) == {"vqa": [1]}
+
+
 def test_a_get_passes_over_a_busy_server_and_goes_on_after_a_dead_one(
     line: Line, project: Path
 ) -> None:

@@ -187,6 +187,17 @@ def test_the_answer_makes_a_text_another_text() -> None:
     assert search(rows[1:], lambda: items, list, PARAMS).findings.list_all() == []
 
 
+def test_a_course_that_was_measured_is_part_of_a_text() -> None:
+    def course(split: str, *values: float) -> Example:
+        return replace(example("vital", split, "how does it go on?"), signal=list(values))
+
+    tests = [course("test", 36.5, 37.25, 38)]
+    for values, kinds in (((36.5, 37.25, 38.0), ["same_text"]), ((36.5, 37.25, 39.0), [])):
+        items = [item_of_example(course("train", *values), is_prose=False)]
+        found = search(tests, items.copy, list, PARAMS).findings.list_all()
+        assert [finding.overlap.kind for finding in found] == kinds
+
+
 def test_nothing_at_all_is_no_overlap() -> None:
     found: Any = search([], list, list, PARAMS)
     assert found.findings.list_all() == []

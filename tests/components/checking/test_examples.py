@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.cards import Card, load_card
+from components.checking.dataset import _examine_reading
 from components.checking.examples import Finding, examine_examples, refuse_errors
+from components.config import load_params
 from components.errors import UserError
-from components.records import Example
+from components.examples import Prepared
+from components.records import Example, Reject
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -131,3 +134,14 @@ def test_errors_come_first_and_are_refused() -> None:
 @given(st.permutations(SOUND))
 def test_the_order_of_rows_does_not_make_a_fault(rows: list[Example]) -> None:
     assert examine_examples(card(), rows) == []
+
+
+def test_a_check_and_prepare_draw_one_line_for_what_is_unusable() -> None:
+    """0.29 * 100 is below 29 in floating point: a product would judge otherwise than a quotient."""
+    params = load_params(ROOT / "params.yaml")
+    settings = params.prepare.model_copy(update={"max_quarantined": 0.29})
+    params = params.model_copy(update={"prepare": settings})
+    for num, is_told in ((29, False), (30, True)):
+        prepared = Prepared(rejects=[Reject("o", "missing-label")] * num, num_in=100)
+        found = _examine_reading(card(), prepared, params)
+        assert any("unusable" in finding.words for finding in found) == is_told

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from components.errors import UserError
 from components.model.config import SIZES, ModelConfig, model_config
 from components.model.model import UnifiedModel
+from components.model.positions import code_ids
 from components.model.projection import project_rows
 from components.model.weights import WEIGHTS, load_model, save_model
 
@@ -114,6 +115,20 @@ def test_loading_other_shapes_names_the_tensors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=WEIGHTS) as caught:
         load_model(tmp_path)
     assert "encoder.embed_tokens.weight has shape (300, 128)" in caught.value.why
+    assert "config.json" in caught.value.next_command
+
+
+def test_a_config_that_was_broken_off_does_not_appear(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(path: Path, text: str) -> None:
+        path.write_bytes(text[:9].encode())
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", break_off)
+    with pytest.raises(OSError, match="no space"):
+        save_model(UnifiedModel(model_config("debug", 300)), tmp_path)
+    assert (tmp_path / WEIGHTS).is_file() and not (tmp_path / "config.json").exists()
 
 
 def test_unknown_keys_and_sizes_are_named() -> None:
@@ -264,3 +279,14 @@ def test_the_longest_sources_and_code_targets_fit() -> None:
     begun = model.decode(prev[:, :1000], encoded, codes, cache)
     rest = model.decode(prev, encoded, codes, cache)
     torch.testing.assert_close(torch.cat([begun, rest], 1), features, atol=1e-4, rtol=1e-4)
+
+
+def test_codes_stand_on_a_grid_of_the_model_s_own_width() -> None:
+    """Row and column of a code are read off its id by the width of the model's table."""
+    config = model_config("debug", 300, image_bucket_size=8, code_image_size=32)
+    assert code_ids(config, 9).tolist() == [0, 1, 2, 3, 4, 9, 10, 11, 12]
+    model = UnifiedModel(config).eval()
+    with torch.no_grad():
+        encoded = model.encode(torch.tensor([[0, 5, 2]]))
+        features = model.decode(torch.full((1, 17), 7), encoded, torch.tensor([True]))
+    assert features.shape == (1, 17, config.d_model)

@@ -88,6 +88,10 @@ def test_what_multiplies_the_work_multiplies_the_bill() -> None:
     assert row(thrice, "to store")[2] != row(once, "to store")[2]
     assert any("(2 are kept" in line for line in once)
     assert any("(3 are kept" in line for line in bill(validate_every=5))
+    scoreless = params.compute.model_copy(update={"keep_best": 0})
+    params = params.model_copy(update={"compute": scoreless})
+    assert any("(3 are kept" in line for line in bill(validate_every=5, keep="best"))
+    assert any("(2 are kept" in line for line in bill(validate_every=5))
 
 
 def test_more_gpus_than_micro_batches_stand_idle() -> None:

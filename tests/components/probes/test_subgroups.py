@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import replace
@@ -94,3 +95,19 @@ def test_small_or_single_parts_are_no_subgroups(card: Card, sampling: Sampling) 
         [predict(i, "yes", modality=NAMES[i % 2], group=NAMES[i % 2]) for i in range(60)], card
     )
     assert probe_subgroups([few, one, shared], sampling) == []
+
+
+def test_a_part_on_which_the_metric_is_not_defined_is_not_compared(
+    card: Card, sampling: Sampling
+) -> None:
+    """An area under a curve needs both classes, which the third part does not have."""
+    told = []
+    for i in range(60):
+        truth = "yes" if i % 2 or i >= 40 else "no"
+        chance = 0.9 if truth == "yes" or i < 20 else 0.8
+        options = [math.log(chance), math.log(1 - chance)]
+        told.append(predict(i, "yes", truth, modality=NAMES[i // 20], options=["yes", "no"],
+                            option_log_probabilities=options))  # fmt: skip
+    (found,) = probe_subgroups([answer(told, card, "auc")], sampling)
+    assert [(part["name"], part["value"]) for part in found["parts"]] == [("mr", 100), ("ct", 50)]
+    assert probe_subgroups([answer(told[20:], card, "auc")], sampling) == []

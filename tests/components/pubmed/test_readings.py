@@ -312,3 +312,16 @@ def test_odd_names_of_files_and_folders(tmp_path: Path, params: IngestPubmedPara
     found = build(root / "pubmed", root / "pmc", root / "work", params)
     assert [a.origin for a in found.articles] == ["{b} [2].xml#1.1", "PMC7.1/PMC7.1.xml#PMC7.1"]
     assert len(found.figures) == len(found.images) == 1
+
+
+@pytest.mark.parametrize("name", ["A" * 300 + "/B", "\u56fe" * 150], ids=["folder", "file"])
+def test_a_graphic_whose_name_is_too_long_for_a_file_is_no_image(
+    tmp_path: Path, params: IngestPubmedParams, name: str
+) -> None:
+    figure = FIG.replace("one", name)
+    path = tmp_path / "pmc/PMC7.1/PMC7.1.xml"
+    write(path, jats("7", f"<p>{LONG.format('{}')}</p>{figure}"))
+    for _ in range(2):  # what is noted of it is looked up again
+        built = build(tmp_path / "pubmed", tmp_path / "pmc", tmp_path / "work", params)
+        assert [reject.reason for reject in built.rejects] == ["no-image"]
+        assert len(built.articles) == 1

@@ -8,6 +8,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from components.evaluation.intervals import Groups, bootstrap, find_groups
 from components.rating.agreement import cohen_kappas, estimate_alpha, fleiss_kappa
+from components.rating.joining import HandedIn, measure_agreement
 
 # Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, section E: 4 observers, 12 units.
 KRIPPENDORFF = np.array(
@@ -69,9 +70,25 @@ def test_fleiss_is_the_published_example() -> None:
 
 
 def test_cohen_is_of_each_two_and_of_what_both_rated() -> None:
-    found = cohen_kappas(KRIPPENDORFF, ["a", "b", "c", "d"])
+    found = cohen_kappas(KRIPPENDORFF, 5, ["a", "b", "c", "d"])
     assert list(found) == ["a and b", "a and c", "a and d", "b and c", "b and d", "c and d"]
     expected = cohen_kappa_score([1, 2, 3, 3, 2, 1, 4, 1, 2], [1, 2, 3, 3, 2, 2, 4, 1, 2],
                                  weights="quadratic")  # fmt: skip
     assert found["a and b"] == pytest.approx(expected)
-    assert cohen_kappas(np.full((2, 5), 2), ["a", "b"]) == {"a and b": None}
+    assert cohen_kappas(np.full((2, 5), 2), 5, ["a", "b"]) == {"a and b": None}
+
+
+def test_levels_that_nobody_gave_are_as_far_apart_as_ever() -> None:
+    ours, theirs = np.array([1, 4, 5, 1, 5, 4]), np.array([1, 5, 5, 4, 5, 4])
+    apart = ((ours - theirs) ** 2).mean()
+    by_chance = ((ours[:, None] - theirs[None, :]) ** 2).mean()
+    found = cohen_kappas(np.stack([ours, theirs]), 5, ["a", "b"])
+    assert found["a and b"] == pytest.approx(1 - apart / by_chance)
+
+
+def test_questions_that_are_all_alike_give_alpha_no_bounds() -> None:
+    """Resamples then differ in their last digits alone."""
+    study = {"answers": [1] * 7, "scales": {"harm": 5}}
+    raters = [HandedIn(f"r{level}", {"harm": [level] * 7}, b"") for level in (1, 2, 2, 5)]
+    found = measure_agreement(study, raters, 300, 0)["harm"]["krippendorff_alpha"]
+    assert found["value"] < 0 and (found["low"], found["high"]) == (None, None)

@@ -19,6 +19,7 @@ from pydicom.uid import (
 
 from components.readers.dicom import describe_series, read_dicom_png
 from components.readers.images import BadImage
+from components.readers.pictures import find_picture
 
 RAMP = np.arange(0, 4000, 1000, np.int16).reshape(2, 2)
 
@@ -66,6 +67,16 @@ def read(path: Path, **options: Any) -> np.ndarray[Any, Any]:
             [0, 128, 255, 255],
         ),
         (
+            {
+                "RescaleSlope": "0.0001",
+                "RescaleIntercept": "0",
+                "WindowCenter": "0.1",
+                "WindowWidth": "0.2",
+                "VOILUTFunction": "LINEAR_EXACT",
+            },
+            [0, 128, 255, 255],
+        ),
+        (
             {"RescaleSlope": 1, "RescaleIntercept": -1000, "WindowCenter": 0, "WindowWidth": 2001},
             [0, 127, 255, 255],
         ),
@@ -88,6 +99,15 @@ def test_a_table_of_values_comes_before_a_window(tmp_path: Path) -> None:
         tmp_path / "a.dcm", pixels, VOILUTSequence=Sequence([table]), WindowCenter=1, WindowWidth=1
     )
     assert read(path).ravel().tolist() == [255, 100, 50, 0]
+
+
+def test_dark_borders_are_cut_off_where_the_card_says_so(tmp_path: Path) -> None:
+    pixels = np.zeros((6, 8), np.int16)
+    pixels[2:5, 3:7] = 1000
+    write(tmp_path / "a.dcm", pixels)
+    found = find_picture("a.dcm", tmp_path, tmp_path, "o", {"crop": "otsu"})
+    assert isinstance(found, bytes)
+    assert Image.open(io.BytesIO(found)).size == (4, 3)
 
 
 def test_colours_stay(tmp_path: Path) -> None:

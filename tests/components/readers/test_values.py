@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from components.readers.values import (
     BadValue,
+    as_answer,
     as_attribute,
     as_group,
     as_label,
@@ -30,7 +31,8 @@ from components.readers.values import (
         ("age", "200 days", "under 18"), ("age", "18 mo", "under 18"),
         ("age", "20-month-old", "under 18"), ("age", "40-44 years", "40 to 64"),
         ("age", "043Y", "40 to 64"), ("age", "011M", "under 18"), ("age", "30 weeks", "under 18"),
-        ("age", "85+ years", "65 and over"), ("age", "00 years", "under 18"), ("age", "adult", ""),
+        ("age", "20.5 weeks", "under 18"), ("age", "85+ years", "65 and over"),
+        ("age", "00 years", "under 18"), ("age", "adult", ""),
         ("age", 64.5, "40 to 64"), ("age", float("nan"), ""), ("age", "65", "65 and over"),
         ("location", "Brain_Tissue", "brain tissue"), ("view", " PA ", "pa"), ("view", "n/a", ""),
     ],
@@ -95,6 +97,21 @@ def test_pick_steps_and_falls_back() -> None:
     assert pick(record, "x|y") == 2
     assert pick(record, "a.b.c") is None
     assert pick(record, "nothing") is None
+    assert pick({"patient.id": 7, "patient": {"id": 8}}, "patient.id") == 7
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("a#b", ["a", "b"]), ("a", "a"), ("lung#", "lung"), (" # lung", "lung")],
+)
+def test_answers_are_parted_without_what_parts_them(value: str, expected: str | list[str]) -> None:
+    assert as_answer(value, "#") == expected
+
+
+def test_nothing_between_separators_is_no_answer() -> None:
+    with pytest.raises(BadValue) as caught:
+        as_answer(" # ", "#")
+    assert caught.value.reason == "empty-answer"
 
 
 @given(st.text(), st.text())

@@ -22,7 +22,7 @@ from components.report.page import build_report
 from components.report.samples import draw_samples
 from components.report.scores import list_scores
 from components.report.summary import summarize_run
-from tests.components.report.conftest import make_card, make_samples
+from tests.components.report.conftest import make_card, make_manifest, make_samples
 from tests.components.report.test_collect import write_evaluation
 from tests.components.report.test_page import words
 from tests.components.report.test_probes import make_probes
@@ -184,3 +184,29 @@ def test_the_summary_says_what_was_trained(inputs: ReportInputs) -> None:
         "tuned on instructions for 4,800 steps"
     )
     assert summarize_run(replace(inputs, manifests={}), []).trained == []
+
+
+@pytest.mark.parametrize(("access", "show", "shown"), [
+    ("open", False, True), ("credentialed", True, False), ("private", False, False),
+    ("private", True, True),
+])  # fmt: skip
+def test_no_record_of_a_withheld_product_stands_among_what_was_made_of_it(
+    inputs: ReportInputs, access: str, show: bool, shown: bool
+) -> None:
+    tokenizer, prepared = "data/models/image_tokenizer", "data/examples/slake"
+    settings = inputs.params.report.model_copy(update={"show_private": show})
+    changed = {
+        name: inputs.manifests.get(name, make_manifest("prepare", [], 1)) | {"access": [access]}
+        for name in (tokenizer, prepared)
+    }
+    page = build_report(
+        replace(
+            inputs,
+            params=inputs.params.model_copy(update={"report": settings}),
+            manifests=inputs.manifests | changed,
+        )
+    )
+    assert ("rebuilt from their codes.</figcaption>" in page) is shown
+    assert ("xmlab102/source.jpg" in page) is shown
+    assert ("these records may not be handed on" in page) is not shown
+    assert "RetractionIn 10000998" in page  # of articles, which are open

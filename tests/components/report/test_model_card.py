@@ -76,6 +76,27 @@ def test_limits_are_of_this_model_alone(root: Path, params: Params, inputs: Repo
     assert "**The image does not help: the score stays when it is blank**: SLAKE" in limits
 
 
+def test_a_card_tells_no_worry_about_another_models_answers(
+    root: Path, params: Params, inputs: ReportInputs
+) -> None:
+    size = params.sizes[0]
+    for name, num in (("slake", 2), ("vqa_rad", 7)):
+        path = root / f"metrics/{size}/{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"empty_answers": num}))
+    (root / "audit").mkdir()
+    known = {"kind": "same_text", "test": "slake", "train": "biomed_vital", "num_test": 1,
+             "of_test": 9}  # fmt: skip
+    audit = {"overlaps": [known, known | {"test": "vqa_rad"}], "settings": {"drop": []}}
+    (root / "audit/audit.json").write_text(json.dumps(audit))
+    unseen = params.model_copy(update={"zero_shot_on": ["slake", "vqa_rad"]})
+    limits = write(root, f"finetuned/{size}/slake", unseen, inputs).split("## Limits")[1]
+    assert f"Empty answers, which count as wrong: SLAKE ({size}): 2\n" in limits
+    assert "Not zero-shot" not in limits
+    told = write(root, f"instructed/{size}", unseen, inputs).split("## Limits")[1]
+    assert "Empty answers" not in told
+    assert "**Not zero-shot: test items are in the instruction data**: VQA-RAD\n" in told
+
+
 def test_an_instructed_model_is_scored_on_what_it_had_not_seen(
     root: Path, params: Params, inputs: ReportInputs
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import re
 from dataclasses import replace
@@ -180,3 +181,14 @@ def test_the_image_tokenizer_is_shown_by_modality(inputs: ReportInputs, page: st
     single = {k: v for k, v in inputs.tokenizer.items() if k != "by_modality"}
     only = single | {"by_modality": {"xray": inputs.tokenizer["by_modality"]["xray"]}}
     assert "all 112" not in words(build_report(replace(inputs, tokenizer=only)))
+
+
+def test_a_headline_that_is_not_defined_is_told_and_not_drawn(inputs: ReportInputs) -> None:
+    size = inputs.params.sizes[0]
+    metrics = copy.deepcopy(inputs.metrics)
+    for summary in metrics[size].values():  # as an area where the test lacks a class
+        for of in summary["scores"][summary["headline"]].values():
+            of.update({key: None for key, value in of.items() if isinstance(value, float)})
+            of.update(beats_baseline=False, falls_when_blank=False, conditions={})
+    page = build_report(replace(inputs, metrics=metrics, scale_gains=[]))
+    assert Outline(page).open == []

@@ -151,3 +151,14 @@ def test_sizes_stand_side_by_side(probed: ReportInputs) -> None:
     assert all(low > high for line in chart.lines for *_, low, high in line.points)
     assert [size for size, _ in view["subgroups"]] == ["debug", "micro"]
     assert len(view["requests"]) == 1 and len(view["requests"][0]["replies"]) == 2
+
+
+def test_a_value_that_is_not_defined_has_no_place_in_a_chart(probed: ReportInputs) -> None:
+    found = make_probes("few", 0.5, "other")
+    found["distance"][0]["bins"][0] |= measured(None)
+    found["lengths"][0]["bins"] = [own | measured(None) for own in found["lengths"][0]["bins"]]
+    made = replace(probed, probes={"micro": found})
+    view = view_probes(made)
+    (chart,), (empty,) = view["distance_charts"], view["length_charts"]
+    assert [len(line.points) for line in (*chart.lines, *empty.lines)] == [1, 0]
+    assert "too few items" in section(build_report(made), "distance")

@@ -116,3 +116,10 @@ def test_the_other_definition_is_told_and_its_score_printed(real: ReportInputs) 
 def test_measures_go_by_the_task() -> None:
     assert find_measure(make_card("vqa_rad"), "accuracy, open") == ("vqa_accuracy", "open")
     assert find_measure(make_card("mednli"), "accuracy") == ("accuracy", "all")
+
+
+def test_a_measure_that_is_not_known_here_is_left_out(inputs: ReportInputs) -> None:
+    card = inputs.cards["vqa_rad"]
+    odd = [one.model_copy(update={"metric": "a measure of their own"}) for one in card.published]
+    changed = change_card(inputs, "vqa_rad", published=odd)
+    assert {found.title for found in list_comparisons(changed)} == {"IU X-ray"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from components.serving.looking import (
 )
 from components.serving.served import Reply, Request, ServedModel, load
 from tests.components.artifacts.conftest import made_project, project
+from tests.components.serving.small import make_folder
 from tests.components.serving.test_served import folder
 
 __all__ = ["folder", "made_project", "project"]
@@ -113,7 +115,7 @@ def test_a_shift_is_a_distance_between_0_and_1(first: list[float], second: list[
     def reply(values: list[float], name: str) -> Reply:
         total = sum(values)
         options = [(f"{name}{i}", math.log(v / total)) for i, v in enumerate(values)]
-        return Reply(options[0][0], options[0][1], options)
+        return Reply(options[0][0], options[0][1], options, weighed=dict(options))
 
     a, b = reply(first, "x"), reply(second, "x")
     shift = measure_shift(a, b)
@@ -122,3 +124,16 @@ def test_a_shift_is_a_distance_between_0_and_1(first: list[float], second: list[
     assert measure_shift(a, a) == pytest.approx(0)
     assert measure_shift(a, reply(second, "y")) == pytest.approx(1)
     assert measure_shift(a, Reply("free", -1.0)) is None
+
+
+def test_a_shift_counts_the_answers_that_a_reply_does_not_list(tmp_path: Path) -> None:
+    answers = [f" {left} {right}" for left in "lungyeso" for right in "lungyeso"]
+    model = load(make_folder(tmp_path / "large", candidates=answers), "cpu")
+    (look,) = list_looks(model, [Request(draw(1), "Is the lung clear?")])
+    assert look.blank is not None and len(look.reply.options) < len(answers)
+    first, second = (
+        np.exp([reply.weighed[text.strip()] for text in answers])
+        for reply in (look.reply, look.blank)
+    )
+    assert first.sum() == pytest.approx(1, abs=1e-4)
+    assert look.shift == pytest.approx(np.abs(first - second).sum() / 2, abs=1e-6)

@@ -48,7 +48,7 @@ PROMPTS: list[tuple[str, Fields, Rendered]] = [
     ),
     (
         "understand",
-        {"premise": "Sex: Male; Age: 40-44", "hypothesis": "Which drug?", "label": "drug a"},
+        {"premise": "Sex: Male; Age: 40-44", "hypothesis": "Which drug?", "label": "Drug A "},
         Rendered(' which drug? text1 " sex: male; age: 40 44 "', " drug a", ["drug a"]),
     ),
     (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.tokenization.boxes import bins_box, box_bins
+from components.tokenization.boxes import MAX_IMAGE_PX, box_bins
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,6 @@ def test_pixels_to_bins(box: list[float], bins: list[int]) -> None:
 
 @given(st.lists(st.floats(0, 512), min_size=4, max_size=4), st.integers(2, 1000))
 def test_back_to_pixels_within_half_a_bin(box: list[float], num_bins: int) -> None:
-    restored = bins_box(box_bins(box, num_bins), num_bins)
-    half = 512 / (num_bins - 1) / 2
+    restored = [index / (num_bins - 1) * MAX_IMAGE_PX for index in box_bins(box, num_bins)]
+    half = MAX_IMAGE_PX / (num_bins - 1) / 2
     assert all(abs(a - b) <= half + 1e-9 for a, b in zip(box, restored, strict=True))

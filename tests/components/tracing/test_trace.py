@@ -18,6 +18,7 @@ from components.tracing.lock import find_stage, read_lock
 from components.tracing.products import read_products
 from components.tracing.retractions import recall_records
 from components.tracing.trace import trace_product, trace_record
+from components.tracing.words import tell_record
 from flows.cli import build_parser
 from tests.components.artifacts.project import (
     EXAMPLES,
@@ -70,6 +71,14 @@ def test_an_article_is_followed_to_shard_models_and_scores(project: Path) -> Non
     written = json.loads(Path("data/metrics/debug/vqa_rad.json").read_text())
     assert score.value == written["scores"][score.metric]["all"]["value"]
     assert (score.path, score.is_current) == ("data/metrics/debug/vqa_rad.json", True)
+
+
+def test_a_score_that_is_not_defined_is_told(project: Path) -> None:
+    path = Path("data/metrics/debug/vqa_rad.json")
+    written = json.loads(path.read_text())
+    written["scores"][written["headline"]]["all"]["value"] = None
+    path.write_text(json.dumps(written))
+    assert any("not defined" in line for line in tell_record(trace("PMID:11")))
 
 
 def test_an_article_that_examples_are_about_is_found_in_each_split(project: Path) -> None:

@@ -28,11 +28,13 @@ CODES = {403: "AccessDenied", 500: "InternalError", 503: "SlowDown"}
 
 @dataclass
 class Fault:
-    """What meets the next ``times`` requests of a method whose path ends so.
+    """What meets the next ``times`` requests of a method (any, where "") whose path ends so.
 
-    An error with ``status`` and ``code``; without a status, the line is reset (code RESET), or the
-    request is passed on after ``wait_s``, and of the answer's body ``cut`` bytes come back, or all
-    with the first byte turned over (``flip``).
+    An error with ``status`` and ``code``; without a status, the line is reset (code RESET), or is
+    after half of what is sent (``half``; what sends nothing is passed on), or the request is passed
+    on after ``wait_s``, and of the answer's body ``cut`` bytes come back, or all with one byte
+    turned over (``flip``), or the line is reset instead of an answer (``lost``). The first ``skip``
+    requests are spared.
     """
 
     status: int
@@ -43,6 +45,19 @@ class Fault:
     wait_s: float = 0.0
     cut: int | None = None
     flip: bool = False
+    half: bool = False
+    lost: bool = False
+    skip: int = 0
+
+    def meets(self, method: str, path: str) -> bool:
+        """Whether it befalls a request; it is counted then."""
+        if self.method not in ("", method) or not path.endswith(self.ending) or not self.times:
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.times -= 1
+        return True
 
 
 @dataclass
@@ -55,6 +70,7 @@ class Line:
     asked: list[str] = field(default_factory=list)
     ranges: list[str] = field(default_factory=list)
     watch: Callable[[str], object] = lambda _: None
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(
         self, status: int, method: str, ending: str = "", times: int = 10**6, code: str = ""
@@ -82,11 +98,15 @@ class Line:
         """The fault that meets a request."""
         self.asked.append(f"{method} {path}")
         self.watch(self.asked[-1])
-        for fault in self.faults:
-            if fault.times and fault.method == method and path.endswith(fault.ending):
-                fault.times -= 1
-                return fault
-        return None
+        whole = (fault for fault in self.faults if not fault.half)
+        with self.turn:  # requests come side by side
+            return next((fault for fault in whole if fault.meets(method, path)), None)
+
+    def breaks_off(self, method: str, path: str) -> bool:
+        """Whether the line breaks while a request is sent."""
+        halves = (fault for fault in self.faults if fault.half)
+        with self.turn:
+            return any(fault.meets(method, path) for fault in halves)
 
     def held(self) -> list[str]:
         """What the bucket holds."""
@@ -101,12 +121,14 @@ def make_handler(line: Line, server: str) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def pass_on(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            body = self.rfile.read(length)
-            if len(body) < length:  # whoever sent it has died: a server keeps no part of it
+            length, path = int(self.headers.get("Content-Length", 0)), urlsplit(self.path).path
+            body = self.rfile.read(length // 2)
+            if not line.breaks_off(self.command, path):
+                body += self.rfile.read(length - len(body))
+            if len(body) < length:  # or whoever sent it has died: a server keeps no part of it
                 self.reset()
                 return
-            fault = line.next_fault(self.command, urlsplit(self.path).path)
+            fault = line.next_fault(self.command, path)
             if fault is not None and fault.code == RESET:
                 self.reset()
                 return
@@ -126,8 +148,12 @@ def make_handler(line: Line, server: str) -> type[BaseHTTPRequestHandler]:
             kept = {k: v for k, v in response.getheaders() if k.lower() not in dropped}
             if self.command == "HEAD":
                 kept["Content-Length"] = response.getheader("Content-Length", "0")
-            self.answer(response.status, kept, response.read(), fault)
+            told = response.read()
             passed.close()
+            if fault is not None and fault.lost:
+                self.reset()
+                return
+            self.answer(response.status, kept, told, fault)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
 
@@ -138,8 +164,9 @@ def make_handler(line: Line, server: str) -> type[BaseHTTPRequestHandler]:
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            if fault is not None and fault.flip:
-                body = bytes([body[0] ^ 1]) + body[1:]
+            if fault is not None and fault.flip and body:
+                middle = len(body) // 2
+                body = body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
             self.wfile.write(body if fault is None else body[: fault.cut])
             self.close_connection |= fault is not None and fault.cut is not None
 

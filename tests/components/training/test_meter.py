@@ -10,7 +10,7 @@ from components.training.meter import MIB, Meter, peak_flops, peak_memory_mib
 from components.training.step import Parts, StepReport
 from tests.components.training.test_loop import TinyBatch, TinySource
 
-REPORT = StepReport([2.0, 0.5], [2.0, 0.5], 1.5, 9, 3e-4, [1.25, None, 0.75])
+REPORT = StepReport([2.0, 0.5], 1.5, 9, 3e-4, [1.25, None, 0.75])
 
 
 class Clock:
@@ -116,6 +116,24 @@ def test_memory_is_the_most_that_was_held() -> None:
 @pytest.mark.parametrize("autocast", [None, torch.bfloat16])
 def test_no_peak_is_claimed_of_a_cpu(autocast: torch.dtype | None) -> None:
     assert peak_flops("cpu", autocast) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H200", 989e12),
+        ("NVIDIA H200 NVL", 835e12),
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 NVL", 835e12),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA T4", None),
+    ],
+)
+def test_a_board_has_the_peak_of_its_own_form(
+    name: str, peak: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: name)
+    assert peak_flops("cuda", torch.bfloat16) == peak
 
 
 @pytest.mark.gpu

@@ -94,6 +94,18 @@ def test_a_server_that_is_busy_is_asked_again(line: Line) -> None:
     assert stored(line) == whole(5)
 
 
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors", "values.json"])
+def test_what_the_line_damaged_once_is_fetched_again(line: Line, file: str) -> None:
+    save(5, 10)
+    on_another_machine()
+    line.flip(f"step-00000010/{file}")
+    told: list[str] = []
+    with start(told, keep_last=2) as attempt:
+        assert_is(attempt.load(), 10)
+    assert any("it is fetched again" in words for words in told)
+    assert attempt.passed_over == []
+
+
 def test_training_goes_on_without_the_server_and_says_how_many_wait(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
