@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -50,17 +51,17 @@ def draw(seed: int, px: int) -> bytes:
 
 
 @contextmanager
-def served(model: str) -> Iterator[str]:
-    """A server of a model; its address."""
+def served(model: str, at: Path | None = None) -> Iterator[tuple[str, int]]:
+    """A server of a model, in a project's folder; its address and its process."""
     command = [sys.executable, "-m", "flows.cli", "web", model, "--port", "0"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=at
     )
     assert process.stdout is not None
     try:
         for line in process.stdout:
             if found := re.search(r"answers at (http://\S+)/", line):
-                yield found[1]
+                yield found[1], process.pid
                 break
         else:
             raise SystemExit("the server did not start")
@@ -128,7 +129,7 @@ def main() -> None:
     parser.add_argument("--px", type=int, default=512, help="side of the pictures")
     parser.add_argument("--write", action="store_true", help="add the table to RESULTS.md")
     arguments = parser.parse_args()
-    with served(arguments.model) as address:
+    with served(arguments.model) as (address, _):
         facts = httpx.get(f"{address}/api/model").json()
         name = f"{facts['parameters'] / 1e6:.1f}M parameters, images at {facts['image_px']} px"
         asyncio.run(load(address, 2, 1, arguments.px))  # the first answers warm it up

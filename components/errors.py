@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 # What a machine refuses, and no code can mend: rights, a full disk or a limit on the size of files,
 # a file where a folder must be or the other way round.
@@ -14,6 +15,9 @@ REFUSALS = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
     | {errno.ENOTDIR, errno.EISDIR}
 )
+# The key under which a file says of which version its layout is; one without it is of version 1.
+FORMAT = "format"
+METADATA = {f"biomedgpt.{FORMAT}": "1"}  # the same of a Parquet file, in its footer
 
 
 class UserError(Exception):
@@ -48,18 +52,66 @@ def refusals_told() -> Iterator[None]:
         ) from error
 
 
+def check_folder_name() -> None:
+    """UserError where the name of the current folder is no text, which Ray's workers need it to be.
+
+    So are letters beyond ASCII in a locale that does not know them.
+    """
+    here = str(Path.cwd())
+    try:
+        here.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"workers cannot be started in {here.encode(errors='replace').decode()}",
+            why="in this locale its name is no text, and they are told it as UTF-8",
+            next_command="PYTHONUTF8=1 before the command, or a folder of another name",
+        ) from None
+
+
 def damaged(path: Path, why: str) -> UserError:
     """The error for a file of a product that is there and is not whole.
 
     It names the stage that made the file, which the manifest beside it or above it tells.
     """
+    return UserError(f"{path} is damaged", why=why, next_command=_remake(path))
+
+
+def check_format(told: Any, path: Path | str, newest: int = 1) -> Any:
+    """What a file of JSON tells, without the version of its layout.
+
+    UserError where that is later than the ``newest`` that the caller reads, or no version at all.
+    What is no object is left as it is, to whoever says what is wrong with it.
+    """
+    if not isinstance(told, dict):
+        return told
+    rest = dict(told)
+    found = rest.pop(FORMAT, 1)
+    if type(found) is int and 1 <= found <= newest:
+        return rest
+    if type(found) is not int or found < 1:
+        raise damaged(Path(path), f"its {FORMAT} is {found!r}")
+    raise UserError(
+        f"{path} is of format {found}, and this biomedgpt reads formats up to {newest}",
+        why="a newer biomedgpt wrote it",
+        next_command=f"upgrade biomedgpt; or, for one that can be read: {_remake(Path(path))}",
+    )
+
+
+def check_metadata(told: dict[bytes, bytes] | None, path: Path) -> None:
+    """UserError where a newer package wrote a Parquet file of ours, by what its footer tells."""
+    (key,) = METADATA
+    found = (told or {}).get(key.encode(), b"1")
+    check_format({FORMAT: int(found) if found.isdigit() else found}, path)
+
+
+def _remake(path: Path) -> str:
+    """The command that makes a file again, as the manifest beside it or above it tells."""
     manifests = [m for folder in path.parents if (m := folder / "manifest.json").is_file()]
     try:
         manifest = json.loads(manifests[0].read_bytes())
         identity = manifest["identity"]
         parts = [identity[key] for key in ("size", "dataset", "source") if key in identity]
         stage = "@".join([manifest["stage"], *filter(None, ["-".join(parts)])])
-        command = f"dvc repro --force --single-item {stage}"
     except (OSError, ValueError, LookupError, TypeError, RecursionError):  # of no stage, or damaged
-        command = "make or fetch it again"
-    return UserError(f"{path} is damaged", why=why, next_command=command)
+        return "make or fetch it again"
+    return f"dvc repro --force --single-item {stage}"

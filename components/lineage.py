@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components import __version__
-from components.errors import UserError
+from components.errors import FORMAT, UserError, check_format
 from components.records import Reject, write_records
 from components.schema import load_object
 
@@ -122,6 +122,7 @@ def write_manifest(
         raise AssertionError(f"{stage}: {told}")
     inputs = sorted(inputs)
     manifest = {
+        FORMAT: 1,
         "stage": stage,
         "identity": dict(identity),
         "version": __version__,
@@ -161,7 +162,10 @@ def _inherit_access(inputs: Iterable[Path]) -> Iterator[str]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished product; UserError when it is not finished, or not whole."""
+    """The manifest of a finished product.
+
+    UserError when the product is not finished, or not whole, or a newer package finished it.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         raise UserError(
@@ -169,7 +173,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             why=f"{MANIFEST} is written last, and it is not there",
             next_command="dvc repro",
         )
-    return load_object(path)
+    manifest = load_object(path)
+    check_format(manifest, path)
+    return manifest
 
 
 def hash_product(path: Path) -> str:

@@ -15,7 +15,7 @@ from typing import TypeVar, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.errors import UserError, damaged
+from components.errors import METADATA, UserError, check_metadata, damaged
 
 T = TypeVar("T")
 Box = list[float]  # x0, y0, x1, y1 in pixels of the image as it is shown
@@ -207,7 +207,8 @@ _TYPES: dict[object, pa.DataType] = {
 def _schema(kind: type) -> pa.Schema:
     """The written schema of a kind of record: its fields in their order, none of them null."""
     columns = get_type_hints(kind, localns={}).items()  # a field may be named like a type
-    return pa.schema([pa.field(name, _TYPES[of], nullable=False) for name, of in columns])
+    written = [pa.field(name, _TYPES[of], nullable=False) for name, of in columns]
+    return pa.schema(written, metadata=METADATA)
 
 
 SCHEMAS: dict[type, pa.Schema] = {
@@ -261,7 +262,7 @@ def read_records(path: Path, kind: type[T]) -> Iterator[T]:
     """Yield the records of a Parquet file, or of a folder's shards one after another.
 
     Memory holds some BATCH_BYTES of them. Raises UserError when there is no file, or one is
-    damaged or lacks a column of the written schema.
+    damaged, of a newer package's, or lacks a column of the written schema.
     """
     for shard in find_shards(path):
         yield from (record for _, record in read_groups(shard, kind))
@@ -272,8 +273,8 @@ def read_groups(path: Path, kind: type[T], groups: Sequence[int] = ()) -> Iterat
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
     try:
         with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
-            absent = [name for name in names if name not in file.schema_arrow.names]
-            if absent:
+            check_metadata(file.schema_arrow.metadata, path)
+            if absent := [name for name in names if name not in file.schema_arrow.names]:
                 raise UserError(
                     f"{path} lacks the columns {absent}", next_command="dvc repro --force"
                 )
@@ -296,5 +297,4 @@ def _batch_rows(group: pq.RowGroupMetaData) -> int:
 
 def count_records(path: Path) -> int:
     """Number of rows of a Parquet file, or of a folder's shards, read from their footers."""
-    rows: list[int] = [pq.read_metadata(shard).num_rows for shard in find_shards(path)]
-    return sum(rows)
+    return sum(int(pq.read_metadata(shard).num_rows) for shard in find_shards(path))

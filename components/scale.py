@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.errors import UserError
+from components.errors import UserError, check_folder_name
 from components.logs import inherited_log, log_rank
 from components.progress import follow, show_progress
 
@@ -89,11 +89,13 @@ class Workers:
 def open_workers(num_workers: int, gpus_each: int = 0) -> Iterator[Workers]:
     """Workers for the time of the context, with so many GPUs to each.
 
-    A cluster that is already connected is left as it is.
+    A cluster that is already connected is left as it is. UserError where the folder's name is no
+    text.
     """
     if num_workers == 0:
         yield Workers(0)
         return
+    check_folder_name()
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
     import ray

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from components.artifacts.manifest import Kind
@@ -81,8 +80,7 @@ def _complete_model(product: Product, params: Params, scratch: Path) -> dict[str
     dataset = product.manifest["identity"].get("dataset", "")
     card = load_card(dataset) if dataset else None
     asking = describe_asking(product.manifest, card, params)
-    written = json.dumps(asking.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    (scratch / ASKING).write_text(written + "\n", encoding="utf-8")
+    (scratch / ASKING).write_text(asking.dump(), encoding="utf-8")
     cards = {name: load_card(name) for name in [*params.sources, *params.datasets]}
     words = write_model_card(Path(product.path), DATA, params, cards)
     (scratch / MODEL_CARD).write_text(words, encoding="utf-8")

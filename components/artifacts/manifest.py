@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from components.errors import UserError
+from components.errors import UserError, check_format
 from components.lineage import hash_bytes
 from components.schema import Section, validate
 
@@ -135,6 +135,7 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _damaged(where, str(error)) from None
+    check_format(values, where)
     manifest = validate(Manifest, values, where)
     if hash_contents(manifest.files) != manifest.content_sha256:
         raise _damaged(where, "its list of files is not the one that was published")

@@ -22,7 +22,7 @@ from components.checkpoints.matching import (
 from components.checkpoints.report import Report, make_report
 from components.checkpoints.settings import DEFAULTS, fairseq_settings
 from components.checkpoints.source import Limits, Source, read_source
-from components.errors import UserError
+from components.errors import FORMAT, UserError
 from components.model.config import ModelConfig
 from components.model.model import UnifiedModel
 from components.model.weights import CONFIG, blank_model, save_model
@@ -115,7 +115,7 @@ def own_settings(beside: Path) -> Mapping[str, Any]:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{beside} is not JSON", why=str(error)) from None
-    is_ours = isinstance(found, dict) and found.keys() == DEFAULTS.keys()
+    is_ours = isinstance(found, dict) and found.keys() - {FORMAT} == DEFAULTS.keys()
     return fairseq_settings(ModelConfig.from_json(text)) if is_ours else {}
 
 

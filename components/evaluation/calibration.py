@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from components.errors import FORMAT, check_format
 from components.schema import Section, load_object, validate
 
 CALIBRATION = "calibration.json"
@@ -33,13 +34,15 @@ class Calibration(Section):
 def write_calibration(calibration: Calibration, folder: Path) -> Path:
     """Write it as JSON beside what it is of."""
     path = folder / CALIBRATION
-    path.write_text(json.dumps(calibration.model_dump(), indent=1, sort_keys=True) + "\n")
+    told = {FORMAT: 1, **calibration.model_dump()}
+    path.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
     return path
 
 
 def read_calibration(folder: Path) -> Calibration | None:
-    """What ``write_calibration`` wrote; None where there is none, UserError where it is damaged."""
+    """What ``write_calibration`` wrote; None where there is none, UserError where it is damaged or
+    a newer package wrote it."""
     path = folder / CALIBRATION
     if not path.is_file():
         return None
-    return validate(Calibration, load_object(path), str(path))
+    return validate(Calibration, check_format(load_object(path), path), str(path))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from transformers import PreTrainedConfig
 
-from components.errors import UserError
+from components.errors import UserError, check_format
 from components.model.config import ModelConfig, model_config
 from components.model.specials import BOS, EOS, PAD
 
@@ -52,10 +52,12 @@ class BiomedGptConfig(PreTrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
-        """A config from what a config.json holds; UserError where it leaves a field out.
+        """A config from what a config.json holds; UserError where it leaves a field out, or a newer
+        package wrote it.
 
         A field that a file does not name would otherwise become that of size ``base``.
         """
+        config_dict = check_format(config_dict, "config.json")
         named = {cls.attribute_map.get(name, name) for name in config_dict}
         missing = [name for name in FIELDS if name not in named]
         if missing:

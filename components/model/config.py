@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from components.errors import UserError
+from components.errors import FORMAT, UserError, check_format
 
 VOCABULARY_SIZE = 59_457
 MAX_DEPTH = 1000  # of layers, and of blocks of a stage; the largest model has 36
@@ -53,7 +53,8 @@ class ModelConfig:
 
     def to_json(self) -> str:
         """This config as stable JSON."""
-        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n"
+        told = {FORMAT: 1, **dataclasses.asdict(self)}
+        return json.dumps(told, indent=1, sort_keys=True) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes, **changes: Any) -> ModelConfig:
@@ -68,6 +69,7 @@ class ModelConfig:
             raise UserError("config.json is no JSON", why=str(error)) from None
         if not isinstance(read, dict):
             raise UserError("config.json holds no keys", why=f"it is a {type(read).__name__}")
+        read = check_format(read, "config.json")
         values, kinds = {**read, **changes}, {f.name: f.type for f in dataclasses.fields(cls)}
         if unknown := sorted(values.keys() - kinds.keys()):
             known = ", ".join(sorted(kinds))

@@ -92,7 +92,7 @@ def read_config(folder: Path, **changes: Any) -> ModelConfig:
     try:
         return ModelConfig.from_json(path.read_bytes(), **changes)
     except UserError as error:
-        remake = damaged(path, error.why).next_command
+        remake = error.next_command or damaged(path, error.why).next_command
         raise UserError(f"{folder}: {error.what}", why=error.why, next_command=remake) from None
 
 

@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.errors import METADATA
 from components.records import SCHEMAS, Article, Figure, Reject
 
 DIGEST_BYTES = 16
@@ -38,14 +39,14 @@ ARTICLES = pa.schema([
         is_notice=pa.bool_(), retracts=_TEXTS, doubts=_TEXTS, num_chars=pa.int32(),
         digest=pa.binary(),
     ),
-])  # fmt: skip
+], metadata=METADATA)  # fmt: skip
 FIGURES = pa.schema([
     *SCHEMAS[Figure],
     *_fields(
         row=pa.int64(), path=_TEXT, format=_TEXT, width=pa.int32(), height=pa.int32(),
         reason=_TEXT, detail=_TEXT,
     ),
-])  # fmt: skip
+], metadata=METADATA)  # fmt: skip
 REJECTS = SCHEMAS[Reject]
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from components.errors import UserError, damaged
+from components.errors import UserError, check_format, damaged
 from components.evaluation.intervals import EQUAL, Interval, bootstrap, find_groups
 from components.lineage import hash_bytes, hash_file
 from components.rating.agreement import Ratings, cohen_kappas, estimate_alpha, fleiss_kappa
@@ -79,7 +79,7 @@ def read_study(folder: Path) -> dict[str, Any]:
     path = folder / STUDY
     if not path.is_file():
         raise UserError(f"{folder} holds no study", next_command="biomedgpt rating make")
-    study = load_object(path)
+    study: dict[str, Any] = check_format(load_object(path), path)
     validate(Study, study, str(path))
     return study
 
@@ -90,7 +90,7 @@ def read_ratings(path: Path, study: dict[str, Any]) -> HandedIn:
         raise UserError(f"{path} is not there", next_command="name the files that raters saved")
     content = path.read_bytes()
     try:
-        given = json.loads(content)
+        given = check_format(json.loads(content), path)
         key, rater = given["key_sha256"], given["rater"]
         places = [(row["item"], row["answer"]) for row in given["ratings"]]
         rows = dict(zip(places, given["ratings"], strict=True))

@@ -127,7 +127,7 @@ function writeFile() {
     }
     return row;
   }));
-  const text = JSON.stringify({ key_sha256: study.key_sha256, rater, ratings: rows }, null, 1) + "\n";
+  const text = JSON.stringify({ format: study.format, key_sha256: study.key_sha256, rater, ratings: rows }, null, 1) + "\n";
   const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "application/json" })), download: fileName() });
   document.body.append(link);
   link.click();

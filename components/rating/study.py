@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.config import Params
-from components.errors import UserError
+from components.errors import FORMAT, UserError
 from components.evaluation.conditions import FULL
 from components.evaluation.metrics import normalise_answer
 from components.lineage import hash_bytes
@@ -140,6 +140,7 @@ def _write(root: Path, folder: Path, items: Sequence[Item], raters: int, nonce: 
     }
     sealed = _dump(key)
     study = {
+        FORMAT: 1,
         "key_sha256": hash_bytes(sealed),
         "raters": raters,
         "answers": [len(item.answers) for item in items],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 
-from components.errors import UserError
+from components.errors import FORMAT, UserError, check_format
 from components.schema import Section, load_object, validate
 from components.tasks.registry import TASKS
 
@@ -32,6 +33,11 @@ class Asking(Section):
     no_repeat_ngram: int = Field(ge=0)
     candidates: list[str]
 
+    def dump(self) -> str:
+        """As JSON: what ``read_asking`` reads."""
+        told = {FORMAT: 1, **self.model_dump(mode="json")}
+        return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+
     @field_validator("task")
     @classmethod
     def _check_task(cls, name: str) -> str:
@@ -41,7 +47,8 @@ class Asking(Section):
 
 
 def read_asking(folder: Path) -> Asking:
-    """What a folder says of itself; UserError where it is no folder that answers."""
+    """What a folder says of itself; UserError where it is no folder that answers, or of a newer
+    package's."""
     path = folder / ASKING
     if not path.is_file():
         raise UserError(
@@ -50,4 +57,4 @@ def read_asking(folder: Path) -> Asking:
             next_command="biomedgpt get ADDRESS gives such a folder, and so does "
             f"biomedgpt export {folder} --to FOLDER --names transformers",
         )
-    return validate(Asking, load_object(path), str(path))
+    return validate(Asking, check_format(load_object(path), path), str(path))

@@ -79,8 +79,7 @@ def _check(parity: Parity, unfinished: Path) -> None:
 
 def _write_words(found: FoundModel, parity: Parity, card: str, to: Path) -> None:
     """What is told of the model beside its weights: how it is asked, who made it, the proof."""
-    told = json.dumps(found.asking.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    (to / ASKING).write_text(told + "\n", encoding="utf-8")
+    (to / ASKING).write_text(found.asking.dump(), encoding="utf-8")
     (to / PROOF).write_text(json.dumps(parity.to_dict(), indent=1, sort_keys=True) + "\n")
     if found.calibration:
         write_calibration(found.calibration, to)

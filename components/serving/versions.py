@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts.manifest import OWN
-from components.errors import UserError, damaged
+from components.errors import UserError, check_format, damaged
 from components.lineage import MANIFEST, hash_file
 from components.model.weights import WEIGHTS
 from components.schema import load_object
@@ -47,7 +47,7 @@ def read_version(folder: Path) -> Version:
     for name in (PRODUCT, MANIFEST):
         path = folder / name
         if path.is_file():
-            manifest = load_object(path)
+            manifest = check_format(load_object(path), path)
             with _whole(path):
                 words, data = _name(manifest), _find_data(manifest)
             return Version(_label(folder, words), hash_file(path), data)

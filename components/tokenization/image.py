@@ -216,7 +216,7 @@ def load_tokenizer(folder: Path) -> Vqgan:
                 f"{folder / name} is missing", next_command="dvc repro fit_image_tokenizer"
             )
     try:
-        config = VqganConfig.from_json((folder / CONFIG).read_text())
+        config = VqganConfig.from_json(folder / CONFIG)
         if config.least_parameters() > (folder / WEIGHTS).stat().st_size:  # before it is built
             raise ValueError(f"{CONFIG} speaks of more numbers than {WEIGHTS} has bytes")
         model = Vqgan(config)

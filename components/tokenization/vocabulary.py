@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from components.errors import UserError, damaged
+from components.errors import FORMAT, UserError, check_format, damaged
 from components.model.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
 from components.schema import load_object
 from components.tokenization.text import load_bpe, mend_text, read_bpe, train_bpe
@@ -96,16 +96,22 @@ class Vocabulary:
         """Write bpe.json and vocabulary.json."""
         folder.mkdir(parents=True, exist_ok=True)
         self.bpe.save(str(folder / BPE_FILE))
-        layout = {"order": self.order, "num_codes": self.num_codes, "num_bins": self.num_bins}
+        layout = {
+            FORMAT: 1,
+            "order": self.order,
+            "num_codes": self.num_codes,
+            "num_bins": self.num_bins,
+        }
         (folder / LAYOUT_FILE).write_text(json.dumps(layout) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Vocabulary:
-        """Read what ``save`` wrote; UserError when it is not there."""
+        """Read what ``save`` wrote; UserError when it is not there, or a newer package wrote it."""
         path = folder / LAYOUT_FILE
         if not path.is_file():
             raise UserError(f"{path} is missing", next_command="dvc repro build_vocabulary")
-        layout, bpe = load_object(path), load_bpe(folder / BPE_FILE)
+        layout = check_format(load_object(path), path)
+        bpe = load_bpe(folder / BPE_FILE)
         order, counts = layout.get("order"), [layout.get("num_codes"), layout.get("num_bins")]
         known = bpe.get_vocab_size()
         if not isinstance(order, list) or not all(_is_count(i, -1, known) for i in order):

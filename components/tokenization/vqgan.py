@@ -11,10 +11,13 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from components.errors import FORMAT, check_format
 
 MAX_COUNT, MAX_DEPTH = 1 << 24, 100  # of anything; of stages and their blocks
 
@@ -42,12 +45,15 @@ class VqganConfig:
 
     def to_json(self) -> str:
         """This config as stable JSON."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        return json.dumps({FORMAT: 1, **asdict(self)}, indent=1, sort_keys=True) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> VqganConfig:
-        """Read a config; ValueError, TypeError or KeyError for what is none, or cannot be built."""
-        values = json.loads(text)
+    def from_json(cls, path: Path) -> VqganConfig:
+        """Read a config; ValueError, TypeError or KeyError for what is none, or cannot be built.
+
+        UserError where a newer package wrote it.
+        """
+        values = check_format(json.loads(path.read_text()), path)
         multipliers = tuple(values["multipliers"])
         counts = (*multipliers, *(value for key, value in values.items() if key != "multipliers"))
         if not all(type(count) is int and 0 < count < MAX_COUNT for count in counts):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from components.errors import METADATA
 from components.lineage import MANIFEST, hash_file
 from components.tracing.corpus import ARTICLES, list_shards, scan
 
@@ -30,6 +31,6 @@ def keep_ledger(articles: Path = ARTICLES, folder: Path = LEDGERS) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
         rows = scan(list_shards(articles / "articles"), NUMBERS).select(NUMBERS)
-        rows.sink_parquet(partial, compression="zstd")
+        rows.sink_parquet(partial, compression="zstd", metadata=METADATA)
         partial.replace(path)
     return path

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from components.errors import UserError, damaged
+from components.errors import UserError, check_format, damaged
 from components.lineage import MANIFEST, hash_file
 
 DATA = Path("data")
@@ -128,6 +128,7 @@ def read_products(root: Path = DATA) -> Products:
     for file in files:
         try:
             manifest = json.loads(file.read_bytes())
+            check_format(manifest, file)
             path = (DATA / file.parent.relative_to(root)).as_posix()
             products[path] = Product(path, hash_file(file), manifest)
         except ValueError as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.errors import UserError, refusals_told
+from components.errors import UserError, check_folder_name, refusals_told
 from components.logs import inherited_log, log_rank
 from components.training.loader import deaths_told
 
@@ -58,6 +58,7 @@ def launch(
         with deaths_told():
             run(settings)
         return
+    check_folder_name()
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
     import ray

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from components.errors import FORMAT, UserError, check_format
 from components.model.weights import write_tensors
 
 MANIFEST, VALUES = "manifest.json", "values.json"
@@ -84,7 +85,8 @@ def write_checkpoint(
     finite = score is not None and math.isfinite(score)
     label = Label(checkpoint.step, score if finite else None, dict(identity), files)
     partial = folder / f"{MANIFEST}.partial"
-    told = {**vars(label), "sha256": _digest(vars(label))}
+    told = {FORMAT: 1, **vars(label)}
+    told["sha256"] = _digest(told)
     partial.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n")
     partial.replace(folder / MANIFEST)
     return label
@@ -95,7 +97,9 @@ def read_label(folder: Path) -> Label:
     try:
         told = json.loads((folder / MANIFEST).read_bytes())
         sha256 = told.pop("sha256")
-        label = Label(**told)
+        label = Label(**check_format(told, folder / MANIFEST))
+    except UserError as newer:
+        raise NotWholeError(newer.what) from None
     except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise NotWholeError(f"no readable {MANIFEST} ({type(error).__name__})") from None
     if _digest(told) != sha256:

@@ -3,7 +3,10 @@
 The golden prompts (tests/golden/prompts/<card>.json) hold the first row of each set as a model
 sees it. After a change that is meant to change them, write them anew and read the difference:
 
-    REGENERATE_GOLDEN=1 python -m pytest tests/cards && git diff tests/golden
+    REGENERATE_GOLDEN=1 python -m pytest -n 0 tests/cards && git diff tests/golden
+
+tests/golden/rows.json holds a hash over all that is told by the rows of each set, and by the
+articles and figures of the corpora. Pictures are left out: how they are encoded is the libraries'.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -24,6 +28,7 @@ from components.evaluation.predict import MAX_OPTIONS
 from components.examples import build_examples
 from components.instructions.conversations import read_conversations
 from components.instructions.conversion import convert
+from components.lineage import hash_bytes
 from components.readers.images import check_image
 from components.readers.registry import READERS, read_rows
 from components.records import OUTSIDE, SPLITS, UNSPLIT, RawRow, Reject
@@ -35,6 +40,9 @@ from tests.components.pubmed.reading import build, plain_params
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "data/cards").glob("*.yaml"))
+GOLDEN_ROWS = ROOT / "tests/golden/rows.json"
+TOLD = ("id", "split", "origin", "group", "category", "boxes", "documents", "attributes")
+OF_FILES = ("image_id", "origin_sha256")  # hashes of files, which libraries compress
 CORPORA = {"pubmed": "medline", "pmc_oa": "jats"}
 INSTRUCTIONS = {"biomed_vital": "biomed_vital"}
 VOCABULARIES = {"bpe": "bpe"}
@@ -79,6 +87,17 @@ def read_all(card: Card, root: Path) -> list[RawRow]:
     assert {item.reason for item in items if isinstance(item, Reject)} <= {OUTSIDE}
     assert rows
     return rows
+
+
+def hold_to_golden(name: str, rows: Iterable[object]) -> None:
+    """What was read is what was read when the golden hash was taken, to the last letter."""
+    lines = [json.dumps(row, sort_keys=True) for row in rows]
+    found = {"rows": len(lines), "sha256": hash_bytes("\n".join(lines).encode())}
+    golden = json.loads(GOLDEN_ROWS.read_text()) if GOLDEN_ROWS.is_file() else {}
+    if os.environ.get("REGENERATE_GOLDEN"):
+        golden[name] = found
+        GOLDEN_ROWS.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
+    assert golden[name] == found
 
 
 def summarize(row: RawRow) -> tuple[object, ...]:
@@ -249,6 +268,22 @@ def test_the_first_row_becomes_the_golden_prompt(card: Card, make: Make) -> None
     assert json.loads(path.read_text()) == prompt
 
 
+@each_task
+def test_the_rows_are_the_golden_ones(card: Card, make: Make) -> None:
+    rows = read_all(card, make(card.name))
+    hold_to_golden(
+        card.name,
+        (
+            {
+                **{name: getattr(row, name) for name in TOLD},
+                "fields": dict(row.fields),
+                "signal": [round(value, 6) for value in row.signal],
+            }
+            for row in rows
+        ),
+    )
+
+
 def test_every_golden_prompt_has_its_card() -> None:
     found = sorted(path.stem for path in (ROOT / "tests/golden/prompts").glob("*.json"))
     assert found == TASK_NAMES
@@ -269,6 +304,8 @@ def test_a_corpus_is_read_without_a_fault(name: str, make: Make, tmp_path: Path)
     assert all(figure.image_id in corpus.images for figure in with_image)
     assert len(corpus.figures) - len(with_image) <= 1  # the sample's one lacking picture
     assert bool(corpus.figures) == (name == "pmc_oa")
+    told = [asdict(one) for one in [*corpus.articles, *corpus.figures]]
+    hold_to_golden(name, ({k: v for k, v in one.items() if k not in OF_FILES} for one in told))
 
 
 @each_card

@@ -48,6 +48,7 @@ def test_a_manifest_holds_what_made_the_product(tmp_path: Path) -> None:
     manifest = make_product(tmp_path / "made", inputs=[source], notes={"derived": ["test"]})
     assert read_manifest(tmp_path / "made") == manifest
     assert set(manifest) == {
+        "format",
         "stage",
         "identity",
         "version",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from components import scale
 from components.errors import UserError
 from components.scale import open_workers
+from components.training.launch import Group, launch
 
 pytestmark = pytest.mark.services
 
@@ -43,6 +45,27 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     with open_workers(2) as pool:
         assert pool.map(double_or_die, items, "doubling") == [0, 2, 4, 6, 8, 10]
     assert (tmp_path / "died").exists()
+
+
+def open_for_units() -> None:
+    with open_workers(2):
+        pass
+
+
+def open_for_training() -> None:
+    launch(print, {}, group=Group(2), device="cpu", storage="x", name="x")
+
+
+@pytest.mark.parametrize("start", [open_for_units, open_for_training])
+def test_a_folder_whose_name_is_no_text_is_told(
+    start: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/Z\xff")
+    Path(folder).mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(UserError, match=r"workers cannot be started in .*/Z\?") as caught:
+        start()
+    assert "PYTHONUTF8=1" in str(caught.value)
 
 
 def die(_: int) -> int:

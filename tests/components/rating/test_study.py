@@ -26,7 +26,7 @@ def read_page(folder: Path) -> dict[str, Any]:
 
 def test_the_page_tells_no_source(study: Path) -> None:
     shown = read_page(study)
-    assert set(shown) == {"items", "scales", "key_sha256", "raters", "answers"}
+    assert set(shown) == {"format", "items", "scales", "key_sha256", "raters", "answers"}
     assert [scale["name"] for scale in shown["scales"]] == ["factuality", "relevance", "harm"]
     assert all(set(item) == {"question", "image", "answers"} for item in shown["items"])
     page = (study / PAGE).read_text()
