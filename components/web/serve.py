@@ -118,8 +118,8 @@ class PatientServer(uvicorn.Server):
         """Called by uvicorn for Ctrl-C and SIGTERM."""
         if self.should_exit:
             os._exit(128 + sig)  # a thread of torch that computes cannot be ended otherwise
-        say("answering who waits, then ending; Ctrl-C again ends at once")
         super().handle_exit(sig, frame)
+        say("answering who waits, then ending; Ctrl-C again ends at once")
 
 
 def make_server(app: FastAPI) -> uvicorn.Server:

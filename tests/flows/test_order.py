@@ -98,7 +98,9 @@ def test_a_plan_waits_for_a_command_of_a_terminal(project: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 def test_a_damaged_lock_file_is_named_with_the_way_out(project: Path) -> None:
-    (project / "dvc.lock").write_text("schema: '2.0'\nstages:\n  first:\n    cmd")
+    # no end was cut off, which is mended (test_torn.py): a person has to choose between the two
+    torn = "schema: '2.0'\nstages:\n<<<<<<< HEAD\n  first:\n=======\n  second:\n>>>>>>> there\n"
+    (project / "dvc.lock").write_text(torn)
     with pytest.raises(UserError, match=r"dvc\.lock cannot be read") as caught:
         make_plan()
     assert caught.value.next_command.startswith("git checkout dvc.lock")
