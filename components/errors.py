@@ -76,6 +76,17 @@ def damaged(path: Path, why: str) -> UserError:
     return UserError(f"{path} is damaged", why=why, next_command=_remake(path))
 
 
+def load_object(path: Path) -> dict[str, Any]:
+    """A JSON object that this project wrote; UserError where it is not whole, or another thing."""
+    try:
+        values = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"it is no JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise damaged(path, f"it holds a JSON {type(values).__name__}, not an object")
+    return values
+
+
 def check_format(told: Any, path: Path | str, newest: int = 1) -> Any:
     """What a file of JSON tells, without the version of its layout.
 

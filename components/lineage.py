@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from components import __version__
-from components.errors import FORMAT, UserError, check_format
+from components.errors import FORMAT, UserError, check_format, load_object
 from components.records import Reject, write_records
-from components.schema import load_object
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine.parquet"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from components.errors import UserError, damaged
+from components.errors import UserError
 from components.redaction import HIDDEN, holds_secret
 
 SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it was built
@@ -96,17 +95,6 @@ def load_yaml(path: Path) -> Any:
     except (LookupError, TypeError, AttributeError, OverflowError) as error:  # of !!int '', say
         why = f"a value does not fit the tag before it (!!int and the like): {error!r}"
         raise UserError(f"{path} is not YAML", why=why) from None
-
-
-def load_object(path: Path) -> dict[str, Any]:
-    """A JSON object that this project wrote; UserError where it is not whole, or another thing."""
-    try:
-        values = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, f"it is no JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise damaged(path, f"it holds a JSON {type(values).__name__}, not an object")
-    return values
 
 
 def validate(model: type[M], values: Any, where: str) -> M:

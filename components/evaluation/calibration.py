@@ -12,8 +12,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.errors import FORMAT, check_format
-from components.schema import Section, load_object, validate
+from components.errors import FORMAT, check_format, load_object
+from components.schema import Section, validate
 
 CALIBRATION = "calibration.json"
 MIN_ITEMS = 20  # below, an error of calibration is mostly chance

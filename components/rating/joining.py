@@ -13,13 +13,13 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from components.errors import UserError, check_format, damaged
+from components.errors import UserError, check_format, damaged, load_object
 from components.evaluation.intervals import EQUAL, Interval, bootstrap, find_groups
 from components.lineage import hash_bytes, hash_file
 from components.rating.agreement import Ratings, cohen_kappas, estimate_alpha, fleiss_kappa
 from components.rating.log import note_step
 from components.rating.study import LETTERS, STUDY
-from components.schema import Section, load_object, validate
+from components.schema import Section, validate
 
 JOINED, RESULTS, HANDED_IN = "joined.json", "results.json", "ratings"
 LONGEST_CODE = 64  # of a rater: it becomes the name of a file

@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from components.errors import FORMAT, UserError, check_format
-from components.schema import Section, load_object, validate
+from components.errors import FORMAT, UserError, check_format, load_object
+from components.schema import Section, validate
 from components.tasks.registry import TASKS
 
 ASKING = "asking.json"

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from components.artifacts.manifest import OWN
-from components.errors import UserError, check_format, damaged
+from components.errors import UserError, check_format, damaged, load_object
 from components.lineage import MANIFEST, hash_file
 from components.model.weights import WEIGHTS
-from components.schema import load_object
 
 PRODUCT = "product.json"  # the manifest of the product, in a folder that was shared
 DATA = ("data/examples", "data/instructions", "data/articles")

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from components.errors import FORMAT, UserError, check_format, damaged
+from components.errors import FORMAT, UserError, check_format, damaged, load_object
 from components.model.specials import BOS, EOS, NUM_SPECIALS, PAD, UNK
-from components.schema import load_object
 from components.tokenization.text import load_bpe, mend_text, read_bpe, train_bpe
 
 BPE_FILE, LAYOUT_FILE = "bpe.json", "vocabulary.json"

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from components import __version__
 from components.artifacts.manifest import OWN
+from components.errors import load_object
 from components.lineage import MANIFEST, hash_file
 from components.model.weights import WEIGHTS
-from components.schema import load_object
 from components.serving.asking import ASKING
 from components.serving.served import ServedModel
 from components.serving.versions import PRODUCT
