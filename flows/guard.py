@@ -37,6 +37,17 @@ def end_session(session: int, grace_s: float = GRACE_S) -> None:
             time.sleep(POLL_S if left else 0.0)
 
 
+def end_processes(processes: Iterable[int], grace_s: float = KILL_S) -> None:
+    """Ask single processes to end; on a busy machine a server may wait for its clients for long."""
+    left = [pid for pid in processes if _signal(pid, signal.SIGTERM)]
+    deadline = time.monotonic() + grace_s
+    while left and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+        left = [pid for pid in left if _signal(pid, 0)]
+    for pid in left:
+        _signal(pid, signal.SIGKILL)
+
+
 def signal_session(session: int, number: int) -> bool:
     """Send a signal (0: none) to each process of a session; whether there was any.
 
@@ -97,5 +108,4 @@ if __name__ == "__main__":
     left, alone = watch(sys.stdin)
     for session in left:
         end_session(session)
-    for process in alone:
-        _signal(process, signal.SIGTERM)
+    end_processes(alone)

@@ -111,16 +111,23 @@ GUARDED = """
 import os, signal, subprocess
 from flows.process import guard_process
 
-server = subprocess.Popen(["sleep", "3600"])
+server = subprocess.Popen(COMMAND, stdout=subprocess.PIPE)
+server.stdout.readline()  # it has begun, and knows which signals it leaves unheard
 guard_process(server.pid)
 print(server.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_what_others_started_for_a_killed_flow_is_ended(repository: Path) -> None:
+@pytest.mark.parametrize("before", ["", "trap '' TERM; "])
+def test_what_others_started_for_a_killed_flow_is_ended(repository: Path, before: str) -> None:
+    command = ["sh", "-c", f"{before}echo begun; while true; do sleep 0.1; done"]
     done = subprocess.run(
-        [sys.executable, "-c", GUARDED], cwd=repository, capture_output=True, text=True, check=False
+        [sys.executable, "-c", GUARDED.replace("COMMAND", repr(command))],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == -9
     wait_until(lambda: not lives(int(done.stdout)), 30)
