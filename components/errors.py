@@ -77,7 +77,10 @@ def damaged(path: Path, why: str) -> UserError:
 
 
 def load_object(path: Path) -> dict[str, Any]:
-    """A JSON object that this project wrote; UserError where it is not whole, or another thing."""
+    """A JSON object that this project wrote; UserError where it is not whole, or another thing.
+
+    Raw files of others have their own (readers/json_rows.py): they are got again, not made again.
+    """
     try:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
