@@ -25,6 +25,9 @@ from components.storage_advice import advise
 REMOTE = "store"
 NUM_TRIED_BYTES = 1 << 16
 NO_REMOTE = r"no remote\s*(?:specified|provided)|config file error: no remote"
+# DVC's last words tell no cause: a count, or, where the one file of a folder that was missing did
+# not arrive, that it cannot move what is not there
+NO_CAUSE = r"failed to (pull|push|fetch) data|unexpected error - \[Errno 2\].*\.tmp'"
 NOT_THERE = r"missing-files|neither locally nor on remote|Checkout failed|missing cache"
 
 
@@ -179,4 +182,5 @@ def _run_dvc(*words: str) -> tuple[int, str]:
 def _last_error(told: str) -> str:
     lines = [line.strip() for line in re.split(r"[\r\n]+", told)]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")]
+    errors = [line for line in errors if not re.match(NO_CAUSE, line)] or errors
     return errors[-1] if errors else next(filter(None, reversed(lines)), "")

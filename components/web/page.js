@@ -52,6 +52,8 @@ function complain(place, refusal) {
 const refusePicture = (refusal) => complain("picture-error", refusal);
 
 async function takeFile(file, suggestions = []) {
+  await ready;
+  if (!facts) return; // the page has said why
   coming?.abort(); // of two pictures the one that was chosen last is shown, whichever is read first
   coming = null;
   markComing();
@@ -166,8 +168,10 @@ function findMissing(question) {
   return null;
 }
 
-function begin(event) {
+async function begin(event) {
   event.preventDefault();
+  await ready;
+  if (!facts) return;
   const question = facts.takes.question ? byId("question").value.trim() : "";
   const missing = findMissing(question);
   byId("ask-error").hidden = true;
@@ -209,6 +213,7 @@ async function start() {
   showExamples();
 }
 
+const ready = start(); // what is dropped or asked sooner waits for it
 byId("ask").addEventListener("submit", begin);
 byId("question").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -234,4 +239,3 @@ document.addEventListener("drop", (event) => {
   const file = [...event.dataTransfer.files][0];
   if (file && facts?.takes.image !== "none") takeFile(file);
 });
-start();

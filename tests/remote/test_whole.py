@@ -190,12 +190,15 @@ def test_a_clone_that_was_cut_off_while_it_pulled_goes_on(whole: Whole) -> None:
     objects = [key for key in whole.list_held() if not key.endswith(".dir")]
     for key in objects[::10]:
         whole.line.reset("GET", key)
-    assert there.biomedgpt("pull").returncode == 2
+    assert_told(there.biomedgpt("pull"), "goes on where it stopped", "connect to the endpoint")
+    cache = there.root / ".dvc/cache"
+    had = {f"dvc/{file.relative_to(cache).as_posix()}" for file in cache.rglob("*")} & set(objects)
+    assert had
     whole.line.faults.clear()
     whole.line.asked.clear()
     assert_fine(there.biomedgpt("pull"))
     got = {a.split()[1].removeprefix("/whole/") for a in whole.line.asked if a.startswith("GET")}
-    assert got & set(objects) <= set(objects[::10])
+    assert got and not got & had
     assert hash_outs(there.root) == hash_outs(whole.project.root)
 
 

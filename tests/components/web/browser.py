@@ -21,11 +21,21 @@ class WebPage(Page):
         """A real press of the mouse at the middle of an element, once it is there and in view."""
         found = json.dumps(selector)
         self.wait(f"document.querySelector({found})?.getClientRects().length")
-        self.evaluate(f"document.querySelector({found}).scrollIntoView({{block: 'center'}})")
-        box = self.evaluate(f"document.querySelector({found}).getBoundingClientRect().toJSON()")
+        box = self.find_still(f"document.querySelector({found})")
         place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+
+    def find_still(self, element: str) -> dict[str, float]:
+        """Where an element is in view, once nothing that arrives above it moves it any more."""
+        box: dict[str, float] = {}
+        for _ in range(100):
+            self.evaluate(f"{element}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+            before, box = box, self.evaluate(f"{element}.getBoundingClientRect().toJSON()")
+            if box == before:
+                return box
+            time.sleep(0.1)
+        raise AssertionError(f"{element} never stands still")
 
     def choose(self, file: Path) -> None:
         """A file in the page's file chooser."""
