@@ -26,7 +26,7 @@ TASKS_HELP = "vqa, caption, classify, understand, summarize, answer: of an instr
 EPILOG = (
     "Rows of --jsonl are objects with image (a path from the file's folder), question, text, "
     "options, task, id; each as its model's task takes it. What cannot be answered is named, and "
-    "ends nothing. Status 0: all were answered; 1: some were not; 2: none could be. "
+    "ends nothing. Status 0: all could be answered; 1: some could not; 2: none could. "
     "Research only: not for clinical use."
 )
 
@@ -72,16 +72,25 @@ def ask_model(arguments: argparse.Namespace) -> int:
     else:
         asked = list_folder(arguments.folder, _make_request(arguments, None))
     model = _load(arguments)
-    num, bad = 0, []
+    num, num_held_back, bad = 0, 0, []
     for one, reply in answer_each(model, asked):
         _show_many(one, reply, model.version, arguments)
         num += 1
-        bad += [plain(one.name)] if isinstance(reply, UserError) else []
+        if isinstance(reply, UserError):
+            bad.append(plain(one.name))
+        else:
+            num_held_back += bool(reply.refusal(arguments.abstain_below))
+    if not num:
+        where = "the standard input" if arguments.jsonl == STDIN else arguments.jsonl
+        raise UserError(
+            f"{where} holds no row", next_command="give an object on each line: see --help"
+        )
     if not arguments.json:
         for line in tell_version(model.version):
             show(line)
+    held_back = f", {num_held_back} held back as not sure enough" if num_held_back else ""
     named = f"; not {', '.join(bad[:SHOWN])}{', ...' * (len(bad) > SHOWN)}" if bad else ""
-    _tell(f"{num - len(bad)} of {num} were answered{named}")
+    _tell(f"{num - num_held_back - len(bad)} of {num} were answered{held_back}{named}")
     if len(bad) == num:
         return USER_ERROR
     return int(bool(bad))

@@ -60,6 +60,12 @@ def _render(request: Request, asking: Asking) -> Rendered:
             f"a model of the task {task.name} is asked about an image",
             next_command="give one: --image FILE",
         )
+    if request.image is not None and not (task.needs_image or task.name == INSTRUCT):
+        raise UserError(
+            f"a model of the task {task.name} takes no image",
+            why="it was tuned and evaluated on texts alone, and an image would change its answer",
+            next_command="leave out the image",
+        )
     return task.render(_fill(request, task, asking))
 
 

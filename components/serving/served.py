@@ -5,7 +5,6 @@ It answers as ``evaluate`` does, with the same prompts, search and closed sets. 
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,8 +74,13 @@ class Reply:
         sure = self.confidence.value
         if sure >= abstain_below:
             return ""
-        down = math.floor(100 * sure) / 100  # so that it never reads as the level itself
-        return f"no answer: confidence {down:.2f} is below {abstain_below:.2f}"
+        digits = 2
+        while round(sure, digits) >= abstain_below:  # so that it never reads as the level itself
+            digits += 1
+        level = f"{abstain_below:.2f}"
+        if float(level) != abstain_below:
+            level = f"{abstain_below:g}"
+        return f"no answer: confidence {sure:.{digits}f} is below {level}"
 
 
 class ServedModel:

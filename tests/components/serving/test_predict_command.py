@@ -72,6 +72,28 @@ def test_a_folder_is_answered_and_what_cannot_be_is_named(
     assert told.err.splitlines()[-1] == "3 of 4 were answered; not words.png"
 
 
+def test_an_answer_that_is_held_back_is_not_counted_as_given(
+    model: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["--model", model, "--folder", "films", *QUESTION, "--abstain-below"]
+    assert predict(*asked, "1") == 1
+    told = capsys.readouterr()
+    assert told.out.count("no answer: confidence") == 3
+    words = "0 of 4 were answered, 3 held back as not sure enough; not words.png"
+    assert told.err.splitlines()[-1] == words
+
+
+@pytest.mark.parametrize("content", ["", "\n \n"])
+def test_rows_of_which_there_are_none_are_told(
+    model: str, here: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (here / "rows.jsonl").write_text(content)
+    assert predict("--model", model, "--jsonl", "rows.jsonl") == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("error: rows.jsonl holds no row") and "next:" in told.err
+    assert not told.out
+
+
 def test_no_name_of_a_file_forges_a_line_commands_a_terminal_or_ends_the_run(
     model: str, here: Path
 ) -> None:

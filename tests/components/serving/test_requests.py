@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from components.errors import UserError
 from components.serving import load
-from components.serving.served import Request, ServedModel
+from components.serving.confidence import Confidence
+from components.serving.served import Reply, Request, ServedModel
 from tests.components.serving.small import draw, make_folder
 
 INSTRUCTED = {"task": "instruct", "dataset": "", "candidates": []}
@@ -63,6 +64,19 @@ def test_an_instructed_model_does_every_task(instructed: ServedModel, request_: 
     assert sum(chance for _, chance in reply.candidates) == pytest.approx(float(bool(options)))
 
 
+@pytest.mark.parametrize("task", ["summarize", "understand", "answer"])
+def test_a_task_of_text_takes_no_image(instructed: ServedModel, tmp_path: Path, task: str) -> None:
+    own = load(make_folder(tmp_path, task=task, candidates=[]), "cpu")
+    question = "" if task == "summarize" else "is it clear?"
+    for model in (own, instructed):
+        told = Request(
+            None, question, "the left lung is clear", ["a", "b"][: 2 * (task == "answer")], task
+        )
+        assert model.ask_all([told])
+        with pytest.raises(UserError, match=f"the task {task} takes no image"):
+            model.ask_all([replace(told, image=draw(0))])
+
+
 def test_what_is_over_the_limits_is_counted(closed: ServedModel) -> None:
     assert closed.ask(draw(0), "is the lung clear?").num_cut == 0
     long = closed.ask(draw(0), "is the left lung clear and normal " * 30)
@@ -81,8 +95,25 @@ def test_an_answer_below_a_level_is_not_given(closed: ServedModel) -> None:
     reply = closed.ask(draw(0), "is it normal?")
     sure = reply.confidence.value
     assert 0.2 <= sure < 1 and reply.refusal(sure) == ""
-    told = re.fullmatch(r"no answer: confidence (0\.\d\d) is below 1\.00", reply.refusal(1.0))
-    assert told and float(told[1]) <= sure < float(told[1]) + 0.01
+    assert reply.refusal(1.0).startswith("no answer: confidence 0.")
+
+
+@pytest.mark.parametrize(
+    ("sure", "level", "words"),
+    [
+        (0.578, 0.99, "0.58 is below 0.99"),
+        (0.6972, 0.7, "0.697 is below 0.70"),
+        (0.302, 0.305, "0.30 is below 0.305"),
+        (0.99996, 1.0, "0.99996 is below 1.00"),
+        (0.0, 0.01, "0.00 is below 0.01"),
+    ],
+)
+def test_a_refusal_says_as_many_digits_as_tell_the_two_apart(
+    sure: float, level: float, words: str
+) -> None:
+    reply = Reply("yes", -1.0, confidence=Confidence(sure, sure))
+    assert reply.refusal(level) == f"no answer: confidence {words}"
+    assert reply.refusal(sure) == ""
 
 
 def test_vectors_are_of_one_item_whatever_lies_beside_it(closed: ServedModel) -> None:
