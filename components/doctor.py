@@ -74,8 +74,11 @@ def read_device(path: Path) -> str:
 
 def check_gpu(wanted: str) -> Finding:
     """An NVIDIA GPU that torch can use; the demo needs none, ``compute.device: cuda`` does."""
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # not there, or without a library that it needs
+        words = f"not known: torch cannot be loaded ({' '.join(str(error).split())[:200]})"
+        return Finding("FAIL", "gpu", words, "make clean install")
     if torch.cuda.is_available():
         memory_gb = torch.cuda.get_device_properties(0).total_memory / GB
         return Finding("OK", "gpu", f"{torch.cuda.get_device_name(0)}, {memory_gb:.0f} GB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,16 @@ def test_this_machine(tmp_path: Path) -> None:
         "privacy",
     ]
     assert all(finding.mend for finding in findings if finding.level != "OK")
+
+
+def test_a_torch_that_is_not_there_is_a_finding_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_params("demo", target=tmp_path / "params.yaml")
+    monkeypatch.setitem(sys.modules, "torch", None)  # as where it was never installed
+    (finding,) = (finding for finding in examine(tmp_path) if finding.subject == "gpu")
+    assert finding.level == "FAIL" and "torch cannot be loaded" in finding.words
+    assert finding.mend == "make clean install"
 
 
 @pytest.mark.skipif(has_cuda(), reason="there is a GPU here")
