@@ -168,14 +168,24 @@ function findMissing(question) {
   return null;
 }
 
+// What the server would refuse as too long, told before it leaves its box.
+function findTooLong(question) {
+  const texts = [["question", question, facts.limits.question_chars], ["text", byId("text").value.trim(), facts.limits.text_chars]];
+  for (const [word, value, most] of texts) {
+    const num = [...value].length;
+    if (num > most) return { message: `The ${word} has ${num.toLocaleString("en")} characters; at most ${most.toLocaleString("en")} are taken.`, next: `Shorten the ${word}.` };
+  }
+  return null;
+}
+
 async function begin(event) {
   event.preventDefault();
   await ready;
   if (!facts) return;
   const question = facts.takes.question ? byId("question").value.trim() : "";
-  const missing = findMissing(question);
+  const fault = findMissing(question) ?? findTooLong(question);
   byId("ask-error").hidden = true;
-  if (missing) return complain("ask-error", missing);
+  if (fault) return complain("ask-error", fault);
   const options = byId("options").value.split("\n").map((line) => line.trim()).filter(Boolean);
   const turn = { question, text: byId("text").value.trim(), options, picture: facts.takes.image === "none" ? null : picture };
   turns.push(turn);

@@ -30,7 +30,7 @@ function drawCandidates(said, facts) {
   const bars = said.candidates.filter((one, i) => i < FEWEST || one.probability >= FAINT).slice(0, MOST).map((one, i) => drawBar(one.text, one.probability, i === 0));
   const number = facts.num_answers ? `the ${facts.num_answers} answers that this model knows` : "the answers to choose among";
   return [make("ul", { className: "bars" }, ...bars),
-    make("p", { className: "small", textContent: `How its certainty is spread over ${number}. ${said.calibrated ? `Fitted to how often it is right: ${said.calibration}.` : "Not fitted to how often it is right (uncalibrated): 90 % here need not mean nine of ten."}` })];
+    make("p", { className: "small", textContent: `How its certainty is spread over ${number}. ${said.calibrated ? `Fitted to how often it is right (${said.calibration}).` : "Not fitted to how often it is right (uncalibrated): 90 % here need not mean nine of ten."}` })];
 }
 
 function drawLooking(answer) {
