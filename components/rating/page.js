@@ -104,6 +104,9 @@ function timeLeft(missing) {
   return `about ${(minutes / 60).toFixed(1)} hours left`;
 }
 
+const countOf = (num, noun) => `${num} ${noun}${num === 1 ? "" : "s"}`;
+const tellMissing = (num) => `${countOf(num, "rating")} ${num === 1 ? "is" : "are"} missing`;
+
 function tell() {
   const all = [...asked()].length, missing = countMissing(), here = countMissing(place);
   byId("place").textContent = `Question ${place + 1} of ${study.items.length}`;
@@ -116,7 +119,7 @@ function tell() {
   byId("unrated").disabled = missing === here;
   byId("missing").textContent = missing === 0
     ? "All is rated. Go to the end, and save the ratings to a file."
-    : `${missing} ratings are missing` + (here ? `, ${here} of this question.` : ", none of this question.");
+    : tellMissing(missing) + (here ? `, ${here} of this question.` : ", none of this question.");
 }
 
 function go(step) {
@@ -144,7 +147,7 @@ function finish() {
   scrollTo(0, 0);
   byId("unfinished").hidden = missing === 0;
   byId("end-title").textContent = missing === 0 ? "All is rated. Thank you." : "Not finished yet";
-  byId("end-missing").textContent = `${missing} ratings are missing. A file without them can be gone on from, here or on another computer, but it cannot be joined with the files of others.`;
+  byId("end-missing").textContent = `${tellMissing(missing)}. A file that lacks any can be gone on from, here or on another computer, but it cannot be joined with the files of others.`;
   byId("file-name").textContent = fileName();
   byId("file-state").textContent = "";
   byId("hand-in").className = missing === 0 ? "main" : "";
@@ -213,7 +216,9 @@ function begin(code, changed = {}) {
 
 function welcome() {
   if (!checkStorage()) { isKept = false; alarm(NOT_KEPT); }
-  byId("extent").textContent = `${study.items.length} questions with ${study.answers.reduce((a, b) => a + b, 0)} answers`;
+  const num = study.items.length, answers = study.answers.reduce((a, b) => a + b, 0);
+  const seen = study.items.filter((item) => item.image).length;
+  byId("extent").textContent = `${countOf(num, "question")}, ${seen === num ? "all" : seen || "none"} of them about an image, with ${countOf(answers, "answer")} in all`;
   const known = listRaters();
   byId("known").hidden = known.length === 0;
   byId("raters").replaceChildren(...known.map((code) => {

@@ -163,6 +163,20 @@ def test_what_is_missing_is_found_and_counted(page: Page, study: Path) -> None:
     assert text(page, "left").startswith("about ")
 
 
+def test_what_there_is_to_do_is_told_as_it_is(page: Page, study: Path) -> None:
+    answers = read_study(study)["answers"]
+    page.open((study / PAGE).as_uri())
+    told = f"8 questions, 4 of them about an image, with {sum(answers)} answers in all"
+    assert text(page, "extent") == told
+    begin(page, study, "r1")
+    for num in answers[:-1]:
+        page.press(*("1" * 3 * num), "n")
+    page.press(*("1" * (3 * answers[-1] - 1)))
+    assert text(page, "missing") == "1 rating is missing, 1 of this question."
+    page.press("n")
+    assert text(page, "end-missing").startswith("1 rating is missing. A file that lacks any")
+
+
 def test_a_break_stops_the_clock_and_takes_no_ratings(page: Page, study: Path) -> None:
     begin(page, study, "r1")
     page.press("3", "b", "2", "u")
