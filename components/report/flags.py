@@ -164,7 +164,7 @@ def _tell_worst(inputs: ReportInputs, hits: list[dict[str, Any]]) -> list[str]:
     return [
         f"{inputs.title(test)} in {inputs.title(pair['train'])}: "
         f"{print_count(pair['num_test'])} of {print_count(pair['of_test'])}"
-        + (f", fewer in {others[test]} more" if others[test] else "")
+        + (f", no more than that in {n} other{'s' * (n > 1)}" if (n := others[test]) else "")
         for test, pair in worst.items()
     ]
 

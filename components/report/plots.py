@@ -30,6 +30,7 @@ def write_plots(inputs: ReportInputs, folder: Path) -> None:
 def list_losses(inputs: ReportInputs) -> Iterator[Row]:
     """The loss of each run by step, in nats a token, and of its held-out examples where measured.
 
+    Of pretraining it is the sum of its parts' means (images with text, text, images, detection).
     A longer curve is thinned to every n-th logged step; its last step always stays.
     """
     for folder, log in inputs.logs.items():

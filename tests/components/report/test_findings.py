@@ -89,6 +89,18 @@ def test_flags_name_sets_and_sizes_and_put_the_grave_first(inputs: ReportInputs)
     )
 
 
+def test_material_that_shares_as_much_as_the_worst_is_not_said_to_share_less(
+    inputs: ReportInputs,
+) -> None:
+    pairs = [
+        {"kind": "similar_image", "test": "iu_xray", "train": train, "num_test": 1, "of_test": 120}
+        for train in ("slake", "pmc_oa", "vqa_rad")
+    ]
+    audit = inputs.audit | {"overlaps": pairs}
+    (flag,) = (flag for flag in flags_of(replace(inputs, audit=audit)) if flag.section == "audit")
+    assert flag.detail.endswith(": 1 of 120, no more than that in 2 others")
+
+
 def test_restricted_records_and_altered_files_are_told(inputs: ReportInputs) -> None:
     altered = make_manifest("acquire", [], 1, altered=["pneumoniamnist.npz"])
     altered["identity"] = {"source": "pneumoniamnist"}
