@@ -81,8 +81,9 @@ def _open_image(content: bytes) -> Image.Image:
         raise BadImage("empty-image")
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise BadImage("too-many-pixels", str(error)) from None
+    except Image.DecompressionBombError:  # raised beyond twice its cap, before the size is known
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
+        raise BadImage("too-many-pixels", f"more than {most} million") from None
     except UnidentifiedImageError:
         raise BadImage("unknown-image-format", f"none of {', '.join(FORMATS)}") from None
     except Exception as error:  # decoders of untrusted bytes fail in many ways

@@ -76,7 +76,7 @@ def read_picture(content: bytes, limits: Limits) -> Picture:
 def _refuse(bad: BadImage, limits: Limits) -> Refusal:
     if bad.reason == "too-many-pixels":
         most = limits.image_pixels // 1_000_000
-        size = bad.detail.split(",")[0] if " x " in bad.detail else "far more"
+        size = bad.detail.split(",")[0]
         return Refusal(
             "too-large", f"The image has too many pixels ({size}); at most {most} million are "
             "taken.", "Make it smaller, or cut out the part that matters.",

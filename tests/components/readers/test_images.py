@@ -284,6 +284,12 @@ def test_the_cap_is_named_with_what_was_found() -> None:
         check_image(claim_png(101, 100), 10_000)
 
 
+def test_a_claim_beyond_the_library_s_own_cap_is_told_in_our_words() -> None:
+    with pytest.raises(BadImage) as raised:
+        check_image(claim_png(60_000, 60_000), 10_000)
+    assert raised.value.detail == "more than 178 million"
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
 @given(cut=st.floats(0, 1))
