@@ -64,8 +64,9 @@ def write_pretrained(
     model: Path, vocabulary: Path, image_px: int, max_source_tokens: int, to: Path
 ) -> None:
     """Write a folder that the Auto classes read: weights, config, tokenizer, image processor."""
-    wrapped = BiomedGptForConditionalGeneration.from_pretrained(model)
-    wrapped.save_pretrained(to)
+    with no_bars():
+        wrapped = BiomedGptForConditionalGeneration.from_pretrained(model)
+        wrapped.save_pretrained(to)
     tokenizer = BiomedGptTokenizer.from_folder(vocabulary)
     tokenizer.model_max_length = max_source_tokens
     BiomedGptProcessor(BiomedGptImageProcessor(image_px), tokenizer).save_pretrained(to)

@@ -24,9 +24,18 @@ from components.tokenization.vocabulary import Vocabulary
 
 CARD, PROOF, UNFINISHED = "README.md", "parity.json", ".unfinished"
 TOLERANCE = 1e-3  # of a logit: above, the folder is not left behind
+PIPELINE_TAGS = {
+    "vqa": "visual-question-answering",
+    "caption": "image-to-text",
+    "classify": "image-classification",
+    "understand": "text-classification",
+    "summarize": "summarization",
+    "answer": "question-answering",
+    "instruct": "image-text-to-text",
+}
 FRONT = """---
 library_name: transformers
-pipeline_tag: visual-question-answering
+pipeline_tag: {tag}
 license: other
 tags: [biomedgpt, medical, research-only]
 ---
@@ -90,7 +99,8 @@ def _write_words(found: FoundModel, parity: Parity, card: str, to: Path) -> None
     own = found.folder / CARD
     words = card or (own.read_text("utf-8") if own.is_file() else f"# {found.version.name}\n")
     usage = "\n".join(tell_usage(found))
-    (to / CARD).write_text(f"{FRONT}{words.rstrip()}\n\n{usage}\n{tell_parity(parity)}", "utf-8")
+    front = FRONT.format(tag=PIPELINE_TAGS.get(found.asking.task, "image-text-to-text"))
+    (to / CARD).write_text(f"{front}{words.rstrip()}\n\n{usage}\n{tell_parity(parity)}", "utf-8")
 
 
 def tell_usage(found: FoundModel) -> Sequence[str]:

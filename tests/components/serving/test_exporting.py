@@ -11,7 +11,8 @@ from components.cli import run_command
 from components.errors import UserError
 from components.evaluation.calibration import write_calibration
 from components.serving import load
-from components.serving.exporting import export_transformers
+from components.serving.exporting import PIPELINE_TAGS, export_transformers
+from components.serving.requests import ASKED_TASKS
 from components.serving.served import Request
 from flows.cli import build_parser
 from tests.components.serving.small import draw, make_folder
@@ -44,9 +45,19 @@ def test_the_command_writes_a_new_folder_alone(
     folder = make_folder(tmp_path / "model", candidates=[])
     words = ["export", str(folder), "--names", "transformers", "--to"]
     assert run_command(build_parser(), [*words, str(tmp_path / "out")]) == 0
-    assert "8 of 8 answers are the same" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "8 of 8 answers are the same" in told.out
+    assert "Loading weights" not in told.err and "Writing model" not in told.err
     assert run_command(build_parser(), [*words, str(tmp_path / "out")]) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_the_card_names_the_task_that_the_model_does(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "model", task="summarize", candidates=[])
+    export_transformers(folder, tmp_path / "out")
+    front = (tmp_path / "out/README.md").read_text().split("---")[1]
+    assert "pipeline_tag: summarization" in front
+    assert set(PIPELINE_TAGS) == set(ASKED_TASKS)
 
 
 def test_a_folder_that_computes_something_else_is_not_left(
