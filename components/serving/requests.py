@@ -114,7 +114,7 @@ def _fill(request: Request, task: Task, asking: Asking) -> dict[str, str | list[
         if place:
             given[place[0]] = value
     if request.options and "options" in asked:
-        given["options"] = list(request.options)
+        given["options"] = list(_list_once(request.options).values())
     elif request.options and asking.task != INSTRUCT:
         raise UserError(
             f"a model of the task {task.name} takes no options",
@@ -134,4 +134,17 @@ def _fill(request: Request, task: Task, asking: Asking) -> dict[str, str | list[
 def _list_options(request: Request, rendered: Rendered) -> list[str]:
     if rendered.candidates or not request.options:
         return rendered.candidates
-    return [f" {' '.join(option.lower().split())}" for option in request.options]
+    return [f" {said}" for said in _list_once(request.options)]
+
+
+def _list_once(options: Sequence[str]) -> dict[str, str]:
+    """Options by how they are said; of those that are said alike, which would share the probability
+    of one, the first. UserError for one that says nothing."""
+    once: dict[str, str] = {}
+    for option in options:
+        once.setdefault(" ".join(option.lower().split()), option)
+    if "" in once:
+        raise UserError(
+            "an option is empty", next_command="leave it out, or write what it stands for"
+        )
+    return once

@@ -64,6 +64,15 @@ def test_an_instructed_model_does_every_task(instructed: ServedModel, request_: 
     assert sum(chance for _, chance in reply.candidates) == pytest.approx(float(bool(options)))
 
 
+@pytest.mark.parametrize("task", ["answer", "vqa"])
+def test_an_option_that_is_given_twice_counts_once(instructed: ServedModel, task: str) -> None:
+    once = Request(draw(0) if task == "vqa" else None, "which side?", "", ["left", "right"], task)
+    twice = replace(once, options=["left", "right", "Left", " left "])
+    assert instructed.ask_all([twice]) == instructed.ask_all([once])
+    with pytest.raises(UserError, match="an option is empty"):
+        instructed.ask_all([replace(once, options=["left", " "])])
+
+
 @pytest.mark.parametrize("task", ["summarize", "understand", "answer"])
 def test_a_task_of_text_takes_no_image(instructed: ServedModel, tmp_path: Path, task: str) -> None:
     own = load(make_folder(tmp_path, task=task, candidates=[]), "cpu")
