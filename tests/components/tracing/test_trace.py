@@ -210,6 +210,20 @@ def test_an_absent_corpus_or_product_says_what_to_do(project: Path) -> None:
         read_products()
 
 
+def test_a_damaged_shard_or_ledger_is_told_with_its_path(project: Path) -> None:
+    write_corpus([article("12")], [reject("11")])
+    ledgers = sorted(LEDGERS.glob("*.parquet"))
+    for ledger in ledgers:
+        ledger.write_bytes(ledger.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"data/ledgers/\w+\.parquet is damaged"):
+        recall_records(read_products())
+    (shard,) = Path("data/articles/articles").rglob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"xml\.gz\.parquet is damaged") as caught:
+        trace("PMID:12")
+    assert caught.value.next_command.endswith("ingest_pubmed")
+
+
 def test_dvc_s_lock_is_read_and_a_broken_one_is_told(project: Path) -> None:
     assert read_lock() == {} and find_stage("data/x") is None
     for content in (b"stages: [", b"\xff", b"[" * 200_000, b"stages: {a: !!int ''}", b"[]"):
