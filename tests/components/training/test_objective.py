@@ -152,3 +152,9 @@ def test_a_position_without_choice_costs_nothing() -> None:
 )
 def test_schedule_warms_up_and_falls_to_zero(step: int, expected: float) -> None:
     assert polynomial_decay(step, 100, 1.0, 0.1) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("total", "rates"), [(1, [1.0]), (2, [0.5, 0.0]), (3, [2 / 3, 1 / 3, 0])])
+def test_a_run_of_few_steps_has_a_rate_to_learn_with(total: int, rates: list[float]) -> None:
+    found = [polynomial_decay(step, total, 1.0, 0.06) for step in range(1, total + 1)]
+    assert found == pytest.approx(rates)
