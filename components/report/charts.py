@@ -99,11 +99,11 @@ def plot_losses(inputs: ReportInputs) -> dict[str, list[Panel]]:
 
 
 def read_held_out(inputs: ReportInputs, stage: str, size: str, dataset: str) -> Points:
-    """Step and loss of each look at examples that are not trained on; none where there was none."""
+    """Step and loss of each look at examples that are not trained on, where it was a number."""
     folder = "/".join(["data/models", stage, size, *([dataset] if dataset else [])])
     notes = inputs.manifests.get(folder, {"notes": {}})["notes"]
     looks = notes.get("validation", {}).get("validations", [])
-    return [(look["step"], look["nll"]) for look in looks]
+    return [(look["step"], look["nll"]) for look in looks if look["nll"] is not None]
 
 
 def _split_streams(log: Log) -> dict[str, Points]:
