@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from lxml import etree
 from components.cards import Card
 from components.readers.columns import name_view
 from components.readers.csv_rows import read_csv_records
+from components.readers.files import group_by_stem, name_apart, pick_by_stem
 from components.readers.json_rows import unreadable
 from components.readers.report_sections import list_sections
 from components.readers.xml_trees import parse_xml
@@ -26,22 +27,21 @@ def read_openi_xml_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     Raises UserError when no report can be parsed.
     """
     wanted = list_sections(card.options.get("sections", "FINDINGS,IMPRESSION").upper())
-    images = {path.stem: path for path in card.find(root, "images")}
-    views = dict(_read_views(card, root))
-    num_parsed, paths = 0, card.find(root, "reports")
-    for path in paths:
-        name = path.relative_to(root).as_posix()
+    images, views = group_by_stem(card.find(root, "images")), dict(_read_views(card, root))
+    paths = {path.relative_to(root).as_posix(): path for path in card.find(root, "reports")}
+    called, num_parsed = name_apart({name: path.stem for name, path in paths.items()}), 0
+    for name, path in paths.items():
         try:
             report = parse_xml(path.read_bytes())
         except etree.XMLSyntaxError as error:
             yield Reject(name, "broken-xml", str(error)[:200])
             continue
         num_parsed += 1
-        for item in _read_report(card, report, wanted, images, name):
+        for item in _read_report(card, report, wanted, images, name, report_id=called[name]):
             view = views.get(item.origin.rpartition("#")[2])
             yield replace(item, attributes=name_view(view)) if isinstance(item, RawRow) else item
     if not num_parsed:
-        raise unreadable(paths[0], f"none of the {len(paths)} reports is XML")
+        raise unreadable(next(iter(paths.values())), f"none of the {len(paths)} reports is XML")
 
 
 def _read_views(card: Card, root: Path) -> Iterator[tuple[str, str]]:
@@ -55,7 +55,13 @@ def _read_views(card: Card, root: Path) -> Iterator[tuple[str, str]]:
 
 
 def _read_report(
-    card: Card, report: etree._Element, wanted: list[str], images: dict[str, Path], name: str
+    card: Card,
+    report: etree._Element,
+    wanted: list[str],
+    images: Mapping[str, list[Path]],
+    name: str,
+    *,
+    report_id: str,
 ) -> Iterator[RawRow | Reject]:
     sections = {
         (node.get("Label") or "").upper(): " ".join("".join(map(str, node.itertext())).split())
@@ -69,18 +75,18 @@ def _read_report(
     if not names:
         yield Reject(name, "no-image", "the report names no image")
         return
-    report_id = Path(name).stem
     for image in names:
         origin = f"{name}#{image}"
-        if image not in images:
-            yield Reject(origin, "missing-image", image)
+        found = pick_by_stem(images, image, origin)
+        if isinstance(found, Reject):
+            yield found
             continue
         yield RawRow(
             id=f"{report_id}/{image}",
             split=UNSPLIT,
             fields={"caption": caption},
             origin=origin,
-            image=images[image],
+            image=found,
             group=report_id,
             modality=card.modality,
         )
