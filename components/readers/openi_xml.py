@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from lxml import etree
@@ -17,12 +18,15 @@ from components.readers.report_sections import list_sections
 from components.readers.xml_trees import parse_xml
 from components.records import UNSPLIT, RawRow, Reject
 
+NEAR = 0.8  # of SequenceMatcher's ratio: FINDNGS is 0.93 FINDINGS, COMPARISON 0.6 IMPRESSION
+
 
 def read_openi_xml_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """Yield a row per image of each report; the caption is the report's sections, in card order.
 
     ``options.sections`` lists the sections (by default FINDINGS, then IMPRESSION). A report is a
-    group: its images share their caption. Reports without text or without an image are Rejects.
+    group: its images share their caption. Reports without text or without an image are Rejects, and
+    so is one with a label that is nearly that of a section which it lacks.
     The XML tells no image's view; where ``indiana_projections.csv`` lies beside, it does.
     Raises UserError when no report can be parsed.
     """
@@ -54,6 +58,19 @@ def _read_views(card: Card, root: Path) -> Iterator[tuple[str, str]]:
                 yield f"CXR{record.get('uid')}_{stem}", str(record.get("projection") or "")
 
 
+def _find_mistyped(sections: Mapping[str, str], wanted: list[str]) -> str:
+    """Words on a label that is nearly one that is wanted and not there; "" where there is none.
+
+    Without that section the rest of the report would be learnt as the whole of it.
+    """
+    absent = [label for label in wanted if not sections.get(label)]
+    for label, text in sections.items():
+        near = get_close_matches(label, absent, 1, NEAR) if text and label not in wanted else []
+        if near:
+            return f"Label is {label!r}, and none is {near[0]}"
+    return ""
+
+
 def _read_report(
     card: Card,
     report: etree._Element,
@@ -64,11 +81,16 @@ def _read_report(
     report_id: str,
 ) -> Iterator[RawRow | Reject]:
     sections = {
-        (node.get("Label") or "").upper(): " ".join("".join(map(str, node.itertext())).split())
+        (node.get("Label") or "").strip().upper(): " ".join(
+            "".join(map(str, node.itertext())).split()
+        )
         for node in report.iter("AbstractText")
     }
     caption = " ".join(sections[label] for label in wanted if sections.get(label))
     names = [node.get("id") or "" for node in report.iter("parentImage")]
+    if strange := _find_mistyped(sections, wanted):
+        yield Reject(name, "mistyped-section", strange)
+        return
     if not caption:
         yield Reject(name, "empty-caption", f"no text under {', '.join(wanted)}")
         return
