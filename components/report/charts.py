@@ -49,7 +49,6 @@ class Panel:
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     lines: list[Line]
-    x_label: str
 
 
 def rank_bars(counts: dict[str, int]) -> list[tuple[str, int]]:
@@ -150,5 +149,4 @@ def _loss_panel(
         [(across(tick), print_tick(tick)) for tick in x_ticks],
         [(scale_down(tick, y_ticks), print_tick(tick)) for tick in y_ticks],
         lines,
-        "step",
     )
