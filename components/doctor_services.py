@@ -6,7 +6,6 @@ whether the ports of a local Prefect server and of the web page are free.
 
 from __future__ import annotations
 
-import configparser
 import http.client
 import os
 import socket
@@ -25,6 +24,7 @@ from components.config import RELEASED_BPE, Params, load_params
 from components.doctor import Finding
 from components.errors import UserError
 from components.redaction import redact
+from components.remote import read_settings
 from components.storage import S3, Bucket, StorageError, split_address
 
 PREFECT_PORT = 4200
@@ -48,7 +48,7 @@ class Remote:
 def examine_services(root: Path, params: Params | None) -> list[Finding]:
     """Prefect and its port, DVC, Ray, S3, vocabulary files; ``params`` is None where faulty."""
     try:
-        remotes = read_remotes(root / ".dvc")
+        remotes = read_remotes(root)
         dvc = check_dvc(remotes)
     except UserError as error:
         remotes, dvc = {}, Finding("FAIL", "dvc", f"{error.what}: {error.why}", error.next_command)
@@ -128,26 +128,20 @@ def check_dvc(remotes: Mapping[str, Remote]) -> Finding:
     return check_library("dvc", lambda version: Finding("OK", "dvc", f"{version}; {told}"))
 
 
-def read_remotes(folder: Path) -> dict[str, Remote]:
-    """Each of DVC's remotes by name, from the two files of its configuration.
+def read_remotes(root: Path) -> dict[str, Remote]:
+    """Each of DVC's remotes by name, those that stand in the user's own configuration among them.
 
-    UserError where they cannot be parsed.
+    UserError where DVC cannot read its configuration.
     """
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read([folder / "config", folder / "config.local"], encoding="utf-8")
-    except (configparser.Error, UnicodeDecodeError) as error:
-        raise UserError(
-            "DVC's configuration cannot be read",
-            why=" ".join(str(error).split()),
-            next_command="mend that file, or take it from another clone",
-        ) from None
+    settings = read_settings(root)
+    names = [
+        key.removeprefix("remote.").removesuffix(".url")
+        for key in settings
+        if key.startswith("remote.") and key.endswith(".url")
+    ]
     return {
-        name.strip("'").removeprefix("remote ").strip('"'): Remote(
-            section["url"], section.get("endpointurl", "")
-        )
-        for name, section in parser.items()
-        if name.startswith("'remote ") and "url" in section
+        name: Remote(settings[f"remote.{name}.url"], settings.get(f"remote.{name}.endpointurl", ""))
+        for name in names
     }
 
 

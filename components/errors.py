@@ -76,6 +76,21 @@ def damaged(path: Path, why: str) -> UserError:
     return UserError(f"{path} is damaged", why=why, next_command=_remake(path))
 
 
+@contextmanager
+def damage_told(path: Path, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn what a library raises on a file of a product that is not whole into ``damaged``.
+
+    An OSError with a number is the machine's fault and stays; of a broken page Arrow tells by one
+    without.
+    """
+    try:
+        yield
+    except kinds as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise damaged(path, str(error)) from None
+
+
 def load_object(path: Path) -> dict[str, Any]:
     """A JSON object that this project wrote; UserError where it is not whole, or another thing.
 

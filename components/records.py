@@ -15,7 +15,7 @@ from typing import TypeVar, get_type_hints
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.errors import METADATA, UserError, check_metadata, damaged
+from components.errors import METADATA, UserError, check_metadata, damage_told
 
 T = TypeVar("T")
 Box = list[float]  # x0, y0, x1, y1 in pixels of the image as it is shown
@@ -23,6 +23,7 @@ SPLITS = ("train", "validation", "test")
 # What is read at a time: rows, and their bytes; encoded bytes. And the size of a row group.
 BATCH_ROWS, BATCH_BYTES, BUFFER_BYTES, GROUP_BYTES = 1024, 4 << 20, 1 << 16, 16 << 20
 OUTSIDE = "outside-the-set"  # counted, but no fault: the data set is defined without such records
+BROKEN = (pa.ArrowException, OSError)  # what Arrow tells of a file that is not whole Parquet
 UNSPLIT = "unsplit"  # a source without official splits: prepare derives them, and says so
 
 
@@ -36,8 +37,7 @@ class RawRow:
     image, a patient), so that splits and intervals can respect it; ``documents`` names the article
     that it is from, in every way that is known (``PMID 1``, ``PMC1``); ``boxes`` lie around what a
     field names; ``attributes`` are what else is told of the patient or the picture, by which scores
-    may be taken apart (sex, age, view, location);
-    ``origin`` is ``file#record``.
+    may be taken apart (sex, age, view, location); ``origin`` is ``file#record``.
     """
 
     id: str
@@ -250,11 +250,9 @@ def find_shards(path: Path) -> list[Path]:
     """The Parquet files of a product, in the order of their paths; UserError without any."""
     shards = sorted(p for p in path.rglob("*.parquet") if p.is_file()) if path.is_dir() else [path]
     if not shards or not shards[0].is_file():
-        raise UserError(
-            f"{path} {'holds no Parquet file' if path.is_dir() else 'is missing'}",
-            why="the stage that makes it has not run, or its output was removed",
-            next_command="dvc repro",
-        )
+        what = f"{path} {'holds no Parquet file' if path.is_dir() else 'is missing'}"
+        why = "the stage that makes it has not run, or its output was removed"
+        raise UserError(what, why=why, next_command="dvc repro")
     return shards
 
 
@@ -271,22 +269,18 @@ def read_records(path: Path, kind: type[T]) -> Iterator[T]:
 def read_groups(path: Path, kind: type[T], groups: Sequence[int] = ()) -> Iterator[tuple[int, T]]:
     """``read_records`` of one file, or of the row groups named: each with its group's number."""
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    try:
-        with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
-            check_metadata(file.schema_arrow.metadata, path)
-            if absent := [name for name in names if name not in file.schema_arrow.names]:
-                raise UserError(
-                    f"{path} lacks the columns {absent}", next_command="dvc repro --force"
-                )
-            for index in groups or range(file.num_row_groups):
-                size = _batch_rows(file.metadata.row_group(index))
-                for batch in file.iter_batches(size, row_groups=[index], columns=names):
-                    for row in batch.to_pylist(maps_as_pydicts="strict"):
-                        yield index, kind(**row)
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise  # the machine's fault; of a broken page Arrow tells by OSError without a number
-        raise damaged(path, str(error)) from None
+    with (
+        damage_told(path, *BROKEN),
+        pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file,
+    ):
+        check_metadata(file.schema_arrow.metadata, path)
+        if absent := [name for name in names if name not in file.schema_arrow.names]:
+            raise UserError(f"{path} lacks the columns {absent}", next_command="dvc repro --force")
+        for index in groups or range(file.num_row_groups):
+            size = _batch_rows(file.metadata.row_group(index))
+            for batch in file.iter_batches(size, row_groups=[index], columns=names):
+                for row in batch.to_pylist(maps_as_pydicts="strict"):
+                    yield index, kind(**row)
 
 
 def _batch_rows(group: pq.RowGroupMetaData) -> int:
@@ -296,5 +290,9 @@ def _batch_rows(group: pq.RowGroupMetaData) -> int:
 
 
 def count_records(path: Path) -> int:
-    """Number of rows of a Parquet file, or of a folder's shards, read from their footers."""
-    return sum(int(pq.read_metadata(shard).num_rows) for shard in find_shards(path))
+    """Number of rows of a file, or of a folder's shards, by their footers; errors as above."""
+    num = 0
+    for shard in find_shards(path):
+        with damage_told(shard, *BROKEN):
+            num += int(pq.read_metadata(shard).num_rows)
+    return num

@@ -140,15 +140,32 @@ def _ask_bucket() -> str:
 
 
 def _read_remote() -> tuple[str, str]:
+    values = read_settings(Path())
+    section = f"remote.{values.get('core.remote', REMOTE)}"
+    return values.get(f"{section}.url", ""), values.get(f"{section}.endpointurl", "")
+
+
+def read_settings(root: Path) -> dict[str, str]:
+    """DVC's settings that hold in a folder, by ``section.key``: of system, user, project and clone.
+
+    UserError where DVC cannot read one of its files.
+    """
     listed = subprocess.run(
         [sys.executable, "-m", "dvc", "config", "--list"],
         capture_output=True,
         text=True,
         check=False,
+        cwd=root,
+        env={**os.environ, "DVC_NO_ANALYTICS": "1"},
     )
-    values = dict(line.split("=", 1) for line in listed.stdout.splitlines() if "=" in line)
-    section = f"remote.{values.get('core.remote', REMOTE)}"
-    return values.get(f"{section}.url", ""), values.get(f"{section}.endpointurl", "")
+    if listed.returncode:
+        raise UserError(
+            "DVC's configuration cannot be read",
+            why=_last_error(listed.stderr),
+            next_command="mend .dvc/config, .dvc/config.local or your own (dvc config --list "
+            "--show-origin), or take the file from another clone",
+        )
+    return dict(line.split("=", 1) for line in listed.stdout.splitlines() if "=" in line)
 
 
 def _configure(*words: str) -> None:

@@ -181,12 +181,12 @@ def run_training(
         if lora is not None:
             save_adapters(merge_adapters(model), lora, out / FOLDER, plan.start_from)
         save_model(model.to("cpu"), out)
-        lines = [json.dumps(entry, sort_keys=True) for entry in result.log]
+        lines = [json.dumps(entry, sort_keys=True, allow_nan=False) for entry in result.log]
         (out / LOG).write_text("\n".join(lines) + "\n")
         write_curves(result.log, out / CURVES)
         if result.validations:
             found = {"kept_step": result.kept_step, "validations": result.validations}
-            (out / VALIDATION).write_text(json.dumps(found, indent=1) + "\n")
+            (out / VALIDATION).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
             say(f"the weights of step {result.kept_step} are kept: {tell_validations(found)}")
     return result
 
@@ -199,9 +199,9 @@ def read_validation(out: Path) -> dict[str, Any]:
 
 def tell_validations(found: Mapping[str, Any]) -> str:
     """Nats a token of the held-out examples: of the weights that are kept, and the last."""
-    nll = {look["step"]: look["nll"] for look in found["validations"]}
-    last = max(nll)
-    return f"{nll[found['kept_step']]:.4f} nats a held-out token, {nll[last]:.4f} after the last"
+    looks = {look["step"]: look["nll"] for look in found["validations"]}
+    nll = {step: "no number of" if nats is None else f"{nats:.4f}" for step, nats in looks.items()}
+    return f"{nll[found['kept_step']]} nats a held-out token, {nll[max(nll)]} after the last"
 
 
 def dispatch(

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from components.dataset.codes import Place, cut_middle, draw_sample, read_images
 from components.dataset.images import normalise
-from components.errors import damaged
+from components.errors import damage_told
 from components.lineage import hash_bytes, hash_file
 from components.readers.images import BadImage
 from components.records import ImageCodes, ImageRecord, Reject, batches, write_records
@@ -240,10 +240,8 @@ def _look_up(names: list[str], known: dict[str, Path]) -> Iterator[ImageCodes]:
     wanted = pl.DataFrame({"image_id": names}, schema={"image_id": pl.String})
     parts = []
     for shard in dict.fromkeys(known[name] for name in names):
-        try:
+        with damage_told(shard, pl.exceptions.PolarsError):
             parts.append(pl.read_parquet(shard).join(wanted, on="image_id", how="semi"))
-        except pl.exceptions.PolarsError as error:
-            raise damaged(shard, str(error)) from None
     if parts:
         found = pl.concat(parts).unique("image_id")
         rows = wanted.join(found, on="image_id", how="left", maintain_order="left")

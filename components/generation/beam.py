@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from components.errors import UserError
 from components.generation.constraints import SearchSettings, check_prefixes, constrain
 from components.model.encoder import Encoded
 from components.model.ids import check_ids
@@ -55,8 +56,8 @@ def search(
 
     ``prefixes`` are forced first tokens per source; as many as all sources have are read in one
     pass. ``num_source_tokens`` matters only where ``max_length_a`` ties the length to the source's.
-    Raises ValueError where nothing that the constraints allow ends within the length, as with a
-    trie of longer answers.
+    Raises UserError where nothing that the constraints allow ends within the length, as with a
+    trie of longer answers, and where the weights are no numbers.
     """
     num, beam, device = encoded.states.shape[0], settings.beam, encoded.states.device
     limit = int(settings.max_length_a * num_source_tokens + settings.max_length_b)
@@ -80,7 +81,12 @@ def search(
             break
         cache.reorder(rows)
     if not all(state.ended):
-        raise ValueError(f"no allowed answer ends within {limit} tokens: allow more of them")
+        raise UserError(
+            f"no answer ends within {limit} tokens",
+            why="those that are allowed are longer, or the weights give no probabilities (nan)",
+            next_command="raise max_target_tokens, or train the model again: its loss is in its "
+            "log.jsonl",
+        )
     return [sorted(h, key=lambda one: -one.score) for h in state.ended]
 
 

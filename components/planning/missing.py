@@ -44,6 +44,7 @@ def _products(params: Params, stage: str, size: str, dataset: str) -> Iterator[t
     if stage == "pretrain":
         yield Path("data/articles"), "dvc repro ingest_pubmed"
         yield Path("data/codes"), "dvc repro tokenize_images"
+        yield Path("data/pretraining"), "dvc repro gather_pretraining"
         for name in params.pretrained_on:
             yield EXAMPLES / name, f"dvc repro prepare@{name}"
         for name in params.pretraining_sources:

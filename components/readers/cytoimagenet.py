@@ -22,6 +22,7 @@ def read_cytoimagenet_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     The last folder of a path counts, whether or not ``cytoimagenet`` lies between it and the file
     of metadata. Raises UserError where that lacks a column or is damaged.
     """
+    called: set[str] = set()
     for table in card.find(root, "all"):
         name, expected = table.relative_to(root).as_posix(), ExpectedColumns(USED)
         for number, record in read_csv_records(table, name):
@@ -42,8 +43,11 @@ def read_cytoimagenet_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
             if isinstance(found, Reject):
                 yield found
                 continue
+            stem = Path(file).stem
+            own = place if stem in called else stem  # another class may have a file of that name
+            called.add(stem)
             yield RawRow(
-                id=Path(file).stem,
+                id=own,
                 split="train",
                 fields={},
                 origin=origin,

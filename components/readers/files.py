@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -42,6 +43,35 @@ def find_split_files(card: Card, root: Path) -> list[SplitFile]:
         patterns = [root / pattern for role in wanted for pattern in card.files[role].patterns]
         raise card.missing(patterns, " or ".join(wanted))
     return found
+
+
+def name_apart(short: Mapping[str, str]) -> dict[str, str]:
+    """What ids call each file, by its name: its ``short`` name, which lacks a suffix or a folder.
+
+    Where two files share one (``x.png`` beside ``x.jpg``), all are called by their whole names: an
+    id means one record.
+    """
+    are_apart = len(set(short.values())) == len(short)
+    return dict(short) if are_apart else {name: name for name in short}
+
+
+def group_by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """Files by their names without suffix, as those name them who leave it out."""
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def pick_by_stem(files: Mapping[str, Sequence[Path]], stem: str, origin: str) -> Path | Reject:
+    """The one file of that name without suffix; a Reject where there is none, or more than one."""
+    found = files.get(stem, ())
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        return Reject(origin, MISSING, stem)
+    names = ", ".join(sorted({path.name for path in found}))
+    return Reject(origin, "ambiguous-image", f"{len(found)} files are called {stem}: {names}")
 
 
 def locate(name: str, base: Path, root: Path, origin: str) -> Path | Reject:

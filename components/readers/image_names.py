@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.cards import Card
 from components.errors import UserError
+from components.readers.files import name_apart
 from components.readers.pictures import find_picture
 from components.readers.values import BadValue, as_label
 from components.records import UNSPLIT, RawRow, Reject
@@ -20,8 +21,9 @@ def read_named_image_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     its suffix. A name without one, and a label that the card does not know, are Rejects.
     """
     pattern = _compile(card)
-    for path in card.find(root, "images"):
-        name = path.relative_to(root).as_posix()
+    paths = {path.relative_to(root).as_posix(): path for path in card.find(root, "images")}
+    called = name_apart({name: path.stem for name, path in paths.items()})
+    for name, path in paths.items():
         origin, found = f"{name}#{path.stem}", pattern.search(path.stem)
         try:
             if found is None:
@@ -35,12 +37,12 @@ def read_named_image_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
             yield image
             continue
         yield RawRow(
-            id=path.stem,
+            id=called[name],
             split=UNSPLIT,
             fields={"label": label},
             origin=origin,
             image=image,
-            group=path.stem,
+            group=path.stem,  # of one name may be one picture in two formats
             modality=card.modality,
         )
 

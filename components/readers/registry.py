@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from components.cards import Card
@@ -182,7 +182,21 @@ def _check_roles(card: Card, where: str) -> None:
 def read_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     """Rows and Rejects of a data set whose raw files lie under ``root``.
 
-    Raises UserError where the card names no known reader, or a file is missing or unreadable.
+    Of rows with the same id the first counts, and the others are Rejects. Raises UserError where
+    the card names no known reader, or a file is missing or unreadable.
     """
     check_reader(card)
-    return READERS[card.reader](card, root)
+    rows = READERS[card.reader](card, root)
+    return rows if card.task == "infill_text" else _refuse_repeats(rows)
+
+
+def _refuse_repeats(rows: Iterable[RawRow | Reject]) -> Iterator[RawRow | Reject]:
+    """Rows, each id once. Not for running text: its ids count lines, more than memory holds."""
+    first: dict[str, str] = {}
+    for row in rows:
+        if isinstance(row, RawRow) and row.id in first:
+            yield Reject(row.origin, "same-id", f"{row.id} is what {first[row.id]} is called")
+            continue
+        if isinstance(row, RawRow):
+            first[row.id] = row.origin
+        yield row

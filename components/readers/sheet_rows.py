@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -14,6 +14,7 @@ from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 from components.readers.json_rows import Found, unreadable
+from components.records import Reject
 
 MAX_UNPACKED = 256 << 20  # bytes of all parts together; a sheet of 100,000 questions takes thirty
 # What openpyxl lets through from a damaged archive, its XML, or a cell of the wrong kind.
@@ -33,11 +34,12 @@ BROKEN = (
 )
 
 
-def read_sheet_records(path: Path, name: str, sheet: str = "") -> Iterator[Found]:  # noqa: ARG001
+def read_sheet_records(path: Path, name: str, sheet: str = "") -> Iterator[Found]:
     """Yield (number, columns) for each row under the header of a sheet, else of the first one.
 
-    Rows are counted from 1. Blank rows are not records, blank cells are None. Raises UserError for
-    a broken workbook, for one without that sheet, and for a column that is named twice.
+    Rows are counted from 1. Blank rows are not records, blank cells are None; a row with a cell
+    beyond the last column that has a name is a Reject. Raises UserError for a broken workbook, for
+    one without that sheet or without a header, and for a column that is named twice.
     """
     try:
         rows = _read_rows(path, sheet)
@@ -46,14 +48,31 @@ def read_sheet_records(path: Path, name: str, sheet: str = "") -> Iterator[Found
     if not rows:
         raise unreadable(path, f"its {f'sheet {sheet}' if sheet else 'first sheet'} is empty")
     header = [str(cell).strip() if cell is not None else "" for cell in rows[0]]
+    if not any(header):
+        raise unreadable(path, "it has no header row")
     twice = sorted({cell for cell in header if cell and header.count(cell) > 1})
     if twice:
         raise unreadable(path, f"its header names {', '.join(twice)} twice")
     for number, row in enumerate(rows[1:], start=1):
         if any(cell is not None for cell in row):
-            columns = dict(zip(header, row, strict=False))
-            columns.pop("", None)
-            yield number, columns
+            yield number, _as_record(header, row, f"{name}#{number}")
+
+
+def _as_record(header: list[str], row: tuple[Any, ...], origin: str) -> dict[str, Any] | Reject:
+    """Excel makes all rows as wide as the widest: what counts is where the last cell stands."""
+    width, num_cells = _measure_width(header), _measure_width(row)
+    if num_cells > width:
+        detail = f"{num_cells} cells under {width} columns"
+        return Reject(origin, "wrong-number-of-cells", detail)
+    return {column: cell for column, cell in zip(header, row, strict=False) if column}
+
+
+def _measure_width(cells: Sequence[Any]) -> int:
+    """Cells up to the last that holds more than spaces."""
+    filled = (
+        place for place, cell in enumerate(cells, 1) if cell is not None and str(cell).strip()
+    )
+    return max(filled, default=0)
 
 
 def _read_rows(path: Path, name: str) -> list[tuple[Any, ...]]:

@@ -25,7 +25,7 @@ from components.cards import Card
 from components.lineage import hash_bytes, hash_file
 from components.readers.columns import ExpectedColumns, read_attributes
 from components.readers.csv_rows import read_csv_records
-from components.readers.files import SplitFile, find_split_files
+from components.readers.files import SplitFile, find_split_files, name_apart
 from components.readers.json_rows import Found, read_json_records, unreadable
 from components.readers.line_rows import read_line_records
 from components.readers.parquet_rows import read_parquet_records
@@ -69,10 +69,11 @@ NAMING = ("image", "frames", "signal", "category", "group", "modality")  # they 
 
 @dataclass
 class Columns:
-    """A card's mapping, with the hashes of the images that were seen."""
+    """A card's mapping, what ids call its files, and the hashes of the images that were seen."""
 
     card: Card
     root: Path
+    called: Mapping[str, str]
     hashes: dict[Path, str] = field(default_factory=dict)
 
     def option(self, name: str) -> str:
@@ -98,8 +99,10 @@ def read_table_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     Raises UserError where a file is missing, unreadable, or of an unknown format, or where none of
     its records has a column that the card names.
     """
-    columns = Columns(card, root)
-    for file in find_split_files(card, root):
+    files = find_split_files(card, root)
+    short = {file.name: Path(file.name).with_suffix("").as_posix() for file in files}
+    columns = Columns(card, root, name_apart(short))
+    for file in files:
         expected = ExpectedColumns(columns.named(file.split))
         for number, record in _read_records(columns, file):
             if isinstance(record, Reject):
@@ -158,7 +161,7 @@ def _read_record(
     kind, answer = columns.value(record, "category"), fields.get("answer", "")
     first = answer if isinstance(answer, str) else answer[0]
     return RawRow(
-        id=f"{Path(file.name).with_suffix('').as_posix()}/{number}",
+        id=f"{columns.called[file.name]}/{number}",
         split=_name_split(columns, file, record),
         fields=fields,
         origin=origin,

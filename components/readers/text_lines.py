@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.cards import Card
-from components.readers.files import find_split_files
+from components.readers.files import find_split_files, name_apart
 from components.readers.json_rows import unreadable
 from components.records import RawRow
 
@@ -18,12 +18,14 @@ def read_text_line_rows(card: Card, root: Path) -> Iterator[RawRow]:
 
     Raises UserError for a file that is not UTF-8 or holds no text.
     """
-    for file in find_split_files(card, root):
+    files = find_split_files(card, root)
+    called = name_apart({file.name: Path(file.name).stem for file in files})
+    for file in files:
         num_texts = 0
         for first, text in _read_texts(file.path):
             num_texts += 1
             yield RawRow(
-                id=f"{Path(file.name).stem}/{first}",
+                id=f"{called[file.name]}/{first}",
                 split=file.split,
                 fields={"text": text},
                 origin=f"{file.name}#{first}",

@@ -13,6 +13,7 @@ from lxml import etree
 
 from components.cards import Card
 from components.readers.boxes import as_box, read_labels
+from components.readers.files import group_by_stem, name_apart, pick_by_stem
 from components.readers.json_rows import unreadable
 from components.readers.values import BadValue
 from components.readers.xml_trees import parse_xml
@@ -27,10 +28,11 @@ def read_voc_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
     A file without objects is outside the set, and counted. Raises UserError where no file can be
     parsed.
     """
-    labels, images = read_labels(card), {path.stem: path for path in card.find(root, "images")}
-    paths, num_parsed = card.find(root, "boxes"), 0
-    for path in paths:
-        name = path.relative_to(root).as_posix()
+    labels, images = read_labels(card), group_by_stem(card.find(root, "images"))
+    paths = {path.relative_to(root).as_posix(): path for path in card.find(root, "boxes")}
+    called = name_apart({n: f"{path.parent.name}/{path.stem}" for n, path in paths.items()})
+    num_parsed = 0
+    for name, path in paths.items():
         origin = f"{name}#{path.stem}"
         try:
             objects = _read_objects(path, labels)
@@ -44,22 +46,24 @@ def read_voc_rows(card: Card, root: Path) -> Iterator[RawRow | Reject]:
         num_parsed += 1
         if not objects:
             yield Reject(origin, OUTSIDE, "no object is marked")
-        elif path.stem not in images:
-            yield Reject(origin, "missing-image", path.stem)
+            continue
+        image = pick_by_stem(images, path.stem, origin)
+        if isinstance(image, Reject):
+            yield image
         else:
             yield RawRow(
-                id=f"{path.parent.name}/{path.stem}",
+                id=called[name],
                 split="train",
                 fields={"labels": [label for _, label in objects]},
                 origin=origin,
-                image=images[path.stem],
+                image=image,
                 group=path.stem,
                 category=path.parent.name,
                 modality=card.modality,
                 boxes=[box for box, _ in objects],
             )
     if not num_parsed:
-        raise unreadable(paths[0], f"none of the {len(paths)} files is XML")
+        raise unreadable(next(iter(paths.values())), f"none of the {len(paths)} files is XML")
 
 
 def _read_objects(path: Path, labels: Mapping[str, str]) -> list[tuple[Box, str]]:

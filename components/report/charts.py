@@ -49,7 +49,6 @@ class Panel:
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     lines: list[Line]
-    x_label: str
 
 
 def rank_bars(counts: dict[str, int]) -> list[tuple[str, int]]:
@@ -99,11 +98,11 @@ def plot_losses(inputs: ReportInputs) -> dict[str, list[Panel]]:
 
 
 def read_held_out(inputs: ReportInputs, stage: str, size: str, dataset: str) -> Points:
-    """Step and loss of each look at examples that are not trained on; none where there was none."""
+    """Step and loss of each look at examples that are not trained on, where it was a number."""
     folder = "/".join(["data/models", stage, size, *([dataset] if dataset else [])])
     notes = inputs.manifests.get(folder, {"notes": {}})["notes"]
     looks = notes.get("validation", {}).get("validations", [])
-    return [(look["step"], look["nll"]) for look in looks]
+    return [(look["step"], look["nll"]) for look in looks if look["nll"] is not None]
 
 
 def _split_streams(log: Log) -> dict[str, Points]:
@@ -150,5 +149,4 @@ def _loss_panel(
         [(across(tick), print_tick(tick)) for tick in x_ticks],
         [(scale_down(tick, y_ticks), print_tick(tick)) for tick in y_ticks],
         lines,
-        "step",
     )

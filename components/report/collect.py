@@ -81,6 +81,7 @@ def read_manifests(root: Path, params: Params) -> dict[str, Manifest]:
         *(f"examples/{name}" for name in [*datasets, *params.pretraining_sources]),
         "instructions",
         "vocabulary",
+        "pretraining",
         "models/image_tokenizer",
         "codes",
         "audit",

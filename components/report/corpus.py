@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from components.config import Params
-from components.errors import damaged
+from components.errors import damage_told
 from components.pubmed.licences import name_kind
 from components.records import find_shards
 from components.report.inputs import Corpus, SourceFile
@@ -29,10 +29,8 @@ def count_corpus(folder: Path, vocabulary: Path, params: Params) -> Corpus | Non
     """
     if not (folder / "articles").exists():
         return None
-    try:
+    with damage_told(folder / "articles", pl.exceptions.PolarsError):
         return _count_all(folder, vocabulary, params)
-    except pl.exceptions.PolarsError as error:
-        raise damaged(folder / "articles", str(error)) from None
 
 
 def _count_all(folder: Path, vocabulary: Path, params: Params) -> Corpus:
@@ -61,10 +59,14 @@ def scan(path: Path) -> pl.LazyFrame:
 
 
 def count_by_split(path: Path, column: str) -> dict[str, dict[str, int]]:
-    """Split of examples to the value of a column to their number, the most frequent first."""
-    table = scan(path)
-    splits = sorted(_count(table, "split"))
-    return {split: _count(table.filter(pl.col("split") == split), column) for split in splits}
+    """Split of examples to the value of a column to their number, the most frequent first.
+
+    UserError where the file cannot be read.
+    """
+    with damage_told(path, pl.exceptions.PolarsError):
+        table = scan(path)
+        splits = sorted(_count(table, "split"))
+        return {split: _count(table.filter(pl.col("split") == split), column) for split in splits}
 
 
 def _num_rows(table: pl.LazyFrame) -> int:

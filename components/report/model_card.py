@@ -115,7 +115,8 @@ def _narrow(
     """The run as far as it is this model's, so that no worry about another stands in its card."""
     tuned, unseen = ({row.dataset for row in rows} for rows in (scores, zero_shot))
     tested = tuned | unseen
-    own = {f"data/examples/{name}" for name in [*tested, *(card.name for card, _ in data)]}
+    names = {*tested, *(card.name for card, _ in data)}
+    own = {f"data/{room}/{name}" for name in names for room in ("raw", "examples")}
     own |= {"data/articles"}
     if any(card.task == "instruct" for card, _ in data):
         own |= {"data/instructions"}

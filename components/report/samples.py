@@ -15,6 +15,7 @@ import polars as pl
 
 from components.cards import Card
 from components.config import Params
+from components.errors import damage_told
 from components.evaluation.conditions import BLANK, FULL
 from components.evaluation.metrics import find_metric, score_exact_match
 from components.evaluation.scoring import score_predictions
@@ -107,11 +108,13 @@ def _clip(text: str) -> str:
 
 
 def read_pictures(path: Path, ids: set[str], max_px: int = PICTURE_PX) -> dict[str, bytes]:
-    """Images by id as JPEG, at most ``max_px`` on a side."""
+    """Images by id as JPEG, at most ``max_px`` on a side; UserError for a file that is damaged."""
     if not ids or not path.is_file():
         return {}
     rows = pl.scan_parquet(path).filter(pl.col("id").is_in(list(ids))).select("id", "bytes")
-    return {image_id: _shrink(content, max_px) for image_id, content in rows.collect().iter_rows()}
+    with damage_told(path, pl.exceptions.PolarsError):
+        found = rows.collect()
+    return {image_id: _shrink(content, max_px) for image_id, content in found.iter_rows()}
 
 
 def _shrink(content: bytes, max_px: int) -> bytes:

@@ -24,6 +24,7 @@ def run(params: Params, size: str) -> None:
         inputs=[
             Path("data/articles"),
             Path("data/codes"),
+            Path("data/pretraining"),
             *(Path("data/examples") / dataset for dataset in seen),
         ],
         out=Path("data/models/pretrained") / size,

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
-from components.errors import UserError
+from components.errors import UserError, damage_told
 from components.lineage import QUARANTINE
+from components.records import BROKEN
 
 ARTICLES = Path("data/articles")
 DOCUMENT = re.compile(
@@ -42,7 +44,13 @@ def parse_document(text: str) -> Document | None:
 
 
 def scan(files: Sequence[Path], columns: Iterable[str]) -> pl.LazyFrame:
-    """Some columns of shards, with the path of each row's shard; paths are no patterns."""
+    """Some columns of shards, with the path of each row's shard; paths are no patterns.
+
+    UserError for a shard whose footer is damaged.
+    """
+    for file in files:
+        with damage_told(file, *BROKEN):
+            pq.read_metadata(file)
     rows = pl.scan_parquet(
         list(files), glob=False, hive_partitioning=False, include_file_paths=SHARD
     )

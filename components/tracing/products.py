@@ -17,7 +17,8 @@ RAW = "data/raw/"
 MAX_NEAR = 3  # products that are offered instead of one that is not there
 # Where products lie: raw folders hold a manifest at their head alone, and thousands of files below.
 PLACES = (
-    "raw/*", "articles", "vocabulary", "instructions", "codes", "audit", "report", "examples/*",
+    "raw/*", "articles", "vocabulary", "instructions", "pretraining", "codes", "audit", "report",
+    "examples/*",
     "models/image_tokenizer", "models/*/*", "models/*/*/*", "models/*/*/*/*",
     "predictions/*/*", "predictions/*/*/*",
 )  # fmt: skip

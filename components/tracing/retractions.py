@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from components.errors import check_metadata
+from components.errors import check_metadata, damage_told
+from components.records import BROKEN
 from components.tracing.corpus import list_shards, list_withdrawn, scan
 from components.tracing.documents import find_examples
 from components.tracing.ledger import LEDGERS, NUMBERS, keep_ledger, ledger_path
@@ -86,7 +87,8 @@ def _list_formed(products: Products, direct: list[str]) -> list[str]:
 
 def _match(withdrawn: pl.DataFrame, ledger: Path) -> pl.DataFrame:
     """Withdrawn records that a ledger holds in a better state than they have now."""
-    check_metadata(pq.read_schema(ledger).metadata, ledger)
+    with damage_told(ledger, *BROKEN):
+        check_metadata(pq.read_schema(ledger).metadata, ledger)
     held = pl.scan_parquet(ledger, glob=False, hive_partitioning=False).select(NUMBERS)
     matches = [
         withdrawn.lazy().filter(pl.col(name) != "").join(

@@ -27,7 +27,7 @@ SHARED = ("data/vocabulary", "data/audit")
 @dataclass(frozen=True, slots=True)
 class Score:
     """A number of the metrics (None where it is not defined): where it stands, and whether its
-    model is the one that is here."""
+    model, or its data, is the one that is here."""
 
     path: str
     dataset: str
@@ -39,6 +39,8 @@ class Score:
 @dataclass(frozen=True, slots=True)
 class RecordTrace:
     """What became of an article. ``taken`` and ``left_out`` are rows with shard and origin.
+
+    ``tested`` are the scores on test items that are about it, whichever model they are of.
 
     ``formed`` are the products that its corpus or its training examples formed, ``read_by`` the
     paths of those that read them directly, ``aside`` those that they reached through vocabulary or
@@ -54,6 +56,7 @@ class RecordTrace:
     read_by: set[str]
     aside: set[str]
     scores: list[Score]
+    tested: list[Score]
 
     @property
     def is_known(self) -> bool:
@@ -69,7 +72,7 @@ def trace_record(products: Products, document: Document) -> RecordTrace:
         document = Document(document.pmid or pmid, document.pmcid or pmcid)
     examples = count_examples(products, document)
     begin = [CORPUS] * bool(len(taken))
-    # a test item forms no model: what holds the article for the test alone is not followed
+    # a test item forms no model: what holds the article for the test alone formed no weights
     begin += [path for path, splits in examples.items() if set(splits) - {"test"}]
     formed = products.list_after(begin)
     return RecordTrace(
@@ -84,18 +87,23 @@ def trace_record(products: Products, document: Document) -> RecordTrace:
         - {one.path for one in products.list_after(begin, skip=SHARED)}
         - {*SHARED},
         scores=list_scores(products, {product.path for product in formed}),
+        tested=list_scores(
+            products, {path for path, splits in examples.items() if "test" in splits}, "data"
+        ),
     )
 
 
-def list_scores(products: Products, models: set[str], root: Path = DATA) -> list[Score]:
-    """The headline scores of these models, by the passports of the metrics files."""
+def list_scores(
+    products: Products, paths: set[str], what: str = "model", root: Path = DATA
+) -> list[Score]:
+    """The headline scores whose passport has one of these paths as its ``model``, or ``data``."""
     found: list[Score] = []
     for path in sorted((root / "metrics").rglob("*.json")):
         summary = json.loads(path.read_bytes())
         facts = [
             fact
             for fact in summary.get("passport", [])
-            if fact["name"] == "model" and fact["path"] in models
+            if fact["name"] == what and fact["path"] in paths
         ]
         if not facts:
             continue

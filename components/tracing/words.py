@@ -50,6 +50,7 @@ def tell_record(trace: RecordTrace) -> Iterator[str]:
     if answers:
         yield _line("answers", f"{len(answers)} folders of data/predictions, scored here:")
     yield from _tell_scores(trace.scores)
+    yield from _tell_scores(trace.tested, "tested by", "data")
 
 
 def _how_reached(trace: RecordTrace, path: str) -> str:
@@ -70,11 +71,13 @@ def _tell_left_out(trace: RecordTrace) -> Iterator[str]:
         yield _line("left out", f"{reason}: {words}{more}")
 
 
-def _tell_scores(scores: Iterable[Score]) -> Iterator[str]:
+def _tell_scores(
+    scores: Iterable[Score], word: str = "score", what: str = "model"
+) -> Iterator[str]:
     for score in scores:
-        of = "" if score.is_current else " (of an earlier state of the model)"
+        of = "" if score.is_current else f" (of an earlier state of the {what})"
         value = "not defined" if score.value is None else f"{score.value:.1f}"
-        yield _line("score", f"{score.path}: {score.dataset} {score.metric} {value}{of}")
+        yield _line(word, f"{score.path}: {score.dataset} {score.metric} {value}{of}")
 
 
 def tell_product(trace: ModelTrace) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -81,7 +82,8 @@ class LoopSettings:
 class LoopResult:
     """The log (one dict per logged step), where the run began, and whose weights it left.
 
-    ``validations``: step and ``nll`` of each look at the held-out examples.
+    ``validations``: step and ``nll`` of each look at the held-out examples. A gradient norm or
+    ``nll`` that is not finite is None.
     """
 
     log: list[dict[str, Any]]
@@ -147,7 +149,7 @@ class Run:
                 autocast=self.settings.autocast,
                 sharded=self.shards is not None,
             )
-        self.validations.append({"step": step, "nll": nll})
+        self.validations.append({"step": step, "nll": _finite(nll)})
         return nll
 
     def go_back(self, best: Checkpoint | None) -> int:
@@ -242,9 +244,15 @@ def _advance(run: Run, source: BatchSource, step: int, guard: Guard) -> StepRepo
         entry: dict[str, Any] = {"step": step, "loss": sum(report.losses), "learning_rate": rate}
         streams = dict(zip(source.stream_names, report.streams, strict=True))
         shown = {name: nll for name, nll in streams.items() if nll is not None}
-        entry |= {"gradient_norm": report.gradient_norm, "parts": named, "streams": shown}
+        norm = _finite(report.gradient_norm)
+        entry |= {"gradient_norm": norm, "parts": named, "streams": shown}
         run.log.append(entry)
     return report
+
+
+def _finite(value: float) -> float | None:
+    """The value, or None where it is infinite or no number: JSON, which logs are, has no such."""
+    return value if math.isfinite(value) else None
 
 
 def _untied(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from components.model.specials import EOS, PAD
+from components.model.specials import PAD
 from components.training.losses import Targets, chunked_losses, drop_worst
 
 TINY = 1e-9  # a sample that only fills a batch up weighs nothing
@@ -48,8 +48,7 @@ class Batch(Protocol):
 class Objective:
     """What is varied about the loss. ``token_range`` allows the specials and ids in [a, b).
 
-    ``rdrop`` is the weight of R-Drop's agreement of two passes; ``ignore_prefix`` leaves out that
-    many first targets of each sample; ``per_sample`` divides by samples instead of tokens.
+    ``rdrop`` is the weight of R-Drop's agreement of two passes.
     """
 
     label_smoothing: float = 0.0
@@ -57,9 +56,6 @@ class Objective:
     drop_worst_after: int = 0
     token_range: tuple[int, int] | None = None
     sampled_patches: int = 0
-    ignore_prefix: int = 0
-    ignore_eos: bool = False
-    per_sample: bool = False
     rdrop: float = 0.0
 
 
@@ -77,21 +73,15 @@ class LossSums:
     streams_K2: Tensor | None = None
 
 
-def counted(labels_BT: Tensor, objective: Objective) -> Tensor:
+def counted(labels_BT: Tensor) -> Tensor:
     """Bool (B, T): which positions have a target that counts."""
-    counts_BT = labels_BT != PAD
-    if objective.ignore_eos:
-        counts_BT &= labels_BT != EOS
-    counts_BT[:, : objective.ignore_prefix] = False
-    return counts_BT
+    return labels_BT != PAD
 
 
 def loss_size(batch: Batch, objective: Objective, step: int = 0) -> int:
-    """What the loss sum of a batch is divided by: its kept tokens, or its samples."""
+    """What the loss sum of a batch is divided by: its kept tokens."""
     copies = 2 if objective.rdrop > 0 else 1
-    if objective.per_sample:
-        return copies * len(batch.labels_BT)
-    num = int(counted(batch.labels_BT, objective).sum())
+    num = int(counted(batch.labels_BT).sum())
     return copies * (int(num * (1 - objective.drop_worst)) if _drops(objective, step) else num)
 
 
@@ -109,7 +99,7 @@ def batch_loss(
     The vocabulary-wide projection is computed only where a target counts, a chunk at a time.
     ``generator`` draws the sampled patches.
     """
-    counts_BT = counted(batch.labels_BT, objective)
+    counts_BT = counted(batch.labels_BT)
     weight_M = batch.weight_B[:, None].expand_as(batch.labels_BT)[counts_BT]
     matrix_VD = model.token_matrix()  # type: ignore[operator]  # before the pass: see there
     targets = Targets(

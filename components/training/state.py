@@ -80,7 +80,7 @@ def write_checkpoint(
     for group, tensors in checkpoint.tensors.items():
         write_tensors(tensors, folder / f"{group}.safetensors")
     # In their own order, which is that of columns in what a run writes at its end.
-    (folder / VALUES).write_text(json.dumps(checkpoint.values))
+    (folder / VALUES).write_text(json.dumps(checkpoint.values, allow_nan=False))
     files = {path.name: _describe(path) for path in sorted(folder.iterdir())}
     finite = score is not None and math.isfinite(score)
     label = Label(checkpoint.step, score if finite else None, dict(identity), files)

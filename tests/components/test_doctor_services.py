@@ -45,6 +45,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path) -> P
     monkeypatch.chdir(tmp_path)
     for name in ("PREFECT_API_URL", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
+    for level in ("GLOBAL", "SYSTEM"):  # remotes of whoever runs the tests are not asked
+        monkeypatch.setenv(f"DVC_{level}_CONFIG_DIR", str(tmp_path / level))
     write_params("demo")
     (tmp_path / "dvc.yaml").touch()
     shutil.copytree(repository / "data/cards", tmp_path / "data/cards")
@@ -160,10 +162,13 @@ def test_remotes_are_those_that_dvc_itself_would_name(root: Path) -> None:
         ["remote", "add", "--quiet", "-d", "store", "s3://bucket/prefix"],
         ["remote", "add", "--quiet", "--local", "shelf", str(root / "shelf")],
         ["remote", "modify", "--quiet", "--local", "store", "endpointurl", "http://127.0.0.1:9"],
+        ["remote", "add", "--quiet", "--global", "all.projects", "s3://bucket/a=b"],
+        ["remote", "add", "--quiet", "--global", "store", "s3://bucket/of-the-user"],
     ):
         subprocess.run([sys.executable, "-m", "dvc", *words], cwd=root, check=True)
-    remotes = read_remotes(root / ".dvc")
-    assert remotes.keys() == {"store", "shelf"}
+    remotes = read_remotes(root)
+    assert remotes.keys() == {"store", "shelf", "all.projects"}
+    assert remotes["all.projects"] == Remote("s3://bucket/a=b")
     assert remotes["store"] == Remote("s3://bucket/prefix", "http://127.0.0.1:9")
     assert "store at s3://bucket/prefix" in check_dvc(remotes).words
     assert "no remote" in check_dvc({}).words

@@ -121,7 +121,7 @@ def test_without_pairs_there_is_nothing_to_count_the_streams_by(
         "debug",
         params.pretrain,
         start_from=None,
-        inputs=[articles, codes],
+        inputs=[articles, codes, tmp_path / "pretraining"],
         out=tmp_path / "out",
     )
     with pytest.raises(UserError, match="no image-text pair") as caught:

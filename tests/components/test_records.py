@@ -175,6 +175,16 @@ def test_a_damaged_file_names_the_stage_that_made_it(tmp_path: Path) -> None:
         assert caught.value.next_command.endswith(" prepare@slake")
 
 
+def test_a_damaged_file_is_told_too_where_its_records_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "examples.parquet"
+    write_records(path, Reject, REJECTS * 1000)
+    for content in (b"", path.read_bytes()[:-20]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=r"examples\.parquet is damaged") as caught:
+            count_records(tmp_path)
+        assert caught.value.why and caught.value.next_command
+
+
 def test_a_damaged_shard_names_the_stage_of_the_product_above_it(tmp_path: Path) -> None:
     shard = tmp_path / "articles/articles/2016/a.parquet"
     write_records(shard, Reject, REJECTS)

@@ -195,10 +195,20 @@ def test_answers_longer_than_the_limit_are_no_silent_nothing() -> None:
     model = small_model()
     encoded = model.encode(torch.tensor([[0, 4, 5, 2]]))
     longer = SearchSettings(beam=2, max_length_b=3, trie=Trie([[4, 5, 6, 7]]))
-    with pytest.raises(ValueError, match="ends within 3 tokens"):
+    with pytest.raises(UserError, match="ends within 3 tokens") as caught:
         search(model, encoded, longer)
+    assert caught.value.why and caught.value.next_command
     found = search(model, encoded, replace(longer, max_length_b=4))[0]
     assert found[0].tokens == [4, 5, 6, 7, EOS]
+
+
+@torch.no_grad()
+def test_a_model_whose_weights_are_no_numbers_is_told() -> None:
+    model = small_model()
+    model.encoder.embed_tokens.weight.fill_(float("nan"))
+    encoded = model.encode(torch.tensor([[0, 4, 5, 2]]))
+    with pytest.raises(UserError, match="no answer ends within 3 tokens"):
+        search(model, encoded, SearchSettings(beam=2, max_length_b=3))
 
 
 def test_trie_says_what_may_follow() -> None:

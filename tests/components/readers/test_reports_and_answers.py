@@ -63,6 +63,36 @@ def test_openi(tmp_path: Path, read: Read) -> None:
     ]
 
 
+@pytest.mark.parametrize("label", ["FINDNGS", "Finding", "FINDINGS:"])
+def test_openi_tells_a_section_whose_label_is_mistyped(
+    tmp_path: Path, read: Read, label: str
+) -> None:
+    """Its text would be missing from the caption, and nobody would know."""
+    for name in ("1.xml", "2.xml"):
+        write_report(tmp_path, name, images=("a",))
+    path = tmp_path / "ecgen-radiology/1.xml"
+    path.write_text(path.read_text().replace('"FINDINGS"', f'"{label}"'))
+    rows, rejects = read("iu_xray", tmp_path)
+    assert [row.id for row in rows] == ["2/a"]
+    assert [(r.origin.rpartition("/")[2], r.reason) for r in rejects] == [
+        ("1.xml", "mistyped-section")
+    ]
+    assert rejects[0].detail == f"Label is {label.upper()!r}, and none is FINDINGS"
+
+
+@pytest.mark.parametrize("label", [" findings ", "INDICATION", "TECHNIQUE"])
+def test_openi_takes_spaces_and_other_sections_for_no_slip(
+    tmp_path: Path, read: Read, label: str
+) -> None:
+    write_report(tmp_path, "1.xml", images=("a",))
+    path = tmp_path / "ecgen-radiology/1.xml"
+    path.write_text(path.read_text().replace('"FINDINGS"', f'"{label}"'))
+    (row,), rejects = read("iu_xray", tmp_path)
+    assert rejects == []
+    shown = "Clear lungs & XXXX. Normal." if "findings" in label else "Normal."
+    assert row.fields["caption"] == shown
+
+
 def test_openi_views_come_from_the_table_of_projections_beside(tmp_path: Path, read: Read) -> None:
     names = ("CXR1_1_IM-0001-3001", "CXR1_1_IM-0001-4001", "CXR1_1_IM-0001-5001")
     write_report(tmp_path, "1.xml", images=names)

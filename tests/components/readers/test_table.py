@@ -225,6 +225,32 @@ def test_meqsum(tmp_path: Path, read: Read) -> None:
     assert [r.reason for r in rejects] == ["missing-summary"]
 
 
+def test_a_row_of_a_workbook_with_more_cells_than_the_header_is_told(
+    tmp_path: Path, read: Read
+) -> None:
+    """A comma too many when it was pasted shifts what stands right of it: none of it is trusted."""
+    write_workbook(
+        tmp_path / "MeQSum.xlsx",
+        [
+            ["File", "CHQ", "Summary"],
+            ["1.txt", "who", "Who?"],
+            ["2.txt", "who", "and what", "Who and what?"],
+            ["3.txt", "who", "Who?", " "],
+        ],
+    )
+    rows, rejects = read("meqsum", tmp_path)
+    assert [row.group for row in rows] == ["1.txt", "3.txt"]
+    assert [(r.origin, r.reason) for r in rejects] == [("MeQSum.xlsx#2", "wrong-number-of-cells")]
+    assert rejects[0].detail == "4 cells under 3 columns"
+
+
+def test_a_workbook_without_a_header_is_an_error(tmp_path: Path, read: Read) -> None:
+    write_workbook(tmp_path / "MeQSum.xlsx", [[None, None], ["File", "CHQ"]])
+    with pytest.raises(UserError, match=r"MeQSum\.xlsx") as caught:
+        read("meqsum", tmp_path)
+    assert "no header row" in caught.value.why
+
+
 def test_a_workbook_without_the_sheet_names_those_that_it_has(tmp_path: Path, read: Read) -> None:
     book = Workbook()
     book.create_sheet("Notes")

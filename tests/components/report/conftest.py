@@ -188,6 +188,7 @@ def make_manifests(params: Params) -> dict[str, dict[str, Any]]:
         "prepare_biomed_vital", ["data/raw/biomed_vital"], 600
     )
     made["data/vocabulary"] = make_manifest("build_vocabulary", ["data/articles", *examples], 9000)
+    made["data/pretraining"] = make_manifest("gather_pretraining", examples, len(examples))
     made["data/models/image_tokenizer"] = make_manifest(
         "fit_image_tokenizer", ["data/articles", *examples], 2000
     )
@@ -199,7 +200,9 @@ def make_manifests(params: Params) -> dict[str, dict[str, Any]]:
     )
     for size in params.sizes:
         base = f"data/models/pretrained/{size}"
-        made[base] = make_manifest("pretrain", ["data/codes", "data/vocabulary", *examples], 19200)
+        made[base] = make_manifest(
+            "pretrain", ["data/codes", "data/pretraining", "data/vocabulary", *examples], 19200
+        )
         made[f"data/models/instructed/{size}"] = make_manifest(
             "instruct", [base, "data/instructions"], 4800
         )

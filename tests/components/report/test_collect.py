@@ -14,6 +14,7 @@ from PIL import Image
 
 from components.cards import Card
 from components.config import Params
+from components.errors import UserError
 from components.evaluation.summary import summarize
 from components.lineage import write_manifest
 from components.pubmed.licences import PUBLISHER
@@ -27,8 +28,10 @@ from components.records import (
     write_records,
 )
 from components.report.collect import collect_inputs
+from components.report.corpus import count_by_split
 from components.report.inputs import ReportInputs
 from components.report.page import build_report
+from components.report.samples import read_pictures
 
 ARTICLE = Article(
     pmid="1", pmcid="", version=1, kind="abstract", title="t", text="x", sections=[], journal="j",
@@ -154,3 +157,12 @@ def test_an_empty_folder_gives_an_empty_report(
     found = collect_inputs(tmp_path, params, inputs.cards)
     assert found.corpus is None and found.metrics == {} and found.manifests == {}
     assert "Nothing has been scored yet" in build_report(found)
+
+
+def test_a_damaged_file_that_the_report_counts_or_shows_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "examples.parquet"
+    write_records(path, ImageRecord, [])
+    path.write_bytes(path.read_bytes()[:-9])
+    for read in (lambda: count_by_split(path, "modality"), lambda: read_pictures(path, {"a"})):
+        with pytest.raises(UserError, match=r"examples\.parquet is damaged"):
+            read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from components.report.axes import round_ticks
 from components.report.charts import plot_losses, rank_bars
+from components.report.collect import read_manifests
 from components.report.figures import plot_forest
 from components.report.flags import Flag, find_flags
 from components.report.inputs import ReportInputs
@@ -209,6 +211,22 @@ def test_stages_stand_right_of_what_they_read(inputs: ReportInputs) -> None:
     )
     assert max(x for x, _ in places) + BOX_WIDTH <= picture.width
     assert max(y for _, y in places) + BOX_HEIGHT <= picture.height
+
+
+def test_what_pretraining_reads_stands_between_data_sets_and_pretraining(
+    inputs: ReportInputs, tmp_path: Path
+) -> None:
+    picture = draw_pipeline(inputs.manifests)
+    assert picture is not None
+    box = {box.stage: box for box in picture.boxes}
+    assert box["prepare"].x < box["gather_pretraining"].x < box["pretrain"].x
+    end = f"{box['pretrain'].x},{box['pretrain'].middle:g}"
+    begin = box["gather_pretraining"]
+    start = f"M{begin.x + BOX_WIDTH},{begin.middle:g}"
+    assert [c for c in picture.curves if c.startswith(start) and c.endswith(end)]
+    (tmp_path / "pretraining").mkdir()
+    (tmp_path / "pretraining/manifest.json").write_text("{}")
+    assert read_manifests(tmp_path, inputs.params) == {"data/pretraining": {}}
 
 
 def test_a_curve_passes_by_the_boxes_between_its_ends() -> None:

@@ -76,6 +76,22 @@ def test_limits_are_of_this_model_alone(root: Path, params: Params, inputs: Repo
     assert "**The image does not help: the score stays when it is blank**: SLAKE" in limits
 
 
+def test_raw_files_that_are_not_the_holder_s_are_named(
+    root: Path, params: Params, inputs: ReportInputs
+) -> None:
+    size = params.sizes[0]
+    for name in ("slake", "vqa_rad"):
+        write_manifest(
+            root / "raw" / name, stage="acquire", identity={"source": name}, settings={}, inputs=[],
+            counts={"in": 1, "out": 1}, notes={"altered": [f"{name}.zip"]},
+        )  # fmt: skip
+    told = "Raw files that are not those whose checksum the holder publishes: slake: slake.zip\n"
+    limits = write(root, f"finetuned/{size}/slake", params, inputs).split("## Limits")[1]
+    assert told in limits
+    limits = write(root, f"instructed/{size}", params, inputs).split("## Limits")[1]
+    assert "vqa_rad: vqa_rad.zip" in limits  # it was scored on it
+
+
 def test_a_card_tells_no_worry_about_another_models_answers(
     root: Path, params: Params, inputs: ReportInputs
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from components.report.charts import plot_losses
 from components.report.inputs import ReportInputs
 from components.report.plots import MOST_POINTS, list_losses, write_plots
 
@@ -38,6 +39,18 @@ def test_a_long_curve_is_thinned_and_keeps_its_end(inputs: ReportInputs) -> None
     assert MOST_POINTS / 2 < len(rows) <= MOST_POINTS
     assert rows[-1]["step"] == 10_000
     assert [row["step"] for row in rows] == sorted(row["step"] for row in rows)
+
+
+def test_a_look_at_held_out_examples_that_gave_no_number_is_no_point(inputs: ReportInputs) -> None:
+    looks = [{"step": 1, "nll": None}, {"step": 2, "nll": 0.5}]
+    name = "data/models/pretrained/debug"
+    manifest = inputs.manifests[name] | {"notes": {"validation": {"validations": looks}}}
+    changed = replace(inputs, manifests={name: manifest})
+    rows = [row for row in list_losses(changed) if row["examples"] == "held out"]
+    assert [(row["step"], row["loss"]) for row in rows] == [(2, 0.5)]
+    assert any(
+        line.held_out for panel in plot_losses(changed)["pretrained"] for line in panel.lines
+    )
 
 
 def test_each_headline_has_its_interval(

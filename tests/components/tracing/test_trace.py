@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 from components.cli import run_command
 from components.errors import UserError
 from components.lineage import MANIFEST, hash_file, write_manifest
+from components.records import Example, read_records, write_records
 from components.tracing.corpus import Document, list_withdrawn, parse_document
 from components.tracing.ledger import LEDGERS
 from components.tracing.lock import find_stage, read_lock
@@ -84,6 +86,36 @@ def test_a_score_that_is_not_defined_is_told(project: Path) -> None:
 def test_an_article_that_examples_are_about_is_found_in_each_split(project: Path) -> None:
     found = trace("PMID:12")
     assert found.examples == {EXAMPLES.as_posix(): {"test": 1, "train": 1, "validation": 1}}
+
+
+def test_an_article_of_the_test_split_alone_formed_nothing_and_is_followed_to_the_scores(
+    project: Path,
+) -> None:
+    write_corpus([article("11")], [])
+    path = EXAMPLES / "examples.parquet"
+    examples = [
+        example if example.split == "test" else replace(example, documents=[])
+        for example in read_records(path, Example)
+    ]
+    write_records(path, Example, examples)
+    found = trace("PMID:12")
+    assert found.is_known and (found.formed, found.scores) == ([], [])
+    (score,) = found.tested
+    assert (score.path, score.is_current) == ("data/metrics/debug/vqa_rad.json", True)
+    (line,) = [line for line in tell_record(found) if "metrics" in line]
+    assert line.startswith("  tested by        data/metrics/debug/vqa_rad.json: vqa_rad ")
+    assert trace("PMID:11").tested == []
+
+
+def test_what_pretraining_reads_is_a_product_between_data_sets_and_models(project: Path) -> None:
+    gathered = Path("data/pretraining")
+    write_manifest(
+        gathered, stage="gather_pretraining", identity={}, settings={}, inputs=[EXAMPLES],
+        counts={"in": 1, "out": 1},
+    )  # fmt: skip
+    found = trace_product(read_products(), gathered.as_posix())
+    assert [product.path for product in found.data_sets] == [EXAMPLES.as_posix()]
+    assert gathered.as_posix() in trace("PMID:12").read_by
 
 
 def test_what_was_read_is_told_from_what_shares_a_vocabulary(project: Path) -> None:
@@ -208,6 +240,20 @@ def test_an_absent_corpus_or_product_says_what_to_do(project: Path) -> None:
     (MODEL / "manifest.json").write_text("{")
     with pytest.raises(UserError, match="is damaged"):
         read_products()
+
+
+def test_a_damaged_shard_or_ledger_is_told_with_its_path(project: Path) -> None:
+    write_corpus([article("12")], [reject("11")])
+    ledgers = sorted(LEDGERS.glob("*.parquet"))
+    for ledger in ledgers:
+        ledger.write_bytes(ledger.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"data/ledgers/\w+\.parquet is damaged"):
+        recall_records(read_products())
+    (shard,) = Path("data/articles/articles").rglob("*.parquet")
+    shard.write_bytes(shard.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"xml\.gz\.parquet is damaged") as caught:
+        trace("PMID:12")
+    assert caught.value.next_command.endswith("ingest_pubmed")
 
 
 def test_dvc_s_lock_is_read_and_a_broken_one_is_told(project: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,10 +13,18 @@ from torch import Tensor
 
 from components.errors import UserError
 from components.model.specials import PAD
+from components.training.checkpoints import Checkpoints
 from components.training.guard import IMAGES_AWAITED, PATIENCE, Guard
 from components.training.loop import train
 from components.training.step import Parts
-from tests.components.training.test_loop import TinyBatch, TinyModel, TinySource, settings
+from tests.components.training.test_loop import (
+    StopError,
+    TinyBatch,
+    TinyModel,
+    TinySource,
+    settings,
+    stop_at,
+)
 
 Change = Callable[[int, int, TinyBatch], None]
 
@@ -75,6 +86,27 @@ def test_infinite_gradient_norms_in_a_row_stop_it() -> None:
 
 def test_a_single_infinite_norm_passes() -> None:
     assert run(weigh(range(4, 4 + PATIENCE - 1))) == 12
+
+
+def read_strictly(path: Path) -> Any:
+    """JSON as the standard has it: without words for what is infinite or no number."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{path.name} holds {word}")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_a_norm_that_is_infinite_is_null_in_the_log_and_after_a_resume(tmp_path: Path) -> None:
+    source = ChangedSource(weigh(range(4, 5)))
+    expected = train(TinyModel(), source, settings()).log
+    assert [entry["step"] for entry in expected if entry["gradient_norm"] is None] == [4]
+    with pytest.raises(StopError), Checkpoints(tmp_path, {}) as first:
+        train(TinyModel(), source, settings(), checkpoints=first, on_step=stop_at(7))
+    (values,) = tmp_path.rglob("values.json")
+    assert read_strictly(values)["log"] == expected[:5]
+    with Checkpoints(tmp_path, {}) as second:
+        assert train(TinyModel(), source, settings(), checkpoints=second).log == expected
 
 
 def mask_labels(part: int) -> Change:

@@ -128,6 +128,14 @@ def test_a_loss_that_is_no_number_names_step_and_remedy() -> None:
     assert "learning_rate" in caught.value.next_command
 
 
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_a_run_of_one_step_learns(ema_decay: float) -> None:
+    model = TinyModel()
+    train(model, TinySource(), settings(1, ema_decay=ema_decay))
+    start = TinyModel().encoder.embed_tokens.weight
+    assert not torch.equal(model.encoder.embed_tokens.weight, start)
+
+
 def test_averaging_returns_the_average() -> None:
     plain, averaged = TinyModel(), TinyModel()
     train(plain, TinySource(), settings(ema_decay=0.0))

@@ -116,11 +116,8 @@ def test_chunks_change_neither_loss_nor_gradients(
     ("objective", "size"),
     [
         (Objective(), 10),
-        (Objective(ignore_eos=True), 7),
-        (Objective(ignore_prefix=2), 4),
         (Objective(drop_worst=0.25), 7),
         (Objective(drop_worst=0.25, drop_worst_after=1), 10),
-        (Objective(per_sample=True), 3),
         (Objective(rdrop=1.0), 20),
     ],
 )
@@ -130,15 +127,13 @@ def test_sizes_are_what_the_sums_are_over(objective: Objective, size: int) -> No
     assert loss_size(batch, objective, step=1) == size
 
 
-def test_what_is_ignored_has_no_part_in_the_sum() -> None:
+def test_what_is_padding_has_no_part_in_the_sum() -> None:
     model, batch = tiny_batch()
     whole = float(batch_loss(model, batch, Objective()).loss.detach())
-    no_eos = float(batch_loss(model, batch, Objective(ignore_eos=True)).loss.detach())
-    only_eos = batch.labels_BT.where(batch.labels_BT == 2, 1)
-    _, rest = tiny_batch(labels_BT=only_eos)
-    assert whole - no_eos == pytest.approx(
-        float(batch_loss(model, rest, Objective()).loss.detach()), 1e-5
-    )
+    is_eos = batch.labels_BT == 2
+    parts = [tiny_batch(labels_BT=batch.labels_BT.where(of, 1))[1] for of in (is_eos, ~is_eos)]
+    losses = [float(batch_loss(model, part, Objective()).loss.detach()) for part in parts]
+    assert whole == pytest.approx(sum(losses), 1e-5) and min(losses) > 0
 
 
 def test_a_position_without_choice_costs_nothing() -> None:
@@ -152,3 +147,9 @@ def test_a_position_without_choice_costs_nothing() -> None:
 )
 def test_schedule_warms_up_and_falls_to_zero(step: int, expected: float) -> None:
     assert polynomial_decay(step, 100, 1.0, 0.1) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("total", "rates"), [(1, [1.0]), (2, [0.5, 0.0]), (3, [2 / 3, 1 / 3, 0])])
+def test_a_run_of_few_steps_has_a_rate_to_learn_with(total: int, rates: list[float]) -> None:
+    found = [polynomial_decay(step, total, 1.0, 0.06) for step in range(1, total + 1)]
+    assert found == pytest.approx(rates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from components.runs import tell_validations
 from components.training.checkpoints import Checkpoints
 from components.training.loop import LoopResult, train
 from components.training.objective import Batch, Objective, batch_loss
@@ -93,3 +95,16 @@ def test_an_interrupted_run_keeps_the_same_weights(tmp_path: Path, stopped_at: i
     assert (result.validations, result.kept_step) == (expected.validations, expected.kept_step)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_look_that_gives_no_number_is_null_and_keeps_no_checkpoint(tmp_path: Path) -> None:
+    def nothing() -> Iterator[Batch]:
+        for batch in held_out():
+            batch.labels_BT = torch.ones_like(batch.labels_BT)
+            yield batch
+
+    result = run(tmp_path, TinyModel(), look=nothing, validate_every=6)
+    assert result.validations == [{"step": 6, "nll": None}, {"step": 12, "nll": None}]
+    assert json.loads(json.dumps(result.validations, allow_nan=False)) == result.validations
+    found = {"kept_step": 12, "validations": result.validations}
+    assert tell_validations(found).startswith("no number of nats a held-out token")
