@@ -107,7 +107,7 @@ def shape_of(batch: Batch, objective: Objective, *, image_px: int = 0) -> BatchS
         samples=copies * len(batch.source_BS),
         source_tokens=batch.source_BS.shape[1],
         target_tokens=batch.prev_BT.shape[1],
-        learnt_tokens=copies * int(counted(batch.labels_BT).sum()),
+        learnt_tokens=copies * int(counted(batch.labels_BT, objective).sum()),
         image_px=absent if images is None else images.shape[-1],
         sampled_patches=objective.sampled_patches,
     )

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from components.model.specials import PAD
+from components.model.specials import EOS, PAD
 from components.training.losses import Targets, chunked_losses, drop_worst
 
 TINY = 1e-9  # a sample that only fills a batch up weighs nothing
@@ -48,7 +48,8 @@ class Batch(Protocol):
 class Objective:
     """What is varied about the loss. ``token_range`` allows the specials and ids in [a, b).
 
-    ``rdrop`` is the weight of R-Drop's agreement of two passes.
+    ``rdrop`` is the weight of R-Drop's agreement of two passes; ``ignore_prefix`` leaves out that
+    many first targets of each sample; ``per_sample`` divides by samples instead of tokens.
     """
 
     label_smoothing: float = 0.0
@@ -56,6 +57,9 @@ class Objective:
     drop_worst_after: int = 0
     token_range: tuple[int, int] | None = None
     sampled_patches: int = 0
+    ignore_prefix: int = 0
+    ignore_eos: bool = False
+    per_sample: bool = False
     rdrop: float = 0.0
 
 
@@ -73,15 +77,21 @@ class LossSums:
     streams_K2: Tensor | None = None
 
 
-def counted(labels_BT: Tensor) -> Tensor:
+def counted(labels_BT: Tensor, objective: Objective) -> Tensor:
     """Bool (B, T): which positions have a target that counts."""
-    return labels_BT != PAD
+    counts_BT = labels_BT != PAD
+    if objective.ignore_eos:
+        counts_BT &= labels_BT != EOS
+    counts_BT[:, : objective.ignore_prefix] = False
+    return counts_BT
 
 
 def loss_size(batch: Batch, objective: Objective, step: int = 0) -> int:
-    """What the loss sum of a batch is divided by: its kept tokens."""
+    """What the loss sum of a batch is divided by: its kept tokens, or its samples."""
     copies = 2 if objective.rdrop > 0 else 1
-    num = int(counted(batch.labels_BT).sum())
+    if objective.per_sample:
+        return copies * len(batch.labels_BT)
+    num = int(counted(batch.labels_BT, objective).sum())
     return copies * (int(num * (1 - objective.drop_worst)) if _drops(objective, step) else num)
 
 
@@ -99,7 +109,7 @@ def batch_loss(
     The vocabulary-wide projection is computed only where a target counts, a chunk at a time.
     ``generator`` draws the sampled patches.
     """
-    counts_BT = counted(batch.labels_BT)
+    counts_BT = counted(batch.labels_BT, objective)
     weight_M = batch.weight_B[:, None].expand_as(batch.labels_BT)[counts_BT]
     matrix_VD = model.token_matrix()  # type: ignore[operator]  # before the pass: see there
     targets = Targets(

@@ -116,8 +116,11 @@ def test_chunks_change_neither_loss_nor_gradients(
     ("objective", "size"),
     [
         (Objective(), 10),
+        (Objective(ignore_eos=True), 7),
+        (Objective(ignore_prefix=2), 4),
         (Objective(drop_worst=0.25), 7),
         (Objective(drop_worst=0.25, drop_worst_after=1), 10),
+        (Objective(per_sample=True), 3),
         (Objective(rdrop=1.0), 20),
     ],
 )
@@ -127,13 +130,15 @@ def test_sizes_are_what_the_sums_are_over(objective: Objective, size: int) -> No
     assert loss_size(batch, objective, step=1) == size
 
 
-def test_what_is_padding_has_no_part_in_the_sum() -> None:
+def test_what_is_ignored_has_no_part_in_the_sum() -> None:
     model, batch = tiny_batch()
     whole = float(batch_loss(model, batch, Objective()).loss.detach())
-    is_eos = batch.labels_BT == 2
-    parts = [tiny_batch(labels_BT=batch.labels_BT.where(of, 1))[1] for of in (is_eos, ~is_eos)]
-    losses = [float(batch_loss(model, part, Objective()).loss.detach()) for part in parts]
-    assert whole == pytest.approx(sum(losses), 1e-5) and min(losses) > 0
+    no_eos = float(batch_loss(model, batch, Objective(ignore_eos=True)).loss.detach())
+    only_eos = batch.labels_BT.where(batch.labels_BT == 2, 1)
+    _, rest = tiny_batch(labels_BT=only_eos)
+    assert whole - no_eos == pytest.approx(
+        float(batch_loss(model, rest, Objective()).loss.detach()), 1e-5
+    )
 
 
 def test_a_position_without_choice_costs_nothing() -> None:

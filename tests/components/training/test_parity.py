@@ -15,7 +15,6 @@ from torch import Tensor
 
 from components.dataset.collate import Batch
 from components.model.model import UnifiedModel
-from components.model.specials import PAD
 from components.training.losses import disagreement, drop_worst, range_mask, smoothed_losses
 from components.training.objective import Objective, batch_loss
 from components.training.optimizer import Adam
@@ -26,12 +25,13 @@ CODES = (50_265, 58_457)
 VARIANTS: dict[str, Objective] = {
     "ls0": Objective(),
     "ls0.1": Objective(label_smoothing=0.1),
+    "ls0.1_sentence_avg": Objective(label_smoothing=0.1, per_sample=True),
     "ls0.1_conf": Objective(label_smoothing=0.1),
     "ls0.1_constraint": Objective(label_smoothing=0.1),
     "code_ls0.1_range": Objective(label_smoothing=0.1, token_range=CODES),
     "drop_worst_inactive": Objective(label_smoothing=0.1, drop_worst=0.2, drop_worst_after=100),
     "drop_worst_active": Objective(label_smoothing=0.1, drop_worst=0.2),
-    "ignore_prefix2": Objective(label_smoothing=0.1),
+    "ignore_prefix2": Objective(label_smoothing=0.1, ignore_prefix=2),
     "rdrop_dropout0": Objective(label_smoothing=0.1, rdrop=1.0),
 }
 SAMPLE_WEIGHTS = torch.tensor([2.0, 0.3, 1.0])  # those that the saved numbers follow from
@@ -44,9 +44,7 @@ def read_json(path: Path) -> Any:
 
 
 def make_batch(parity: Path, case: Case, name: str = "") -> Batch:
-    weights, labels, allowed = torch.ones(len(case.prev)), case.labels, None
-    if name == "ignore_prefix2":  # what is not learnt from is padding
-        labels = labels.index_fill(1, torch.tensor([0, 1]), PAD)
+    weights, allowed = torch.ones(len(case.prev)), None
     if name == "ls0.1_conf":
         weights = SAMPLE_WEIGHTS
     if name == "ls0.1_constraint":
@@ -58,7 +56,7 @@ def make_batch(parity: Path, case: Case, name: str = "") -> Batch:
         images_B3HW=case.tensor("patch_images"),
         image_mask_B=case.tensor("patch_masks"),
         prev_BT=case.prev,
-        labels_BT=labels,
+        labels_BT=case.labels,
         code_mask_B=case.tensor("code_masks"),
         weight_B=weights,
         allowed_BTK=allowed,
