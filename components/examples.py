@@ -49,9 +49,13 @@ class Prepared:
         """Rejects that are faults of the record, not of a limit."""
         return [reject for reject in self.rejects if reject.reason not in RULES]
 
-    def check(self, folder: Path, limit: float, what: str) -> None:
-        """UserError when the share of faulty records is above ``limit``; they lie in ``folder``."""
-        check_share(folder, self.num_in - self.num_ruled_out, self.faults(), limit, what)
+    def check(self, folder: Path, limit: float, what: str, *, hide: bool = False) -> None:
+        """UserError when the share of faulty records is above ``limit``; they lie in ``folder``.
+
+        ``hide``: what they hold is not told.
+        """
+        num_in = self.num_in - self.num_ruled_out
+        check_share(folder, num_in, self.faults(), limit, what, hide=hide)
 
     def check_splits(self, folder: Path, needed: tuple[str, ...], what: str) -> None:
         """UserError where a split that is needed has no example; the rejects lie in ``folder``."""
