@@ -50,10 +50,7 @@ class Prepared:
         return [reject for reject in self.rejects if reject.reason not in RULES]
 
     def check(self, folder: Path, limit: float, what: str, *, hide: bool = False) -> None:
-        """UserError when the share of faulty records is above ``limit``; they lie in ``folder``.
-
-        ``hide``: what they hold is not told.
-        """
+        """As ``check_share``, of the records that are faulty; they lie in ``folder``."""
         num_in = self.num_in - self.num_ruled_out
         check_share(folder, num_in, self.faults(), limit, what, hide=hide)
 
@@ -299,6 +296,6 @@ def _within_limits(
         kept_ids.update(sorted(ids, key=lambda key: _draw(0, key))[:limit])
     for row, _ in rows:
         if row.id not in kept_ids:
-            detail = f"max_{row.split} in params.yaml"
-            prepared.rejects.append(Reject(row.origin, OVER_LIMIT, detail))
+            rule = f"max_{row.split} in params.yaml"
+            prepared.rejects.append(Reject(row.origin, OVER_LIMIT, rule))
     return [(row, image) for row, image in rows if row.id in kept_ids]
