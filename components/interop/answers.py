@@ -81,7 +81,7 @@ def _parse(line: bytes, where: str) -> GivenAnswer:
         row = json.loads(line.decode("utf-8-sig"))  # some editors mark a file's beginning
         logged = isinstance(row, dict) and "doc" in row
         row = _read_sample(row) if logged else row
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise _refuse_row(where, str(error)) from None
     except (LookupError, TypeError, AttributeError) as error:
         raise _refuse_row(

@@ -43,6 +43,7 @@ def test_results_come_in_the_order_of_the_items(workers: int) -> None:
             pool.map(double, [1, -1], "doubling")
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     items = [(number, str(tmp_path / "died")) for number in range(6)]
     with open_workers(2) as pool:

@@ -152,6 +152,7 @@ print("STATE", state.name, state.message.replace(chr(10), " | "))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_fails_a_run_in_plain_words(project: Path) -> None:

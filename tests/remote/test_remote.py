@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ pytestmark = [pytest.mark.services, pytest.mark.xdist_group("remote")]
 Done = subprocess.CompletedProcess[str]
 PRODUCTS = ("data/raw", "data/examples")
 OBJECT = re.compile(r"PUT /.*/files/md5/[0-9a-f]{2}/[0-9a-f]{30}")
+slow = partial(pytest.param, marks=pytest.mark.slow)  # one of a kind is tried in `make test`
 LATE_CLOCK = """
 import datetime
 import botocore.auth, botocore.compat
@@ -138,9 +140,12 @@ def test_what_cannot_stand_in_dvc_s_settings_is_refused_before_the_trial(
     ("changes", "words"),
     [
         ({"AWS_SECRET_ACCESS_KEY": "another"}, ("SignatureDoesNotMatch", "check AWS_ACCESS_KEY")),
-        ({"AWS_ACCESS_KEY_ID": "unknown"}, ("check AWS_ACCESS_KEY_ID",)),  # each in its own words
-        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, ("credentials", "AWS_PROFILE")),
-        ({"AWS_PROFILE": "nobody"}, ("nobody", "aws configure --profile")),
+        # each server in its own words
+        slow({"AWS_ACCESS_KEY_ID": "unknown"}, ("check AWS_ACCESS_KEY_ID",)),
+        slow(
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, ("credentials", "AWS_PROFILE")
+        ),
+        slow({"AWS_PROFILE": "nobody"}, ("nobody", "aws configure --profile")),
     ],
 )
 def test_wrong_credentials_are_told(
@@ -180,9 +185,9 @@ def test_what_passes_is_waited_for(here: Project, there: Project, line: Line) ->
     ("fault", "words"),
     [
         ("500", "InternalError"),
-        ("503", "SlowDown"),
-        ("reset", "Connection"),
-        ("closed", "Could not connect"),
+        slow("503", "SlowDown"),
+        slow("reset", "Connection"),
+        slow("closed", "Could not connect"),
     ],
 )
 def test_a_server_that_stays_down_is_told(
@@ -270,6 +275,7 @@ def test_what_is_damaged_in_the_bucket_is_not_taken(
     assert (there.root / "data/examples/vqa_rad/examples.parquet").exists()
 
 
+@pytest.mark.slow
 def test_a_large_file_goes_in_parts(
     here: Project, make_copy: Callable[[str, bool], Project], line: Line
 ) -> None:

@@ -125,8 +125,9 @@ def test_what_was_damaged_on_the_way_is_nobody_elses_version(line: Line, project
 
 
 def test_a_get_passes_over_a_busy_server_and_goes_on_after_a_dead_one(
-    line: Line, project: Path
+    line: Line, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    few_attempts(monkeypatch)
     manifest = publish_here().manifest
     key = object_key(manifest.files["model.safetensors"].sha256)
     line.fail(503, "GET", key, times=20)

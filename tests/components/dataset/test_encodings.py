@@ -177,6 +177,7 @@ def interrupt(_: Path) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_600_000_images_are_some_dozens_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
     here = Path.cwd()
     monkeypatch.undo()  # units and shards as large as they are

@@ -130,6 +130,7 @@ def test_missing_doubled_and_foreign_ids_are_named(
         ({"doc": "a", "filtered_resps": ["x"]}, "harness"),
         pytest.param("[" * 100_000, "line 1 is no answer", id="brackets"),
         ({"doc": {"id": "a", "choices": ["x"]}, "filtered_resps": [["no", "1"]]}, "is no answer"),
+        ({"doc": {"id": "a", "choices": ["x"]}, "filtered_resps": [[10**400, "1"]]}, "too large"),
     ],
 )
 def test_a_row_that_is_none_is_named(

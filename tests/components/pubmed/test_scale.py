@@ -33,6 +33,7 @@ def test_the_corpus_is_the_same_byte_for_byte_whatever_the_workers(
     assert files_of(tmp_path / "0") == files_of(tmp_path / "2")
 
 
+@pytest.mark.slow
 def test_the_shards_are_read_by_polars_and_by_ray_data(
     tmp_path: Path, params: IngestPubmedParams
 ) -> None:

@@ -228,6 +228,7 @@ def test_a_run_survives_a_dead_worker_and_a_lost_node(
         assert mine["loss"] == pytest.approx(other["loss"], rel=1e-2), mine["step"]
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_a_worker_s_own_words_reach_the_person(
     plan: RunPlan, repository: Path, tmp_path: Path

@@ -15,6 +15,7 @@ from components.log_reader import read_run
 from tests.canaries import ENVIRONMENT, TEXTS, find_canaries, planted
 
 
+@pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.timeout(600)
 @pytest.mark.xdist_group("ranks")
