@@ -51,8 +51,7 @@ class Prepared:
 
     def check(self, folder: Path, limit: float, what: str, *, hide: bool = False) -> None:
         """As ``check_share``, of the records that are faulty; they lie in ``folder``."""
-        num_in = self.num_in - self.num_ruled_out
-        check_share(folder, num_in, self.faults(), limit, what, hide=hide)
+        check_share(folder, self.num_judged, self.faults(), limit, what, hide=hide)
 
     def check_splits(self, folder: Path, needed: tuple[str, ...], what: str) -> None:
         """UserError where a split that is needed has no example; the rejects lie in ``folder``."""
@@ -73,9 +72,9 @@ class Prepared:
         )
 
     @property
-    def num_ruled_out(self) -> int:
-        """Records that a rule left out: a limit of params.yaml, or what the data set is."""
-        return len(self.rejects) - len(self.faults())
+    def num_judged(self) -> int:
+        """Records that no rule left out: no limit of params.yaml, nor what the data set is."""
+        return self.num_in - len(self.rejects) + len(self.faults())
 
     def name_derived(self, official: Collection[str]) -> list[str]:
         """Splits that are not the source's own: derived here, or dealt out by the reader."""
