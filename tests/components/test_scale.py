@@ -112,6 +112,8 @@ else:
 """
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("work", ["units", "training"])
 def test_workers_of_this_machine_listen_on_loopback_alone(
     work: str, tmp_path: Path, repository: Path
