@@ -128,8 +128,7 @@ def test_no_record_of_a_withheld_set_stands_anywhere_on_the_page(inputs: ReportI
         audit=inputs.audit | {"evidence": [evidence]},
         probes={size: make_probes("falls", 0.01, "refused", text=secret)},
     )
-    requests = made.probes[size]["safety"]["replies"]
-    requests[0]["reply"] = "i cannot say"
+    made.probes[size]["safety"]["replies"][0]["image"] = "film"  # of one of these sets
     assert secret in words(build_report(made)) and film in words(build_report(made))
     page = build_report(replace(made, cards=cards))
     assert secret not in page and film not in page
