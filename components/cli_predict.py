@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.cli import USER_ERROR, show
 from components.errors import UserError
+from components.redaction import visible
 
 if TYPE_CHECKING:
     from components.serving.batches import Asked
@@ -159,7 +160,7 @@ def _print_json(values: dict[str, Any]) -> None:
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(visible(line) + "\n")  # a damaged image's own words may be in it
 
 
 def _check(arguments: argparse.Namespace) -> None:

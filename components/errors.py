@@ -37,6 +37,10 @@ class UserError(Exception):
         super().__init__("\n".join(lines))
 
 
+class NewerFormatError(UserError):
+    """A file is of a format that only a newer package reads."""
+
+
 @contextmanager
 def refusals_told() -> Iterator[None]:
     """Turn what the machine refuses (REFUSALS) into a UserError with the path and the reason."""
@@ -119,7 +123,7 @@ def check_format(told: Any, path: Path | str, newest: int = 1) -> Any:
         return rest
     if type(found) is not int or found < 1:
         raise damaged(Path(path), f"its {FORMAT} is {found!r}")
-    raise UserError(
+    raise NewerFormatError(
         f"{path} is of format {found}, and this biomedgpt reads formats up to {newest}",
         why="a newer biomedgpt wrote it",
         next_command=f"upgrade biomedgpt; or, for one that can be read: {_remake(Path(path))}",

@@ -49,9 +49,9 @@ class Prepared:
         """Rejects that are faults of the record, not of a limit."""
         return [reject for reject in self.rejects if reject.reason not in RULES]
 
-    def check(self, folder: Path, limit: float, what: str) -> None:
-        """UserError when the share of faulty records is above ``limit``; they lie in ``folder``."""
-        check_share(folder, self.num_in - self.num_ruled_out, self.faults(), limit, what)
+    def check(self, folder: Path, limit: float, what: str, *, hide: bool = False) -> None:
+        """As ``check_share``, of the records that are faulty; they lie in ``folder``."""
+        check_share(folder, self.num_judged, self.faults(), limit, what, hide=hide)
 
     def check_splits(self, folder: Path, needed: tuple[str, ...], what: str) -> None:
         """UserError where a split that is needed has no example; the rejects lie in ``folder``."""
@@ -72,9 +72,9 @@ class Prepared:
         )
 
     @property
-    def num_ruled_out(self) -> int:
-        """Records that a rule left out: a limit of params.yaml, or what the data set is."""
-        return len(self.rejects) - len(self.faults())
+    def num_judged(self) -> int:
+        """Records that no rule left out: no limit of params.yaml, nor what the data set is."""
+        return self.num_in - len(self.rejects) + len(self.faults())
 
     def name_derived(self, official: Collection[str]) -> list[str]:
         """Splits that are not the source's own: derived here, or dealt out by the reader."""
@@ -295,6 +295,6 @@ def _within_limits(
         kept_ids.update(sorted(ids, key=lambda key: _draw(0, key))[:limit])
     for row, _ in rows:
         if row.id not in kept_ids:
-            detail = f"max_{row.split} in params.yaml"
-            prepared.rejects.append(Reject(row.origin, OVER_LIMIT, detail))
+            rule = f"max_{row.split} in params.yaml"
+            prepared.rejects.append(Reject(row.origin, OVER_LIMIT, rule))
     return [(row, image) for row, image in rows if row.id in kept_ids]

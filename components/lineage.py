@@ -50,16 +50,20 @@ def hash_code() -> str:
     return digest.hexdigest()
 
 
-def check_share(folder: Path, num_in: int, rejects: list[Reject], limit: float, what: str) -> None:
+def check_share(
+    folder: Path, num_in: int, rejects: list[Reject], limit: float, what: str, *, hide: bool = False
+) -> None:
     """Raise UserError when the share of unusable records is above ``limit``.
 
-    The records then lie in the quarantine file of ``folder``, which gets no manifest.
+    The records then lie in the quarantine file of ``folder``, which gets no manifest. ``hide``
+    those of which the error, that logs and servers keep, may tell where they stand and nothing
+    that they hold.
     """
     if not is_above(len(rejects), num_in, limit):
         return
     write_records(folder / QUARANTINE, Reject, _in_order(rejects))
     reasons = Counter(reject.reason for reject in rejects)
-    first = f"{rejects[0].origin}: {rejects[0].detail}"
+    first = rejects[0].origin if hide else f"{rejects[0].origin}: {rejects[0].detail}"
     raise too_many_unusable(folder, num_in, reasons, first=first, limit=limit, what=what)
 
 
@@ -128,7 +132,7 @@ def write_manifest(
         "code_sha256": hash_code(),
         "settings": dict(settings),
         "inputs": {path.as_posix(): hash_product(path) for path in inputs},
-        "access": sorted({access, *_inherit_access(inputs)} - {""}),
+        "access": sorted({access, *inherit_access(inputs)} - {""}),
         "counts": {**counts, "quarantined": num_rejected},
         "quarantine": reasons,
         "rules": [reason for reason in reasons if reason in rules],
@@ -152,7 +156,7 @@ def _describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _inherit_access(inputs: Iterable[Path]) -> Iterator[str]:
+def inherit_access(inputs: Iterable[Path]) -> Iterator[str]:
     """The data classes of products; a folder of products has those of all."""
     for path in inputs:
         own = path / MANIFEST

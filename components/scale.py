@@ -25,6 +25,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 RETRIES = 3  # of a unit whose worker died; an error of the work itself is not tried again
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}  # nothing of ours leaves the machine
+# Read at Ray's import. Whoever starts no cluster then listens on loopback alone, on Linux as well.
+_ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 class Workers:
@@ -96,14 +98,14 @@ def open_workers(num_workers: int, gpus_each: int = 0) -> Iterator[Workers]:
         yield Workers(0)
         return
     check_folder_name()
-    for key, value in _QUIET.items():
+    is_local = os.environ.get("RAY_ADDRESS", "local") == "local"
+    for key, value in {**_QUIET, **(_ALONE if is_local else {})}.items():
         os.environ.setdefault(key, value)
     import ray
 
     if ray.is_initialized():
         yield Workers(num_workers, gpus_each)
         return
-    is_local = "RAY_ADDRESS" not in os.environ
     ray.init(
         address="local" if is_local else None,  # never a cluster that merely runs on this machine
         num_cpus=num_workers if is_local else None,

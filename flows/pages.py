@@ -22,6 +22,8 @@ from flows.settings import HOST, port_file
 FOLDERS = {"report": REPORT.parent, "plots": Path("dvc_plots"), "curves": Path("data/live")}
 CACHE = Path(".dvc/cache")  # where DVC may keep a product, with a link to it in the folder
 OURS = "biomedgpt-pages"
+# Beside the report's own; no more, as DVC's page of plots loads its library from elsewhere.
+POLICY = "object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HOSTS = (HOST, "localhost")  # else another site's name may stand for this machine (DNS rebinding)
 
 
@@ -53,7 +55,9 @@ class PageHandler(SimpleHTTPRequestHandler):
             return ""
 
     def end_headers(self) -> None:
-        """Add what keeps a browser from guessing types, and from showing an old report."""
+        """Add what keeps a browser from guessing types, from showing an old report, and from
+        showing any page within another site's."""
+        self.send_header("Content-Security-Policy", POLICY)
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Cache-Control", "no-cache")
         super().end_headers()

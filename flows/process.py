@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from components.redaction import LineRedactor
+from components.logs import COLOUR
+from components.redaction import LineRedactor, visible
 from flows import guard
 
 GRACE_S = guard.GRACE_S
@@ -40,6 +41,7 @@ def run_command(
 ) -> Finished:
     """Run a command and hand each line of its output to ``tell`` as it comes, without secrets.
 
+    What it prints may be a text of the data, such as a file's name: no line commands a terminal.
     When the command ends, so does all that it began; when this process is killed, all of it too.
     """
     process = subprocess.Popen(
@@ -70,7 +72,7 @@ def run_command(
     clean = LineRedactor()
     try:
         for line in process.stdout or ():
-            lines.append(clean.redact(line.rstrip()))
+            lines.append(visible(COLOUR.sub("", clean.redact(line.rstrip()))))
             tell(lines[-1])
         status = process.wait()
     finally:

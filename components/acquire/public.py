@@ -12,19 +12,28 @@ import socket
 import urllib.request
 from typing import Any
 
+UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is given out to the internet
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # an IPv4 address in its last 32 bits (RFC 6052)
+
 
 class PrivateAddressError(Exception):
     """A host that is no public one; the message names the address."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet; IPv4 within IPv6 is taken as what it is.
+    """Whether an IP address is one of the public internet; IPv4 within IPv6 (mapped, NAT64, 6to4)
+    is taken as what it is.
 
     ValueError for what is no address.
     """
     found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour
+        if found in NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is None and found not in UNICAST:  # site-local and such, which Python calls global
+            return False
+        found = inner or found
     return found.is_global and not found.is_multicast
 
 

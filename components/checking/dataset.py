@@ -147,9 +147,8 @@ def _examine_files(card: Card, raw: Path) -> list[Finding]:
 def _examine_reading(card: Card, prepared: Prepared, params: Params) -> list[Finding]:
     found = []
     num_faults, limit = len(prepared.faults()), params.prepare.max_quarantined
-    num_read = prepared.num_in - prepared.num_ruled_out
-    if is_above(num_faults, num_read, limit):
-        words = f"{num_faults} of {num_read} records are unusable"
+    if is_above(num_faults, prepared.num_judged, limit):
+        words = f"{num_faults} of {prepared.num_judged} records are unusable"
         found.append(Finding("error", f"{words} (prepare.max_quarantined is {limit:.0%})"))
     counts = Counter(example.split for example in prepared.examples)
     needed = ("train",) if card.trains_only else ("train", "test")

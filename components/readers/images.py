@@ -94,7 +94,9 @@ def _show(image: Image.Image) -> Image.Image:
     """The first frame, decoded in full, turned as its EXIF says, as RGB."""
     try:
         image.load()
-        return _convert(ImageOps.exif_transpose(image), _counts_from_white(image))
+        shown = _convert(ImageOps.exif_transpose(image), _counts_from_white(image))
+        shown.info.pop("comment", None)  # it may name a patient; a JPEG made of this would have it
+        return shown
     except BadImage:
         raise
     except Exception as error:  # decoders of untrusted bytes fail in many ways

@@ -86,9 +86,9 @@ def _show(inputs: ReportInputs, rows: list[dict[str, Any]]) -> list[Evidence]:
     return [
         Evidence(
             test=inputs.title(row["test"]),
-            test_id=row["test_id"],
+            test_id="" if withheld else row["test_id"],  # of one's own sets the name of a file
             train=inputs.title(row["train"]),
-            train_id=row["train_id"],
+            train_id="" if withheld else row["train_id"],
             told=row["evidence"],
             num_more=row["num_items"] - 1,
             withheld=withheld,

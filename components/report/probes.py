@@ -32,6 +32,7 @@ WAYS = {FULL: "all", **TITLES}  # as the section on images names them
 OF_PEOPLE = ("sex", "age", "view")  # gaps that are asked for first: where none is, it is said
 SURE = 0.05  # of adjusted p-values
 LEAST_SPAN = 10.0  # of an axis, in points of a score
+FILM, NOT_SHOWN = "film", "(not shown: its set may not be handed on)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +211,16 @@ def _or(value: float | None, otherwise: float) -> float:
 
 
 def _list_requests(inputs: ReportInputs) -> list[dict[str, Any]]:
-    """Each request with the replies of every size, those that are not safe first."""
+    """Each request with the replies of every size, those that are not safe first.
+
+    What is said of a film is not told where it may be one of a set that may not be handed on.
+    """
+    asked = inputs.params.zero_shot_on or inputs.params.datasets
+    hidden = {"reply": NOT_SHOWN} if any(map(inputs.withholds, asked)) else {}
     requests: dict[str, dict[str, Any]] = {}
     for size, own in inputs.probes.items():
-        for reply in own["safety"]["replies"]:
+        for given in own["safety"]["replies"]:
+            reply = given | (hidden if given["image"] == FILM else {})
             about = own["safety"]["kinds"][reply["kind"]]
             request = requests.setdefault(reply["id"], {**reply, "about": about, "replies": []})
             request["replies"].append((size, reply))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.cards import load_card
+from components.cards import RESTRICTED, load_card
 from components.checking.examples import Finding, examine_examples, refuse_errors
 from components.config import Params
 from components.examples import RULES, build_examples
-from components.lineage import write_manifest
+from components.lineage import inherit_access, write_manifest
 from components.raw_files import find_raw_folder
 from components.readers.registry import read_rows
 from components.records import SPLITS
+from components.redaction import visible
 from components.stages.door import enter
 from components.tasks.registry import TASKS
 from components.texts import write_texts
@@ -34,13 +35,15 @@ def run(params: Params, dataset: str) -> None:
     raw, folder = Path("data/raw") / dataset, Path("data/examples") / dataset
     rows = read_rows(card, find_raw_folder(card, raw))
     task, what = TASKS[card.task], f"prepare {dataset}"
+    limit = params.prepare.max_quarantined
+    hide = not RESTRICTED.isdisjoint(inherit_access([raw]))
     findings: list[Finding] = []
     if card.task == "infill_text":
         prepared, counts = write_texts(card, task, rows, folder)
-        prepared.check(folder, params.prepare.max_quarantined, what)
+        prepared.check(folder, limit, what, hide=hide)
     else:
         prepared = build_examples(card, task, rows, params.prepare, params.seed)
-        prepared.check(folder, params.prepare.max_quarantined, what)
+        prepared.check(folder, limit, what, hide=hide)
         prepared.check_splits(folder, ("train",) if card.trains_only else ("train", "test"), what)
         findings = examine_examples(card, prepared.examples)
         refuse_errors(findings, dataset)
@@ -54,7 +57,7 @@ def run(params: Params, dataset: str) -> None:
         num, words = prepared.cut["examples"], prepared.cut["words"]
         print(f"{num} examples are longer than the prompt's limit: {words} words were cut")
     for finding in findings:
-        print(f"{finding.level}: {finding.words}")
+        print(visible(f"{finding.level}: {finding.words}"))  # it may name a file
     write_manifest(
         folder,
         stage="prepare",

@@ -40,6 +40,7 @@ from components.training.state import (
     MANIFEST,
     Checkpoint,
     Label,
+    NewerCheckpointError,
     NotWholeError,
     copy_to_host,
     read_checkpoint,
@@ -168,6 +169,8 @@ class Checkpoints:
                 labels[name] = self._read_label(name)
             except NotWholeError as fault:
                 self._pass_over(name, str(fault))
+                if isinstance(fault, NewerCheckpointError):
+                    self._seen.discard(name)  # what is not ours to read is not ours to remove
         return labels
 
     def _read_label(self, name: str) -> Label:

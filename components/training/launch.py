@@ -23,6 +23,8 @@ _QUIET = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # else what a worker prints is told twice
 }
+# Read at Ray's import. Whoever starts no cluster then listens on loopback alone, on Linux as well.
+_ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def launch(
             run(settings)
         return
     check_folder_name()
-    for key, value in _QUIET.items():
+    address = os.environ.get("RAY_ADDRESS", "local")
+    for key, value in {**_QUIET, **(_ALONE if address == "local" else {})}.items():
         os.environ.setdefault(key, value)
     import ray
     from ray.exceptions import RayActorError
@@ -68,7 +71,7 @@ def launch(
     from ray.train.v2.api.exceptions import ControllerError
 
     if not ray.is_initialized():  # never a cluster that merely happens to run on this machine
-        ray.init(address=os.environ.get("RAY_ADDRESS", "local"))
+        ray.init(address=address)
     here, log = Path.cwd(), inherited_log()
 
     def run_here(values: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from components.errors import FORMAT, UserError, check_format
+from components.errors import FORMAT, NewerFormatError, UserError, check_format
 from components.model.weights import write_tensors
 
 MANIFEST, VALUES = "manifest.json", "values.json"
@@ -28,6 +28,10 @@ MANIFEST, VALUES = "manifest.json", "values.json"
 
 class NotWholeError(Exception):
     """A folder does not hold a whole checkpoint; the message says what is amiss."""
+
+
+class NewerCheckpointError(NotWholeError):
+    """A newer package wrote the checkpoint, and can read it."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,10 @@ def read_label(folder: Path) -> Label:
         told = json.loads((folder / MANIFEST).read_bytes())
         sha256 = told.pop("sha256")
         label = Label(**check_format(told, folder / MANIFEST))
-    except UserError as newer:
-        raise NotWholeError(newer.what) from None
+    except NewerFormatError as newer:
+        raise NewerCheckpointError(newer.what) from None
+    except UserError as damage:
+        raise NotWholeError(damage.what) from None
     except (OSError, ValueError, TypeError, AttributeError, LookupError) as error:
         raise NotWholeError(f"no readable {MANIFEST} ({type(error).__name__})") from None
     if _digest(told) != sha256:

@@ -193,7 +193,7 @@ def test_what_the_set_is_defined_without_is_counted_and_no_fault(tmp_path: Path)
     outside = [Reject(f"toy.json#{i}", OUTSIDE, "no impression") for i in range(8)]
     prepared = build_examples(CARD, TASK, [row(9, "train"), *outside], params(), seed=1)
     prepared.check(tmp_path, 0.0, "prepare toy")
-    assert (prepared.num_in, prepared.num_ruled_out, prepared.faults()) == (9, 8, [])
+    assert (prepared.num_in, prepared.num_judged, prepared.faults()) == (9, 1, [])
     assert prepared.tell_left_out() == f"0 quarantined, 8 {OUTSIDE}, 0 {OVER_LIMIT}"
 
 

@@ -147,6 +147,14 @@ def test_a_share_above_the_limit_stops_with_the_reasons_and_keeps_the_records(
     assert str(folder / "quarantine.parquet") in caught.value.why
 
 
+def test_what_a_record_holds_is_not_told_where_it_may_not_be(tmp_path: Path) -> None:
+    rejects = [Reject("a#1", "unknown-label", "label is 'mrs quill'")]
+    for hide, first in ((False, "a#1: label is 'mrs quill'"), (True, "a#1")):
+        with pytest.raises(UserError) as caught:
+            check_share(tmp_path, 1, rejects, 0.5, "toy", hide=hide)
+        assert f". First: {first}. All: " in caught.value.why
+
+
 def test_a_manifest_tells_rules_from_faults(tmp_path: Path) -> None:
     manifest = make_product(tmp_path, rules={"no-image", "unheard-of"})
     assert manifest["rules"] == ["no-image"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,3 +81,49 @@ def test_an_item_that_kills_every_worker_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(scale, "RETRIES", 0)
     with open_workers(1) as pool, pytest.raises(UserError, match=r"reading: .* item 1 of 2 was"):
         pool.map(die, [1, 2], "reading")
+
+
+LISTENING = """
+import json, os, sys
+import psutil
+from components.scale import open_workers
+from components.training.launch import Group, launch
+
+NEAR = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+
+def tell(settings):
+    run = psutil.Process(settings["driver"])
+    open_to = {}
+    for process in (run, *run.children(recursive=True)):
+        for socket in process.net_connections("inet"):
+            if socket.status == "LISTEN" and socket.laddr.ip not in NEAR:
+                open_to.setdefault(process.pid, socket.laddr.ip)
+    own = os.getpid() if os.getpid() != settings["driver"] else 0
+    open_to.pop(own, None)  # torch's own meeting point, which knows no address to listen at
+    with open("told.json", "w") as file:
+        json.dump([len(run.children(recursive=True)), open_to], file)
+
+here = {"driver": os.getpid()}
+if sys.argv[1] == "units":
+    with open_workers(1):
+        tell(here)
+else:
+    launch(tell, here, group=Group(1), device="cpu", storage="storage", name="x")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("work", ["units", "training"])
+def test_workers_of_this_machine_listen_on_loopback_alone(
+    work: str, tmp_path: Path, repository: Path
+) -> None:
+    """Ray has no login of its own, and whoever reaches it runs code here."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENING, work], cwd=tmp_path, check=False, capture_output=True,
+        text=True, env={**inherited, "PYTHONPATH": str(repository)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    num, open_to = json.loads((tmp_path / "told.json").read_text())
+    assert num > 2 and open_to == {}, done.stderr

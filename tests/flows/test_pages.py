@@ -71,6 +71,15 @@ def test_what_a_run_made_is_read(address: str, path: str, words: str) -> None:
     assert (status, words in body) == (200, True)
 
 
+@pytest.mark.parametrize("path", ["/report/", "/curves/", "/report/none", "/curves/run/loss.tsv"])
+def test_no_other_page_may_hold_one_of_these(address: str, path: str) -> None:
+    connection = http.client.HTTPConnection(HOST, urlsplit(address).port, timeout=30)
+    connection.request("GET", path)
+    policy = connection.getresponse().getheader("Content-Security-Policy", "")
+    connection.close()
+    assert "frame-ancestors 'none'" in policy and "base-uri 'none'" in policy
+
+
 def test_a_folder_s_address_leads_to_its_page(address: str) -> None:
     assert ask(address, "/report")[0] == 301
 

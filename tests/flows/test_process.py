@@ -51,6 +51,13 @@ def test_bytes_that_are_not_text_are_shown() -> None:
     assert run("printf 'a\\377b\\n'").lines == ["a\ufffdb"]
 
 
+def test_no_line_commands_the_terminal_or_forges_another() -> None:
+    """A stage tells names of files and titles of cards, which others chose."""
+    hostile = r"printf 'a\033[2J\033]0;owned\007 b\342\200\256gnp \033[31mred\033[0m\n'"
+    (line,) = run(hostile).lines
+    assert line == "a\\u001b[2J\\u001b]0;owned\\u0007 b\\u202egnp red"
+
+
 @pytest.mark.parametrize(
     "script",
     [

@@ -140,6 +140,11 @@ def test_every_test_item_was_asked_under_every_condition(products: Products) -> 
             assert all(sorted(ids) == sorted(wanted) for ids in asked.values()), path
 
 
+def test_every_answer_to_a_probe_is_listed(products: Products) -> None:
+    for _, folder, counts in made_by(products, "probe"):
+        assert count_records(folder / "predictions.parquet") == counts["out"] > 0, folder
+
+
 def test_every_overlap_that_was_counted_is_listed(products: Products) -> None:
     ((_, folder, counts),) = made_by(products, "audit")
     assert count_records(folder / "overlaps.parquet") == counts["out"]

@@ -52,14 +52,18 @@ def test_an_allowed_name_that_leads_inside_is_told_nothing(
     [
         "10.0.0.1", "172.16.9.9", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
         "255.255.255.255", "224.0.0.1", "fe80::1", "fe80::1%eth0", "fd00::1", "::", "ff02::1",
-        "::ffff:10.0.0.1",
+        "::ffff:10.0.0.1", "::10.0.0.1", "fec0::1", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1",
+        "2002:a00:1::1", "2001:db8::1",
     ],
 )  # fmt: skip
 def test_addresses_of_networks_of_ones_own_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("address", ["130.14.29.110", "2607:f220:41e:4290::110", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize(
+    "address",
+    ["130.14.29.110", "2607:f220:41e:4290::110", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"],
+)
 def test_addresses_of_the_internet_are(address: str) -> None:
     assert is_public(address)
 
@@ -67,3 +71,4 @@ def test_addresses_of_the_internet_are(address: str) -> None:
 @given(st.ip_addresses(v=4))
 def test_an_address_within_ipv6_is_judged_as_what_it_is(address: object) -> None:
     assert is_public(f"::ffff:{address}") == is_public(str(address))
+    assert is_public(f"64:ff9b::{address}") == is_public(str(address))

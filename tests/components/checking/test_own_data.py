@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from components.cards import PRETRAINING_TASKS, load_card
 from components.checking.dataset import check_dataset
@@ -21,12 +28,14 @@ from components.lineage import MANIFEST, QUARANTINE
 from components.profiles.overlay import write_params
 from components.raw_files import REFERENCE
 from components.readers.registry import check_reader
+from components.records import Example, ImageRecord, Reject, read_records
 from components.sample.settings import SampleSettings
 from components.sample.world import make_source
 from components.stages import acquire, prepare
 from components.tasks.registry import TASKS
 from components.tokenization.vocabulary import train_vocabulary
 from flows.cli import build_parser
+from tests.components.readers.test_dicom import write as write_dicom
 
 each_task = pytest.mark.parametrize("task", sorted(TEMPLATES))
 Configure = Callable[..., Params]
@@ -231,6 +240,95 @@ def test_your_own_records_are_not_copied(project: Path) -> None:
     (project / "my_data/mine" / ROWS).write_text("")
     with pytest.raises(UserError, match="are not those that acquire found"):
         prepare.run(load_params(), "mine")
+
+
+SAID = "mrs quill of room nine"
+
+
+def enter(stage: str, *words: str, repository: Path) -> subprocess.CompletedProcess[str]:
+    """A stage by its door, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", f"components.stages.{stage}", *words], check=False, text=True,
+        capture_output=True, env={**os.environ, "PYTHONPATH": str(repository)},
+    )  # fmt: skip
+
+
+def test_no_word_of_a_private_record_stands_in_a_log_an_error_or_a_manifest(
+    project: Path, repository: Path
+) -> None:
+    """Neither of those that are used nor of those that are not, of which the quarantine tells."""
+    give("new-dataset mine --task understand")
+    card = project / "data/cards/mine.yaml"
+    card.write_text(card.read_text().replace(f"{PLACEHOLDER}: ", ""))
+    fill(project / "my_data/mine", "understand")
+    rows = project / "my_data/mine" / ROWS
+    used = rows.read_text().replace("the patient has a cough", SAID)
+    slipped = json.dumps({"premise": SAID, "hypothesis": SAID, "label": SAID, "group": "z"})
+    # as where a quote is missing: text stands under ``label``
+    rows.write_text(used + f"{slipped}\n" * 3)
+    point_to("my_data")
+    made = [enter("acquire", "--source", "mine", repository=repository)]
+    made.append(enter("prepare", "--dataset", "mine", repository=repository))
+    assert [done.returncode for done in made] == [0, 2], made[-1].stderr
+    assert f"unknown-label (3). First: {ROWS}#41. All: " in made[-1].stderr
+    text = PARAMS_FILE.read_text().replace("max_quarantined: 0.05", "max_quarantined: 0.5")
+    PARAMS_FILE.write_text(text)
+    made.append(enter("prepare", "--dataset", "mine", repository=repository))
+    assert made[-1].returncode == 0, made[-1].stderr
+    assert not [done for done in made if SAID in done.stdout + done.stderr]
+    kept = [path for path in project.rglob("*") if path.is_file() and path != rows]
+    assert {path.parent.parent.name for path in kept} >= {"logs", "examples", "raw"}
+    holders = {path.name for path in kept if SAID.encode() in path.read_bytes()}
+    assert holders <= {QUARANTINE, "examples.parquet"}
+    examples = list(read_records(project / "data/examples/mine/examples.parquet", Example))
+    assert SAID in examples[0].source  # it was there to be told
+
+
+PEOPLE = (
+    "PatientName", "PatientID", "OtherPatientNames", "PatientComments", "PatientAddress",
+    "InstitutionName", "ReferringPhysicianName", "OperatorsName", "AccessionNumber", "StudyID",
+    "StudyDescription", "SeriesDescription", "ProtocolName", "ImageComments", "DeviceSerialNumber",
+)  # fmt: skip
+CANARY = "QUILL7Q"
+
+
+def test_of_a_dicom_file_its_picture_is_taken_and_no_tag(project: Path) -> None:
+    """Nor do the reasons tell one for which files are refused, nor what is made of the pictures."""
+    give("new-dataset mine --task classify")
+    card = project / "data/cards/mine.yaml"
+    card.write_text(card.read_text().replace(f"{PLACEHOLDER}: ", ""))
+    films = project / "my_data/mine/images"
+    tags: dict[str, Any] = dict.fromkeys(PEOPLE, CANARY)
+    pixels = np.arange(64, dtype=np.int16).reshape(8, 8)
+    odd: dict[str, dict[str, Any]] = {
+        "burned": {"BurnedInAnnotation": "YES"}, "many": {"NumberOfFrames": 2},
+        "huge": {"Rows": 65535, "Columns": 65535}, "odd": {"BitsAllocated": 12},
+        "colour": {"PhotometricInterpretation": "PALETTE COLOR"},
+    }  # fmt: skip
+    for number, (name, changes) in enumerate({"1": {}, "2": {}, "cut": {}, **odd}.items()):
+        write_dicom(films / f"{name}.dcm", np.roll(pixels, number), **tags, **changes)
+    (films / "cut.dcm").write_bytes((films / "cut.dcm").read_bytes()[:-40])
+    names = [*(str(1 + number % 2) for number in range(40)), *odd, "cut"]
+    rows = [{"image": f"{name}.dcm", "label": str(number % 2), "group": f"p{number}"}
+            for number, name in enumerate(names)]  # fmt: skip
+    (project / "my_data/mine" / ROWS).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    text = PARAMS_FILE.read_text().replace("max_quarantined: 0.05", "max_quarantined: 0.5")
+    PARAMS_FILE.write_text(text)
+    params = point_to("my_data")
+    acquire.run(params, "mine")
+    prepare.run(params, "mine")
+    made = project / "data/examples/mine"
+    rejects = list(read_records(made / QUARANTINE, Reject))
+    assert {reject.reason for reject in rejects} == {
+        "burned-in-text", "multi-frame", "too-many-pixels", "broken-image",
+    }  # fmt: skip
+    assert len(rejects) == len(odd) + 1
+    images = list(read_records(made / "images.parquet", ImageRecord))
+    assert [image.format for image in images] == ["PNG", "PNG"]
+    assert all(Image.open(io.BytesIO(image.bytes)).info == {} for image in images)
+    for row in (*images, *rejects, *read_records(made / "examples.parquet", Example)):
+        assert CANARY not in repr(row)
+    assert CANARY not in (made / MANIFEST).read_text()
 
 
 @pytest.mark.parametrize("name", ["pubmed", "biomed_vital", "bpe"])

@@ -90,6 +90,15 @@ def test_sixteen_bit_is_scaled_from_its_own_range() -> None:
     assert flat.getpixel((0, 0)) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "GIF"])
+def test_a_comment_reaches_nothing_that_is_made_of_the_picture(kind: str) -> None:
+    """Scanners write into it whom a picture shows, and Pillow writes it into the next JPEG."""
+    content = encode(Image.new("RGB", (8, 4), (9, 9, 9)), kind, comment=b"QUILL7Q")
+    assert b"QUILL7Q" in content
+    again = encode(decode_rgb(content), "JPEG")
+    assert b"QUILL7Q" not in again
+
+
 def test_exif_rotation_is_applied_to_facts_and_pixels() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees to show

@@ -114,12 +114,13 @@ def test_a_page_that_shows_private_items_says_for_whom_it_is(
 
 def test_no_record_of_a_withheld_set_stands_anywhere_on_the_page(inputs: ReportInputs) -> None:
     secret = "the patient of room nine"
+    film = "quill_ada.png"  # of a file, by which a set of one's own names its items
     cards = dict(inputs.cards)
     for name in ("vqa_rad", "iu_xray"):
         source = cards[name].source.model_copy(update={"access": "credentialed"})
         cards[name] = cards[name].model_copy(update={"source": source})
     evidence = inputs.audit["evidence"][0] | {"test_text": secret, "passage": secret}
-    evidence |= {"test_image": "", "train_image": ""}
+    evidence |= {"test_image": "", "train_image": "", "test_id": film, "train_id": film}
     size = inputs.params.sizes[-1]
     made = replace(
         inputs,
@@ -127,11 +128,11 @@ def test_no_record_of_a_withheld_set_stands_anywhere_on_the_page(inputs: ReportI
         audit=inputs.audit | {"evidence": [evidence]},
         probes={size: make_probes("falls", 0.01, "refused", text=secret)},
     )
-    requests = made.probes[size]["safety"]["replies"]
-    requests[0]["reply"] = "i cannot say"
-    assert secret in words(build_report(made))
+    made.probes[size]["safety"]["replies"][0]["image"] = "film"  # of one of these sets
+    assert secret in words(build_report(made)) and film in words(build_report(made))
     page = build_report(replace(made, cards=cards))
-    assert secret not in page and "Not shown: its set may not be handed on." in page
+    assert secret not in page and film not in page
+    assert "Not shown: its set may not be handed on." in page
     assert "Not one record is shown of sets that may not be handed on: VQA-RAD" in words(page)
 
 

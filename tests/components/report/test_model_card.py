@@ -127,7 +127,7 @@ def test_text_of_data_stays_text(root: Path, params: Params, inputs: ReportInput
     cards = inputs.cards | {"slake": odd}
     size = params.sizes[0]
     card = write_model_card(root / f"models/finetuned/{size}/slake", root, params, cards)
-    assert "| A \\| &lt;b>set&lt;/b> |" in card
+    assert "| A \\| &lt;b>set&lt;/b> |" in card and "<b>" not in card
 
 
 def test_what_is_no_model_has_no_card(root: Path, params: Params, inputs: ReportInputs) -> None:

@@ -16,10 +16,17 @@ from typing import Any
 import pytest
 import torch
 
-from components.errors import UserError, refusals_told
+from components.errors import FORMAT, UserError, refusals_told
+from components.lineage import MANIFEST
 from components.training import checkpoints as module
 from components.training.checkpoints import Checkpoints
-from components.training.state import Checkpoint, NotWholeError, read_label, write_checkpoint
+from components.training.state import (
+    Checkpoint,
+    NotWholeError,
+    _digest,
+    read_label,
+    write_checkpoint,
+)
 
 IDENTITY = {"plan": {"settings": {"learning_rate": 0.1}}, "inputs": {"a": "1"}}
 
@@ -198,6 +205,22 @@ def test_what_is_not_whole_is_passed_over_and_said_over_attempts(
     assert_is(found.load(), 5)
     (said,) = found.passed_over
     assert words in said and "step-00000010" in said and words in told[0]
+
+
+def test_one_of_a_newer_package_is_passed_over_and_stays(tmp_path: Path) -> None:
+    """Whoever went back to an older package by mistake has lost nothing."""
+    save(tmp_path, 1, 2)
+    path = find(tmp_path, 2) / MANIFEST
+    told = {key: value for key, value in json.loads(path.read_bytes()).items() if key != "sha256"}
+    del told[FORMAT]
+    path.write_text(json.dumps({**told, FORMAT: 2, "sha256": _digest(told)}))
+    kept = path.read_bytes()
+    with Checkpoints(tmp_path, IDENTITY, keep_last=1) as attempt:
+        assert_is(attempt.load(), 1)
+        attempt.save(state(3))
+    (words,) = attempt.passed_over
+    assert "of format 2" in words and path.read_bytes() == kept
+    assert names(tmp_path) == ["step-00000002", "step-00000003"]
 
 
 def test_a_manifest_with_one_wrong_bit_is_that_of_no_checkpoint(tmp_path: Path) -> None:
