@@ -58,7 +58,10 @@ class Label:
 
 
 def copy_to_host(checkpoint: Checkpoint) -> Checkpoint:
-    """A copy in this machine's memory that further training does not touch."""
+    """A copy in this machine's memory that further training does not touch.
+
+    Of lists among the values a copy one level deep: logs get entries, and none is changed.
+    """
     tensors = {
         group: {
             name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
@@ -66,7 +69,8 @@ def copy_to_host(checkpoint: Checkpoint) -> Checkpoint:
         }
         for group, named in checkpoint.tensors.items()
     }
-    return Checkpoint(checkpoint.step, tensors, copy.deepcopy(checkpoint.values))
+    values = {name: copy.copy(value) for name, value in checkpoint.values.items()}
+    return Checkpoint(checkpoint.step, tensors, values)
 
 
 def write_checkpoint(
