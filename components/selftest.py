@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from components.errors import UserError
+from components.progress import show_progress
 
 PAGE = Path("docs/promises.md")
 CHAOS = "chaos"  # the heading of those that take a quarter of an hour
@@ -61,11 +63,24 @@ def read_promises(page: Path = PAGE, *, chaos: bool = False) -> list[Promise]:
 
 
 class Recorder:
-    """A plugin of pytest that notes what became of each test, and tells of it at once."""
+    """A plugin of pytest that notes what became of each test, tells of a failure at once, and shows
+    on ``stack`` how many of them have ended."""
 
-    def __init__(self, promises: Iterable[Promise], tell: Callable[[str], None]) -> None:
-        self.promises, self.tell = list(promises), tell
+    def __init__(
+        self, promises: Iterable[Promise], tell: Callable[[str], None], stack: ExitStack
+    ) -> None:
+        self.promises, self.tell, self.stack = list(promises), tell, stack
         self.errors: dict[str, str] = {}
+        self.done = 0
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        """Called by pytest once the tests are known."""
+        self.advance = self.stack.enter_context(show_progress("tests", len(session.items)))
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Called by pytest after each test."""
+        self.done += 1
+        self.advance(self.done, nodeid.partition("::")[0])
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         """Called by pytest for the set-up, the call and the end of each test."""
@@ -91,11 +106,12 @@ def try_promises(promises: list[Promise], tell: Callable[[str], None]) -> dict[s
         import pytest
     except ImportError:
         raise UserError("pytest is not installed", next_command="make install") from None
-    recorder = Recorder(promises, tell)
     tests = sorted({test for promise in promises for test in promise.tests})
     # Without its terminal, which speaks of dots; addopts of pyproject.toml are options of that one.
     words = ["-p", "no:terminal", "-p", "no:cacheprovider", "-o", "addopts="]
-    status = pytest.ExitCode(pytest.main([*words, *tests], [recorder]))
+    with ExitStack() as stack:
+        recorder = Recorder(promises, tell, stack)
+        status = pytest.ExitCode(pytest.main([*words, *tests], [recorder]))
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise UserError(
             f"the tests could not be run (pytest: {status.name.lower().replace('_', ' ')})",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components import progress
 from components.errors import UserError
 from components.selftest import Promise, read_promises, try_promises
 
@@ -59,7 +60,10 @@ def test_every_promise_names_tests_that_are_there(repository: Path) -> None:
             assert name in {f.name for f in tree.body if isinstance(f, ast.FunctionDef)}, test
 
 
-def test_a_promise_is_as_good_as_its_worst_test(project: Path) -> None:
+def test_a_promise_is_as_good_as_its_worst_test(
+    project: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PLAIN_EVERY_S", 0.0)
     promises, told = read_promises(chaos=True), []
     errors = try_promises(promises, told.append)
     assert [(p.heading, p.words, p.status) for p in promises] == [
@@ -70,6 +74,7 @@ def test_a_promise_is_as_good_as_its_worst_test(project: Path) -> None:
     assert promises[-1].reasons == {"not here"}
     assert list(errors) == ["tests/test_some.py::test_bad"]
     assert told == ["failed: tests/test_some.py::test_bad[2]"]
+    assert "tests: 4/4" in capfd.readouterr().out  # of a quarter of an hour one sees how it goes
 
 
 def test_chaos_is_left_out_unless_it_is_asked_for(project: Path) -> None:
