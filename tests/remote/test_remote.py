@@ -167,6 +167,7 @@ def test_an_expired_token_is_told(here: Project, line: Line) -> None:
     assert_told(here.biomedgpt("push", *STAGES), "ExpiredToken", "AWS_SESSION_TOKEN")
 
 
+@pytest.mark.slow
 def test_what_passes_is_waited_for(here: Project, there: Project, line: Line) -> None:
     line.fail(500, "PUT", times=1)
     line.fail(503, "PUT", times=1)
@@ -204,6 +205,7 @@ def test_a_server_that_stays_down_is_told(
     assert_told(here.biomedgpt("push", *STAGES), "goes on where it stopped", words)
 
 
+@pytest.mark.slow
 def test_nothing_is_half_published_and_the_rest_is_sent_again(
     here: Project, there: Project, line: Line, server: Server, bucket: str
 ) -> None:

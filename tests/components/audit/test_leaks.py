@@ -19,6 +19,7 @@ from components.sample.leaks import Leak, plant_leaks
 from components.schema import validate
 from components.stages import acquire, audit, ingest_pubmed, prepare, prepare_biomed_vital
 
+pytestmark = pytest.mark.xdist_group("leaks")  # one process makes both worlds
 DATASETS = ["vqa_rad", "slake", "roco", "mednli", "pubmedqa"]
 CHANGES: dict[str, Any] = {
     "sizes": ["debug"],

@@ -93,6 +93,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data / "codes", stage="tokenize_images", identity={}, settings={"crop": "centre"},
         inputs=[], counts=counts,
     )  # fmt: skip
+    write_manifest(
+        data / "pretraining", stage="gather_pretraining", identity={}, settings={},
+        inputs=[], counts={"in": 1, "out": 1},
+    )  # fmt: skip
     write_records(data.parent / left_out.FILE, Overlap, [])
     texts = [" is there a rib? answer"] * 3
     train_vocabulary(texts, 20, num_codes=4, num_bins=100).save(data / "vocabulary")
@@ -109,7 +113,7 @@ def make_plan(case: Case, name: str) -> dict[str, Any]:
     data = Path("data")
     sets = [data / "examples/toy"]
     if case.stage == "pretrain":
-        sets = [data / "articles", data / "codes", data / "examples/all"]
+        sets = [data / "articles", data / "codes", data / "pretraining", data / "examples/all"]
     plan = plan_run(
         params,
         case.stage,
