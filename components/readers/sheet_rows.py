@@ -31,6 +31,7 @@ BROKEN = (
     AttributeError,
     OSError,
     EOFError,
+    RuntimeError,  # a part that is encrypted, or packed in a way that is not known
 )
 
 

@@ -41,6 +41,7 @@ def trained(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Proje
         ("audit",),
         ("fit_image_tokenizer",),
         ("tokenize_images",),
+        ("gather_pretraining",),
         ("pretrain", *of_debug),
         *(("finetune", *of_debug, "--dataset", dataset) for dataset in DATASETS),
         *(("evaluate", *of_debug, "--dataset", dataset) for dataset in DATASETS),

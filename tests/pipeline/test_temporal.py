@@ -43,6 +43,7 @@ def trained(repository: Any, tmp_path_factory: pytest.TempPathFactory) -> Projec
         ("audit",),
         ("fit_image_tokenizer",),
         ("tokenize_images",),
+        ("gather_pretraining",),
         ("pretrain", *of_debug),
         *(("finetune", *of_debug, "--dataset", dataset) for dataset in DATASETS),
         *(("evaluate", *of_debug, "--dataset", dataset) for dataset in DATASETS),
