@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from components.errors import FORMAT, UserError, check_format
+from components.model.specials import NUM_SPECIALS
 
 VOCABULARY_SIZE = 59_457
 MAX_DEPTH = 1000  # of layers, and of blocks of a stage; the largest model has 36
+SHARES = ("dropout", "attention_dropout", "drop_path", "trunk_drop_path")
 MAX_POSITIONS = 4096  # of text, and of image codes: a table of all pairs is made of each
 
 
@@ -101,14 +104,28 @@ def _find_fault(values: dict[str, Any]) -> str:
         least = 1 if type(value) is int and type(getattr(ModelConfig, name, 1)) is int else 0
         if not (least <= value and math.isfinite(value)):
             return f"{name} is {value!r}"
-    if max(values["encoder_layers"], values["decoder_layers"], *values["trunk_blocks"]) > MAX_DEPTH:
-        return f"more than {MAX_DEPTH:,} layers or blocks"
-    if values["d_model"] % values["num_heads"]:
-        return f"{values['d_model']} wide, with {values['num_heads']} heads"
+        if name in SHARES and value > 1:
+            return f"{name} is {value!r}: a share is at most 1"
+    return next((words for is_so, words in _list_conflicts(values) if is_so), "")
+
+
+def _list_conflicts(values: dict[str, Any]) -> Iterator[tuple[bool, str]]:
+    """Whether numbers that may each be contradict each other, or ask for too much; and in words."""
+    deepest = max(values["encoder_layers"], values["decoder_layers"], *values["trunk_blocks"])
     num_codes = (values["code_image_size"] // 8) ** 2
-    if max(values["max_positions"], num_codes) > MAX_POSITIONS:
-        return f"more than {MAX_POSITIONS:,} positions of text, or of image codes"
-    return ""
+    positions, buckets = values["max_positions"], values["token_bucket_size"]
+    d_model, heads, size = values["d_model"], values["num_heads"], values["vocabulary_size"]
+    yield deepest > MAX_DEPTH, f"more than {MAX_DEPTH:,} layers or blocks"
+    yield d_model % heads != 0, f"{d_model} wide, with {heads} heads"
+    yield (
+        max(positions, num_codes) > MAX_POSITIONS,
+        (f"more than {MAX_POSITIONS:,} positions of text, or of image codes"),
+    )
+    yield values["attn_scale_factor"] == 0, "attn_scale_factor is 0"
+    yield size < NUM_SPECIALS, f"a vocabulary of {size}, without the special tokens"
+    # Beyond the middle, distances share buckets by their logarithm to the base (P - 1) / middle.
+    middle = buckets // 2
+    yield middle < 1 or positions - 1 in (0, middle), f"{positions} positions in {buckets} buckets"
 
 
 def _row(

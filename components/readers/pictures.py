@@ -11,6 +11,7 @@ from components.readers.images import BadImage
 from components.readers.otsu import crop_bright
 from components.records import Reject
 
+LONGEST_NAME = 255  # bytes, of a file or a folder
 OPTIONS = frozenset({"image_folder", "image_suffix", "image_prefix", "crop"}) | frozenset(
     {"series", "frame", "burned_in"}
 )
@@ -61,7 +62,8 @@ def locate_series(name: str, base: Path, root: Path, origin: str, series: str) -
     """
     exact = locate(name, base, root, origin)
     case, _, uid = (*PurePosixPath(name).parts, "", "", "")[:3]
-    if isinstance(exact, Reject) and (exact.reason != MISSING or not case):
+    is_name = 0 < len(case.encode("utf-8", "surrogateescape")) <= LONGEST_NAME
+    if isinstance(exact, Reject) and (exact.reason != MISSING or not is_name):
         return exact
     try:
         if isinstance(exact, Path):

@@ -58,6 +58,26 @@ def test_a_workbook_that_unpacks_to_much_is_not_unpacked(tmp_path: Path) -> None
     assert "its parts unpack to" in caught.value.why
 
 
+@pytest.mark.parametrize(("place", "value"), [(6, 255), (8, 32), (10, 77)])
+def test_a_workbook_that_is_packed_in_an_unknown_way_is_told(
+    tmp_path: Path, place: int, value: int
+) -> None:
+    """A part that needs a later version, is patched, or of another method: in both its headers."""
+    path = tmp_path / "questions.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["question"])
+    book.save(path)
+    content = bytearray(path.read_bytes())
+    for mark, shift in ((b"PK\x01\x02", 0), (b"PK\x03\x04", -2)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + place + shift] = value
+            at = content.find(mark, at + 1)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="cannot be read"):
+        list(read_sheet_records(path, path.name))
+
+
 @pytest.fixture
 def pneumonia(repository: Path) -> Card:
     return load_card("pneumoniamnist", repository / "data/cards")

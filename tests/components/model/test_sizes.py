@@ -155,6 +155,11 @@ def test_unknown_keys_and_sizes_are_named() -> None:
         ({"trunk_blocks": [1, 0, 1]}, r"trunk_blocks\[1\] is 0"),
         ({"trunk_blocks": [1, 2**31, 1]}, "more than 1,000 layers or blocks"),
         ({"max_positions": 10**6}, "more than 4,096 positions"),
+        ({"dropout": 8.0}, "dropout is 8.0: a share is at most 1"),
+        ({"attn_scale_factor": 0.0}, "attn_scale_factor is 0"),
+        ({"vocabulary_size": 1}, "a vocabulary of 1, without the special tokens"),
+        ({"max_positions": 129, "token_bucket_size": 256}, "129 positions in 256 buckets"),
+        ({"token_bucket_size": 1}, "positions in 1 buckets"),
         ({"code_image_size": 10**6}, "more than 4,096 positions"),
     ],
 )

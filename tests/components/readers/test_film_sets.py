@@ -289,6 +289,7 @@ def test_the_crop_is_told_by_its_header(tmp_path: Path, read: Read, files: list[
         ),
         ("../secret/1/2/3.dcm", "MALIGNANT", [], "path-outside"),
         (".", "MALIGNANT", [], "missing-image"),
+        (f"{'Mass' * 80}/1/2/3.dcm", "MALIGNANT", [], "missing-image"),
         (TOLD, "BENIGN?", [(TOLD, CROP, "1.2.1", 7)], "unknown-label"),
     ],
 )  # fmt: skip
