@@ -30,7 +30,8 @@ def pretrain_worker(settings: dict[str, Any]) -> None:
     """Train on image-text pairs, texts, image codes and boxes."""
     plan = RunPlan(**settings)
     vocabulary = Vocabulary.load(Path(plan.vocabulary))
-    articles, codes, _named_sets, *sets = (Path(path) for path in plan.inputs)
+    # data/pretraining names the sets that follow it, and is read by whoever traces the model
+    articles, codes, _, *sets = (Path(path) for path in plan.inputs)
     left_out = LeftOut(Path(plan.left_out))
     material = read_material(articles, codes, sets, left_out)
     if not material.pairs:

@@ -117,10 +117,8 @@ def _list_conflicts(values: dict[str, Any]) -> Iterator[tuple[bool, str]]:
     d_model, heads, size = values["d_model"], values["num_heads"], values["vocabulary_size"]
     yield deepest > MAX_DEPTH, f"more than {MAX_DEPTH:,} layers or blocks"
     yield d_model % heads != 0, f"{d_model} wide, with {heads} heads"
-    yield (
-        max(positions, num_codes) > MAX_POSITIONS,
-        (f"more than {MAX_POSITIONS:,} positions of text, or of image codes"),
-    )
+    too_many = f"more than {MAX_POSITIONS:,} positions of text, or of image codes"
+    yield max(positions, num_codes) > MAX_POSITIONS, too_many
     yield values["attn_scale_factor"] == 0, "attn_scale_factor is 0"
     yield size < NUM_SPECIALS, f"a vocabulary of {size}, without the special tokens"
     # Beyond the middle, distances share buckets by their logarithm to the base (P - 1) / middle.
