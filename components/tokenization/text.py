@@ -10,6 +10,8 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
+RUST_PANIC = "PanicException"  # what a fault in the library's Rust raises: no Exception, no module
+
 
 def train_bpe(texts: Iterable[str], num_merges: int) -> Tokenizer:
     """A byte-level BPE of 256 bytes and up to ``num_merges`` merges; same texts, same merges."""
@@ -35,8 +37,13 @@ def read_bpe(encoder_json: Path, merges_bpe: Path) -> Tokenizer:
 
 
 def load_bpe(path: Path) -> Tokenizer:
-    """A tokenizer that was saved as JSON."""
-    return Tokenizer.from_file(str(path))
+    """A tokenizer that was saved as JSON; an Exception of the library's where it is damaged."""
+    try:
+        return Tokenizer.from_file(str(path))
+    except BaseException as error:
+        if type(error).__name__ != RUST_PANIC:
+            raise
+        raise ValueError(f"{path}: {error}") from None
 
 
 def mend_text(text: str) -> str:

@@ -23,13 +23,17 @@ def test_bad(number):
 
 def test_left():
     pytest.skip("not here")
+
+@pytest.mark.xdist_group("alone")
+def test_grouped():
+    pass
 """
 PAGE = """# Promises
 
 ## One
 
 - **It is
-  good.** [`test_good`](../tests/test_some.py)
+  good.** [`test_good`](../tests/test_some.py), [`test_grouped`](../tests/test_some.py)
 - **It is bad.** [`test_good`](../tests/test_some.py), [`test_bad`](../tests/test_some.py)
 
 ## Chaos, too
@@ -74,7 +78,9 @@ def test_a_promise_is_as_good_as_its_worst_test(
     assert promises[-1].reasons == {"not here"}
     assert list(errors) == ["tests/test_some.py::test_bad"]
     assert told == ["failed: tests/test_some.py::test_bad[2]"]
-    assert "tests: 4/4" in capfd.readouterr().out  # of a quarter of an hour one sees how it goes
+    shown = capfd.readouterr().out  # of a quarter of an hour one sees how it goes
+    assert "tests: 4/4" in shown
+    assert "tests: 1/1" in shown  # those of chaos come alone, at the end
 
 
 def test_chaos_is_left_out_unless_it_is_asked_for(project: Path) -> None:
@@ -95,5 +101,7 @@ def test_where_there_are_no_tests_the_way_to_them_is_told(
 
 def test_a_test_that_cannot_be_run_is_an_error(project: Path) -> None:
     (project / "tests/test_some.py").write_text("import nothing_of_the_kind\n")
-    with pytest.raises(UserError, match="could not be run"):
+    with pytest.raises(UserError, match="could not be run") as caught:
         try_promises(read_promises(), print)
+    assert "nothing_of_the_kind" in str(caught.value.why)
+    assert caught.value.next_command == "python -m pytest tests/test_some.py"

@@ -97,7 +97,9 @@ def hold(
         outcome: str | Breach = "result"
     except documented as error:
         outcome = "refused" if str(error) else Breach("silent", _place(error), type(error).__name__)
-    except (Exception, _TooLong) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic of a library in Rust is no Exception
         outcome = Breach(type(error).__name__, _place(error), str(error)[:300])
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)

@@ -172,6 +172,17 @@ def test_a_damaged_tokenizer_is_told(tmp_path: Path, name: str, content: str) ->
     assert "get it again" in caught.value.next_command
 
 
+def test_a_tokenizer_on_which_its_library_panics_is_damaged(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "model")
+    path = folder / VOCABULARY / "bpe.json"
+    bpe = json.loads(path.read_text())
+    bpe["model"]["continuing_subword_prefix"] = "2020-99-99"  # longer than what is merged
+    path.write_text(json.dumps(bpe))
+    with pytest.raises(UserError, match=r"the tokenizer of the model .* is damaged") as caught:
+        load(folder, "cpu")
+    assert "out of range" in str(caught.value.why)
+
+
 @pytest.mark.parametrize("name", ["product.json", "artifact.json", "asking.json"])
 @pytest.mark.parametrize(
     "content",
