@@ -207,7 +207,7 @@ def _unlike(wanted: dict[str, str], got: dict[str, str]) -> Iterator[str]:
 
 
 def plan_campaign(
-    world: World, strikes: int, seed: int, chance: random.Random
+    world: World, strikes: int, seed: int, flow_share: float, chance: random.Random
 ) -> Iterator[list[Strike]]:
     """Rounds of strikes: over all stages in turn, each with other faults and callers."""
     stages, faults = list(world.seconds), [*STRIKES, DISK_FULL]
@@ -215,17 +215,19 @@ def plan_campaign(
         # campaigns side by side begin at other stages
         stage = stages[(10 * seed + first // PER_ROUND) % len(stages)]
         yield [
-            Strike(number, stage, FLOW if chance.random() < FLOW_SHARE else DVC,
+            Strike(number, stage, FLOW if chance.random() < flow_share else DVC,
                    faults[(number + number // len(faults)) % len(faults)])
             for number in range(first, min(first + PER_ROUND, strikes))
         ]  # fmt: skip
 
 
-def run_campaign(world: World, strikes: int, minutes: float, seed: int) -> list[Strike]:
+def run_campaign(
+    world: World, strikes: int, minutes: float, seed: int, flow_share: float = FLOW_SHARE
+) -> list[Strike]:
     """So many strikes, over all stages and faults in turn, as far as the time goes."""
     chance, results = random.Random(seed), []
     deadline = time.monotonic() + 60 * minutes
-    for number, round_ in enumerate(plan_campaign(world, strikes, seed, chance)):
+    for number, round_ in enumerate(plan_campaign(world, strikes, seed, flow_share, chance)):
         if time.monotonic() > deadline:
             break
         strike_round(
@@ -259,12 +261,17 @@ def main() -> None:
     parser.add_argument("--strikes", type=int, default=200)
     parser.add_argument("--minutes", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--flow-share", type=float, default=FLOW_SHARE, help="of runs that `biomedgpt run` begins"
+    )
     arguments = parser.parse_args()
     # A shell lets what it starts in the background ignore Ctrl-C, and so would all that we start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         world = make_world(ROOT, Path(folder))
-        results = run_campaign(world, arguments.strikes, arguments.minutes, arguments.seed)
+        results = run_campaign(
+            world, arguments.strikes, arguments.minutes, arguments.seed, arguments.flow_share
+        )
     print(json.dumps(summarise(results)))
     sys.exit(any(one.broken for one in results))
 
