@@ -13,6 +13,7 @@ from typing import Literal
 
 from components.config import load_params
 from components.errors import UserError
+from components.serving.memory import container_limits
 
 MIN_DISK_GB = 10
 MIN_MEMORY_GB = 6
@@ -38,7 +39,7 @@ def examine(root: Path) -> list[Finding]:
         check_torch(),
         check_gpu(read_device(root / "params.yaml")),
         check_disk(shutil.disk_usage(root).free),
-        check_memory(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
+        check_memory(min([physical_memory(), *container_limits()])),
         check_writable(root),
         check_params(root / "params.yaml"),
         check_lock(root / ".dvc" / "tmp" / "lock"),
@@ -100,8 +101,13 @@ def check_disk(free: int) -> Finding:
     return Finding("WARN", "disk", words, f"free {MIN_DISK_GB} GB, or run `dvc gc --workspace`")
 
 
+def physical_memory() -> int:
+    """Bytes of the machine's main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def check_memory(total: int) -> Finding:
-    """Bytes of main memory."""
+    """Bytes of main memory: the machine's, or what a container allows."""
     words = f"{total / GB:.0f} GB"
     if total >= MIN_MEMORY_GB * GB:
         return Finding("OK", "memory", words)

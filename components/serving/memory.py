@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from components.errors import UserError
 
-MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+MEMINFO = Path("/proc/meminfo")
+CGROUPS = (  # of version 2, of version 1
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 REFUSED = re.compile(r"not enough memory|can't allocate memory|out of memory", re.IGNORECASE)
 ADVICE = "end other programs, ask about fewer images at once, or take a smaller size of the model"
 ROOM = 1.25  # beside the weights, which are held once
@@ -20,9 +24,14 @@ def available_memory() -> int | None:
     if not MEMINFO.is_file():
         return None
     found = re.search(r"MemAvailable:\s+(\d+) kB", MEMINFO.read_text())
-    limit = CGROUP.read_text().strip() if CGROUP.is_file() else "max"
     known = [int(found[1]) << 10] if found else []
-    return min([*known, *([int(limit)] if limit.isdigit() else [])], default=None)
+    return min([*known, *container_limits()], default=None)
+
+
+def container_limits(files: Iterable[Path] = CGROUPS) -> list[int]:
+    """Bytes that a container allows this process, as its control group tells; none outside one."""
+    told = [path.read_text().strip() for path in files if path.is_file()]
+    return [int(limit) for limit in told if limit.isdigit()]  # "max": no limit
 
 
 def check_room(weights: Path) -> None:

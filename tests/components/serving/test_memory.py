@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import UserError
-from components.serving.memory import available_memory, check_room, memory_told
+from components.serving.memory import available_memory, check_room, container_limits, memory_told
 from tests.components.serving.small import draw, make_folder
 
 STARVED = """
@@ -62,3 +62,13 @@ def test_other_errors_are_left_alone() -> None:
         raise RuntimeError("shapes do not fit")
     with pytest.raises(UserError, match="not enough memory"), memory_told():
         raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("told", "limits"), [("max\n", []), ("2147483648\n", [2147483648]), (None, [])]
+)
+def test_what_a_container_allows(tmp_path: Path, told: str | None, limits: list[int]) -> None:
+    path = tmp_path / "memory.max"
+    if told is not None:
+        path.write_text(told)
+    assert container_limits([path]) == limits
