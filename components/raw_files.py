@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.cards import Card
+from components.cards import RESTRICTED, Card
 from components.errors import UserError
 from components.lineage import hash_file
 
@@ -38,9 +38,9 @@ def find_raw_folder(card: Card, folder: Path) -> Path:
 
     Raises UserError where the files that it speaks of are gone, or are others now.
     """
-    reference = folder / REFERENCE
-    if not reference.is_file():
+    if not is_reference(card, folder):
         return folder
+    reference = folder / REFERENCE
     told = json.loads(reference.read_text())
     origin = Path(told["folder"])
     files = {path for role in card.files for path in card.find(origin, role)}
@@ -53,6 +53,14 @@ def find_raw_folder(card: Card, folder: Path) -> Path:
             next_command="biomedgpt use PROFILE --raw FOLDER, which notices that they changed",
         )
     return origin
+
+
+def is_reference(card: Card, folder: Path) -> bool:
+    """Whether a folder under data/raw refers to files that lie elsewhere.
+
+    A file of that name among files that were copied is one of them: it leads nowhere.
+    """
+    return card.source.access in RESTRICTED and (folder / REFERENCE).is_file()
 
 
 def _measure(files: Sequence[Path]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from components.acquire.place import can_make, find_altered, place_sample
 from components.cards import load_card
 from components.config import AcquireParams, Params
 from components.lineage import QUARANTINE, check_share, write_manifest
-from components.raw_files import REFERENCE
+from components.raw_files import is_reference
 from components.sample.settings import SampleSettings
 from components.stages.door import enter
 
@@ -54,7 +54,7 @@ def run(params: Params, source: str) -> None:
     is_fetched = settings.mode == "download" or is_bucket(settings.root)
     how = "made" if is_made else "fetched" if is_fetched else "copied"
     told = f"in {folder} ({how})"
-    if (folder / REFERENCE).is_file():
+    if is_reference(card, folder):
         told = f"left where they are, as access is {card.source.access}: {folder} refers to them"
     print(f"{card.title}: {len(haul.files)} files {told}")
     altered = [] if is_made else find_altered(card, haul.files)

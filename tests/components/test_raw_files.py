@@ -45,6 +45,13 @@ def test_the_reference_says_what_the_files_hold(tmp_path: Path) -> None:
     assert len(told) == len(texts)
 
 
+def test_a_file_of_that_name_among_open_data_leads_nowhere(tmp_path: Path, card: Card) -> None:
+    source = card.source.model_copy(update={"access": "open"})
+    refer(tmp_path, {"s1.txt": "a note"})  # as whoever packed the data would write it
+    opened = card.model_copy(update={"source": source})
+    assert find_raw_folder(opened, tmp_path / "raw") == tmp_path / "raw"
+
+
 @pytest.mark.parametrize("change", ["more", "longer", "gone"])
 def test_other_files_than_those_are_an_error(tmp_path: Path, card: Card, change: str) -> None:
     origin = refer(tmp_path, {"s1.txt": "a note", "s2.txt": "another"})
