@@ -131,8 +131,8 @@ def _guess_syntax(data: Dataset) -> UID:
 def _check(data: Dataset, keep_burned_in: bool, max_pixels: int) -> None:
     if "PixelData" not in data:
         raise BadImage("no-pixels", str(data.get("Modality") or "no modality"))
-    if data.get("BurnedInAnnotation") == "YES" and not keep_burned_in:
-        raise BadImage("burned-in-text", "BurnedInAnnotation is YES")
+    if "YES" in str(data.get("BurnedInAnnotation")).upper() and not keep_burned_in:
+        raise BadImage("burned-in-text", "BurnedInAnnotation is YES")  # some write Yes, or twice
     height, width = int(data.get("Rows") or 0), int(data.get("Columns") or 0)
     if height * width > max_pixels:
         raise BadImage("too-many-pixels", f"{width} x {height}, allowed are {max_pixels}")

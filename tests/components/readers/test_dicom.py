@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,17 @@ def test_text_in_the_pixels_is_refused_unless_the_card_keeps_it(tmp_path: Path) 
         read(path)
     assert read(path, keep_burned_in=True).shape == (2, 2)
     assert read(write(tmp_path / "b.dcm", BurnedInAnnotation="NO")).shape == (2, 2)
+
+
+@pytest.mark.parametrize("said", ["yes", "Yes", " YES", ["YES", "YES"], ["NO", "YES"]])
+def test_a_flag_of_text_in_the_pixels_counts_however_it_is_written(
+    tmp_path: Path, said: str | list[str]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom knows that it should be YES or NO
+        path = write(tmp_path / "a.dcm", BurnedInAnnotation=said)
+    with pytest.raises(BadImage, match="burned-in-text"):
+        read(path)
 
 
 def spoil_pixels(path: Path) -> None:
