@@ -45,10 +45,13 @@ def read_picture(image: bytes | Path, frame: str = "") -> bytes:
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """The images of a folder by their suffixes, in the order of names; UserError without any."""
+    """The images of a folder by their suffixes, in the order of names; UserError without any.
+
+    Links to nothing and pipes are among them: ``read_picture`` says that they are no images.
+    """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}", next_command="check the path for a slip")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.is_dir())
     if not found:
         num = sum(1 for _ in folder.iterdir())
         raise UserError(

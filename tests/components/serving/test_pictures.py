@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -65,6 +66,17 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no image") as caught:
         list_pictures(tmp_path)
     assert "none of its 1 entries" in caught.value.why
+
+
+def test_a_link_to_nothing_and_a_pipe_are_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
+    os.mkfifo(tmp_path / "b.png")
+    (tmp_path / "folder.png").mkdir()
+    listed = list_pictures(tmp_path)
+    assert [path.name for path in listed] == ["a.png", "b.png"]
+    for path in listed:
+        with pytest.raises(UserError, match=f"there is no image .*{path.name}"):
+            read_picture(path)
 
 
 @pytest.mark.parametrize("name", ["film.dcm", "IM0001"])
