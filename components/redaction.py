@@ -185,7 +185,8 @@ class RedactedStream:
         *lines, self._held = (self._held + text).split("\n")
         for line in lines:
             clean = self._lines.redact(line)
-            self.stream.write(clean + "\n")
+            with self._naming():
+                self.stream.write(clean + "\n")
             self.hear(redact(self._shown + line) if self._shown else clean)
             self._shown = ""
         return len(text)
@@ -193,10 +194,20 @@ class RedactedStream:
     def flush(self) -> None:
         """Write what there is of a line, and flush."""
         held, self._held = self._held, ""
-        self.stream.write(redact(held))
         # what is drawn over is no part of a line
         self._shown = (self._shown + held).rpartition("\r")[2]
-        self.stream.flush()
+        with self._naming():
+            self.stream.write(redact(held))
+            self.stream.flush()
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Name the stream in an error that says that it takes no more, as one of a file does."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = getattr(self.stream, "name", None)
+            raise
 
     def __getattr__(self, name: str) -> Any:
         """All else (isatty, fileno, encoding) is the stream's own."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import signal
 import sys
 import time
@@ -37,6 +39,7 @@ EPILOG = (
 )
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
+READER_GONE = 128 + signal.SIGPIPE
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -151,8 +154,22 @@ def print_completion(arguments: argparse.Namespace) -> int:
 def main() -> None:
     """Run one command; leave with its exit status."""
     silence_telemetry()
-    with output_redacted():
-        sys.exit(library.run_command(build_parser()))
+    try:
+        with output_redacted():
+            sys.exit(library.run_command(build_parser()))
+    except OSError as error:
+        if error.filename != sys.stdout.name:
+            raise
+        sys.exit(_end_output(error))
+
+
+def _end_output(error: OSError) -> int:
+    """The status where the standard output takes no more: nothing is left to be written to it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.EPIPE:  # as of `| head`: no fault
+        return READER_GONE
+    sys.stderr.write(f"error: not all could be written\n  why:  {error}\n")
+    return library.USER_ERROR
 
 
 if __name__ == "__main__":
