@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components import __version__
-from components.errors import FORMAT, UserError, check_format, load_object
+from components.errors import FORMAT, UserError, check_format, damaged, load_object
 from components.records import Reject, write_records
 
 MANIFEST = "manifest.json"
@@ -179,6 +179,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = load_object(path)
     check_format(manifest, path)
     return manifest
+
+
+def check_files(path: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+    """UserError where a file beside the manifest ``path`` is another than its ``files`` tell.
+
+    After a power cut a file may have its length, and hold zeros. Folders below are not looked into;
+    a file that is missing is told by its reader.
+    """
+    for name, facts in files.items():
+        file = path.parent / name
+        if "/" not in name and file.is_file() and hash_file(file) != facts["sha256"]:
+            raise damaged(file, f"it is not the file that {path} speaks of")
 
 
 def hash_product(path: Path) -> str:

@@ -59,7 +59,10 @@ def start_model(plan: RunPlan, vocabulary: Vocabulary) -> UnifiedModel:
     settings = plan.settings
     changes = {"dropout": settings["dropout"], "drop_path": settings["drop_path"]}
     if plan.start_from:
-        model = load_model(Path(plan.start_from), **changes)
+        start = Path(plan.start_from)
+        if (start / MANIFEST).is_file():
+            check_files(start / MANIFEST, read_manifest(start)["files"])
+        model = load_model(start, **changes)
         check_start(model.config, plan, vocabulary)
         return model
     torch.manual_seed(plan.seed)

@@ -22,7 +22,7 @@ from components.evaluation.conditions import draw
 from components.generation.beam import search
 from components.generation.candidates import score_candidates
 from components.generation.constraints import SearchSettings
-from components.lineage import read_manifest
+from components.lineage import MANIFEST, check_files, read_manifest
 from components.model.encoder import Encoded
 from components.model.model import UnifiedModel
 from components.model.weights import load_model
@@ -53,7 +53,9 @@ class Answerer:
 
 def load_answerer(folder: Path, vocabulary: Path, params: Params) -> Answerer:
     """A finished training product, asked at the resolution and length that it was trained at."""
-    trained, settings = read_manifest(folder)["settings"], params.evaluate
+    manifest, settings = read_manifest(folder), params.evaluate
+    check_files(folder / MANIFEST, manifest["files"])
+    trained = manifest["settings"]
     device = pick_device(params.compute.device)
     model = load_model(folder).to(device).eval()
     model.encoder.embed_images.fold_batch_norm()

@@ -10,7 +10,7 @@ from typing import Any
 
 from components.artifacts.manifest import OWN
 from components.errors import UserError, check_format, damaged, load_object
-from components.lineage import MANIFEST, hash_file
+from components.lineage import MANIFEST, check_files, hash_file
 from components.model.weights import WEIGHTS
 
 PRODUCT = "product.json"  # the manifest of the product, in a folder that was shared
@@ -41,14 +41,16 @@ class Version:
 
 
 def read_version(folder: Path) -> Version:
-    """The version of a folder with a model; UserError where its manifest is damaged, or there
-    are neither manifest nor weights."""
+    """The version of a folder with a model; UserError where its manifest is damaged, its weights
+    are others than that tells, or there are neither manifest nor weights."""
     for name in (PRODUCT, MANIFEST):
         path = folder / name
         if path.is_file():
             manifest = check_format(load_object(path), path)
             with _whole(path):
                 words, data = _name(manifest), _find_data(manifest)
+                if name == MANIFEST:  # that of a folder which was shared speaks of other files
+                    check_files(path, manifest.get("files", {}))
             return Version(_label(folder, words), hash_file(path), data)
     if not (folder / WEIGHTS).is_file():
         raise UserError(
@@ -79,6 +81,7 @@ def _label(folder: Path, name: str) -> str:
         return name
     told = load_object(own)
     with _whole(own):
+        check_files(own, told["files"])
         return f"{told['name']}@v{told['version']} ({name})"
 
 

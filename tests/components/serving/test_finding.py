@@ -16,6 +16,7 @@ from components.artifacts.publishing import publish
 from components.config import load_params
 from components.errors import UserError
 from components.evaluation.calibration import Calibration, read_calibration, write_calibration
+from components.evaluation.predict import load_answerer
 from components.lineage import hash_file
 from components.records import Example, read_records, write_records
 from components.serving import load
@@ -207,6 +208,27 @@ def test_a_model_without_one_of_its_files_names_it(tmp_path: Path, name: str) ->
     with pytest.raises(UserError, match=re.escape(name)) as told:
         load(folder, "cpu")
     assert "get it again" in told.value.next_command
+
+
+def cut_power(path: Path) -> None:
+    """What a power cut leaves of the last bytes: the file's length, and zeros."""
+    content = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(content[:-4096] + bytes(4096))
+
+
+def test_weights_of_the_right_length_that_are_others_answer_nothing(
+    project: Path, tmp_path: Path
+) -> None:
+    publish_model(str(tmp_path / "shared"))
+    address = str(tmp_path / "shared/vqa")
+    kept = find_model(address).folder
+    for folder, model in ((kept, address), (MODEL, MODEL)):
+        cut_power(folder / "model.safetensors")
+        with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
+            load(model, "cpu")
+    with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
+        load_answerer(MODEL, Path("data/vocabulary"), load_params())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
