@@ -46,6 +46,7 @@ from tests.fuzz import seeds, written
 from tests.fuzz.seeds import ROOT, Seed
 
 MAX_PIXELS = 4_000_000
+OWN_STAGE = {"biomed_vital", "bpe", "pmc_oa", "pubmed"}  # cards that name no reader of a data set
 Call = Callable[[Path, Seed], object]
 
 
@@ -165,7 +166,9 @@ def _as_list(read: Callable[[Path], Iterator[object]], folder: Path, seed: Seed)
 
 
 def _read_card(folder: Path, seed: Seed) -> None:
-    check_reader(load_card(seed.name, folder))
+    card = load_card(seed.name, folder)
+    if seed.name not in OWN_STAGE:
+        check_reader(card)
 
 
 def _from(*names: str) -> list[Seed]:

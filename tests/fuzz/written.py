@@ -20,7 +20,7 @@ from components.lineage import hash_bytes, write_manifest
 from components.model.config import model_config
 from components.model.model import UnifiedModel
 from components.model.weights import CONFIG, WEIGHTS, save_model
-from components.profiles.overlay import read_profile
+from components.profiles.overlay import read_profile, render_params
 from tests.components.pubmed.test_bioc import abstract, whole
 from tests.components.serving.small import make_folder
 from tests.fuzz.seeds import ROOT, Seed, made_by, seed_of
@@ -164,8 +164,9 @@ def artifacts() -> list[Seed]:
 
 def params_files() -> list[Seed]:
     """The settings of each profile, and the file as it stands in the project."""
+    rendered = {name: render_params(read_profile(name)) for name in PROFILES}
     own = seed_of("own", params_yaml=(ROOT / "params.yaml").read_bytes())
-    return [own, *(seed_of(name, params_yaml=dump(read_profile(name))) for name in PROFILES)]
+    return [own, *(seed_of(name, params_yaml=text.encode()) for name, text in rendered.items())]
 
 
 def lock_files() -> list[Seed]:
