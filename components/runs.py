@@ -24,7 +24,13 @@ from components.adapters import (
 from components.checkpoint_places import open_checkpoints
 from components.dataset.left_out import LeftOut
 from components.errors import UserError
-from components.lineage import MANIFEST, hash_product, read_manifest, write_manifest
+from components.lineage import (
+    MANIFEST,
+    check_files,
+    hash_product,
+    read_manifest,
+    write_manifest,
+)
 from components.model.config import SIZES, ModelConfig, model_config
 from components.model.flops import Trained
 from components.model.model import UnifiedModel

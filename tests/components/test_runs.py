@@ -106,3 +106,16 @@ def test_the_weights_to_go_back_to_are_kept_whatever_compute_says(
     made = plan_run(params, "finetune", "debug", settings, start_from=None, inputs=[], out=tmp_path)
     assert made.keep_best == kept
     assert made.checkpoints == "s3://bucket/all/finetune-debug"
+
+
+def test_a_start_that_is_not_what_its_manifest_tells_is_refused(
+    plan: RunPlan, vocabulary: Vocabulary
+) -> None:
+    folder = Path(plan.start_from)
+    counts = {"in": 1, "out": 1}
+    write_manifest(folder, stage="pretrain", identity={}, settings={}, inputs=[], counts=counts)
+    start_model(plan, vocabulary)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4096] + bytes(4096))  # as a power cut leaves them
+    with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
+        start_model(plan, vocabulary)
