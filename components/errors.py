@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +56,23 @@ def refusals_told() -> Iterator[None]:
             why=error.strerror or str(error),
             next_command="biomedgpt doctor, which looks at rights and free space",
         ) from error
+
+
+@contextmanager
+def refusals_numbered(path: Path, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn what a library raises where the machine refuses to write ``path`` into an OSError.
+
+    safetensors tells of a full disk in words alone; torch hides the error of the file that it was
+    given behind one of its own.
+    """
+    try:
+        yield
+    except kinds as error:
+        hidden, number = error.__context__, re.search(r"\(os error (\d+)\)", str(error))
+        code = hidden.errno if isinstance(hidden, OSError) else int(number[1]) if number else None
+        if code is None:
+            raise
+        raise OSError(code, os.strerror(code), str(path)) from None
 
 
 def check_folder_name() -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from components.checkpoints.names import fairseq_tensors, huggingface_tensors
 from components.checkpoints.settings import fairseq_settings, huggingface_settings
-from components.errors import UserError
+from components.errors import UserError, refusals_numbered
 from components.model.config import ModelConfig
 from components.model.weights import CONFIG, WEIGHTS, load_model
 
@@ -43,7 +44,7 @@ def export_checkpoint(folder: Path, path: Path, names: str) -> list[Path]:
     weights, config = model.state_dict(), model.config
     path.parent.mkdir(parents=True, exist_ok=True)
     if names == "fairseq":
-        write_whole(path, partial(torch.save, fairseq_checkpoint(weights, config)))
+        write_whole(path, partial(write_torch, fairseq_checkpoint(weights, config)))
     else:
         check_port(config)
         write_whole(path, partial(write_flat, huggingface_tensors(weights, config), path.suffix))
@@ -128,9 +129,17 @@ def write_flat(tensors: dict[str, Tensor], suffix: str, path: Path) -> None:
     """Write tensors by name, in the format of a suffix; safetensors hold no shared storage."""
     if suffix == ".safetensors":
         apart = {name: value.clone() for name, value in tensors.items()}
-        save_file(apart, path, metadata={"format": "pt"})
+        with refusals_numbered(path, SafetensorError):
+            save_file(apart, path, metadata={"format": "pt"})
     else:
-        torch.save(tensors, path)
+        write_torch(tensors, path)
+
+
+def write_torch(values: dict[str, Any], path: Path) -> None:
+    """Write what ``torch.load`` reads. OSError where the machine refuses: given a path, torch would
+    not say why."""
+    with path.open("wb") as file, refusals_numbered(path, RuntimeError):
+        torch.save(values, file)
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForSeq2SeqLM, AutoProcessor
 
 from components.dataset.images import ImageStore
+from components.errors import refusals_numbered
 from components.generation.beam import search
 from components.generation.constraints import SearchSettings
 from components.huggingface.generation import generation_arguments
@@ -66,7 +68,8 @@ def write_pretrained(
     """Write a folder that the Auto classes read: weights, config, tokenizer, image processor."""
     with no_bars():
         wrapped = BiomedGptForConditionalGeneration.from_pretrained(model)
-        wrapped.save_pretrained(to)
+        with refusals_numbered(to, SafetensorError):
+            wrapped.save_pretrained(to)
     tokenizer = BiomedGptTokenizer.from_folder(vocabulary)
     tokenizer.model_max_length = max_source_tokens
     BiomedGptProcessor(BiomedGptImageProcessor(image_px), tokenizer).save_pretrained(to)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch.overrides import TorchFunctionMode
 
-from components.errors import UserError, damaged
+from components.errors import UserError, damaged, refusals_numbered
 from components.model.config import ModelConfig
 from components.model.flops import parameters_by_part
 from components.model.model import UnifiedModel
@@ -42,14 +40,8 @@ def write_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
 
     The library itself tells of a full disk in words alone.
     """
-    try:
+    with refusals_numbered(path, SafetensorError):
         save_file(tensors, path)
-    except SafetensorError as error:
-        number = re.search(r"\(os error (\d+)\)", str(error))
-        if number is None:
-            raise
-        code = int(number[1])
-        raise OSError(code, os.strerror(code), str(path)) from None
 
 
 def load_model(folder: Path, *, mapped: bool = False, **changes: Any) -> UnifiedModel:

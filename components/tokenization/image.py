@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from components.errors import UserError
+from components.errors import UserError, refusals_numbered
 from components.tokenization.vqgan import Vqgan, VqganConfig
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -176,7 +176,8 @@ def save_tokenizer(model: Vqgan, folder: Path) -> None:
     tensors = {name: value.contiguous() for name, value in model.state_dict().items()}
     (folder / WEIGHTS).touch()
     mode = (folder / WEIGHTS).stat().st_mode
-    save_file(tensors, folder / WEIGHTS)  # which lets nobody else read it
+    with refusals_numbered(folder / WEIGHTS, SafetensorError):
+        save_file(tensors, folder / WEIGHTS)  # which lets nobody else read it
     (folder / WEIGHTS).chmod(mode)
     (folder / CONFIG).write_text(model.config.to_json())
 
