@@ -62,13 +62,21 @@ ALLOWED: list[Any] = [
 def confine(memory_bytes: int, cpu_s: int, disk_bytes: int) -> None:
     """Limit this process: memory and time on top of what it has used, and what it may write."""
     used_s = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2])) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (used_s + cpu_s, used_s + cpu_s + 5))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (disk_bytes, disk_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_CPU, used_s + cpu_s, used_s + cpu_s + 5)
+    _limit(resource.RLIMIT_FSIZE, disk_bytes, disk_bytes)
+    _limit(resource.RLIMIT_CORE, 0, 0)
     if sys.platform == "linux":  # elsewhere a process's address space has no limit that holds
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        _limit(resource.RLIMIT_AS, limit, limit)
+
+
+def _limit(kind: int, soft: int, hard: int) -> None:
+    """Lower a limit; one that whoever runs this machine has set lower stays, as it cannot grow."""
+    most = resource.getrlimit(kind)[1]
+    if most != resource.RLIM_INFINITY:
+        soft, hard = min(soft, most), min(hard, most)
+    resource.setrlimit(kind, (soft, hard))
 
 
 def unpickle(path: Path) -> Any:

@@ -109,11 +109,12 @@ def test_the_weights_to_go_back_to_are_kept_whatever_compute_says(
 
 
 def test_a_start_that_is_not_what_its_manifest_tells_is_refused(
-    plan: RunPlan, vocabulary: Vocabulary
+    plan: RunPlan, vocabulary: Vocabulary, tmp_path: Path
 ) -> None:
-    folder = Path(plan.start_from)
-    counts = {"in": 1, "out": 1}
-    write_manifest(folder, stage="pretrain", identity={}, settings={}, inputs=[], counts=counts)
+    folder, own = Path(plan.start_from), tmp_path / "own"
+    vocabulary.save(own)
+    plan, counts = replace(plan, vocabulary=str(own)), {"in": 1, "out": 1}
+    write_manifest(folder, stage="pretrain", identity={}, settings={}, inputs=[own], counts=counts)
     start_model(plan, vocabulary)
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4096] + bytes(4096))  # as a power cut leaves them

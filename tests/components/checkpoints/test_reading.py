@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import zipfile
 from argparse import Namespace
@@ -198,3 +199,16 @@ def test_a_flipped_bit_is_found_by_its_checksum(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"checksum of its part .*data/0 is wrong"):
         unpickle(path)
+
+
+def test_limits_that_the_machine_set_lower_stay() -> None:
+    script = (
+        "import resource as r\n"
+        "from components.checkpoints.reading import confine\n"
+        "r.setrlimit(r.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "confine(1 << 34, 60, 1 << 30)\n"
+        "print(r.getrlimit(r.RLIMIT_FSIZE), r.getrlimit(r.RLIMIT_CORE))\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == f"{(1 << 20, 1 << 20)} (0, 0)\n", done.stderr
