@@ -12,6 +12,7 @@ import argparse
 import json
 import logging
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -201,6 +202,8 @@ def round_all(seconds: list[float]) -> dict[str, Any]:
 
 def main() -> None:
     """Take the measures that are named."""
+    # A shell lets what it starts in the background ignore Ctrl-C, by which the server is ended.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("measures", nargs="+", choices=["noop", "stage", "status", "locks"])
     parser.add_argument("--repeats", type=int, default=3)
