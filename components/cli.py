@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import select
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +22,7 @@ from components.redaction import visible
 
 REPORT = Path("data/report/index.html")
 USER_ERROR = 2
+UNREAD = 1  # as rich has it where who read the output has gone
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -113,6 +116,20 @@ def run_command(parser: argparse.ArgumentParser, words: list[str] | None = None)
     except UserError as error:
         sys.stderr.write(f"error: {visible(str(error))}\n")
         return USER_ERROR
+    except BrokenPipeError:
+        if not _is_output_unread():
+            raise
+        return UNREAD
+
+
+def _is_output_unread() -> bool:
+    """Whether who read the output has gone, as `| head` does; if so, the rest of it is dropped."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), 0)  # that it is broken is told unasked
+    if output.poll(0):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def show(line: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -196,6 +199,25 @@ def test_a_stage_tells_what_the_machine_refuses(
         enter("acquire", lambda _params, source: Path("data", source).mkdir(), "source")
     assert caught.value.code == 2
     assert "data/vqa_rad cannot be read or written" in capsys.readouterr().err
+
+
+def test_who_has_read_enough_ends_a_command_without_a_traceback() -> None:
+    asked = [sys.executable, "-m", "flows.cli", "completion", "bash"]
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+        assert command.stdout and command.stderr
+        command.stdout.close()  # as `| head` does once it has its lines
+        assert command.stderr.read() == b""
+        assert command.wait() == 1
+
+
+def test_a_line_to_elsewhere_that_breaks_is_no_end_of_reading() -> None:
+    def send(_: argparse.Namespace) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    parser = argparse.ArgumentParser()
+    parser.add_subparsers().add_parser("send").set_defaults(call=send)
+    with pytest.raises(BrokenPipeError):
+        run_command(parser, ["send"])
 
 
 def test_a_bug_keeps_its_traceback() -> None:
