@@ -251,9 +251,7 @@ def find_shards(path: Path) -> list[Path]:
     shards = sorted(p for p in path.rglob("*.parquet") if p.is_file()) if path.is_dir() else [path]
     if not shards or not shards[0].is_file():
         what = f"{path} {'holds no Parquet file' if path.is_dir() else 'is missing'}"
-        raise UserError(
-            what, why="its stage has not run, or it was removed", next_command="dvc repro"
-        )
+        raise UserError(what, why="it was never made, or is lost", next_command="dvc repro")
     return shards
 
 
