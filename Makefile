@@ -49,7 +49,7 @@ install: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml .venv/bin/uv
 	$(call timed,libraries $(if $(LOCAL_TORCH),and the torch of $(LINKS),and torch),$(UV) pip install $(BACKEND) -r requirements.lock $(TORCH))
-	$(call timed,this project,$(UV) pip install --no-deps --editable .)
+	$(call timed,this project,$(UV) pip install --no-deps --no-build-isolation --editable .)
 	$(call timed,byte code,$(BIN)/python -m compileall -q -j 2 -x '/tests?/' .venv/lib >/dev/null 2>&1 || true)
 	@mkdir -p .dvc/cache .dvc/site && chmod 700 .dvc/cache .dvc/site
 	@$(BIN)/dvc config --local core.site_cache_dir '$(CURDIR)/.dvc/site'

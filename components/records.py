@@ -251,8 +251,7 @@ def find_shards(path: Path) -> list[Path]:
     shards = sorted(p for p in path.rglob("*.parquet") if p.is_file()) if path.is_dir() else [path]
     if not shards or not shards[0].is_file():
         what = f"{path} {'holds no Parquet file' if path.is_dir() else 'is missing'}"
-        why = "the stage that makes it has not run, or its output was removed"
-        raise UserError(what, why=why, next_command="dvc repro")
+        raise UserError(what, why="it was never made, or is lost", next_command="dvc repro")
     return shards
 
 
@@ -289,10 +288,13 @@ def _batch_rows(group: pq.RowGroupMetaData) -> int:
     return min(max(int(rows), 1), BATCH_ROWS)
 
 
+def read_footer(path: Path) -> pq.FileMetaData:
+    """What the end of one file tells of it; UserError if it is damaged, or a newer package's."""
+    with damage_told(path, *BROKEN), pq.ParquetFile(path) as file:
+        check_metadata(file.metadata.metadata, path)
+        return file.metadata
+
+
 def count_records(path: Path) -> int:
     """Number of rows of a file, or of a folder's shards, by their footers; errors as above."""
-    num = 0
-    for shard in find_shards(path):
-        with damage_told(shard, *BROKEN):
-            num += int(pq.read_metadata(shard).num_rows)
-    return num
+    return sum(int(read_footer(shard).num_rows) for shard in find_shards(path))

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import polars as pl
-
 from components.artifacts.manifest import Kind, SourceFacts
 from components.cards import ACCESS_NOTES, RESTRICTED, load_card
 from components.errors import UserError
 from components.pubmed.licences import PUBLISHER, name_kind
 from components.records import find_shards
 from components.report.terms import name_terms
+from components.tracing.corpus import scan
 from components.tracing.products import Product, Products
 
 HANDED_ON = frozenset({"attribution", "share-alike", "non-commercial"})
@@ -124,7 +123,7 @@ def count_licences(articles: Path) -> dict[str, int]:
     """How many articles and figures of a corpus state which licence, by its short name."""
     counts: dict[str, int] = {}
     for folder in ("articles", "figures"):
-        rows = pl.scan_parquet(find_shards(articles / folder), glob=False, hive_partitioning=False)
+        rows = scan(find_shards(articles / folder), ("licence",))
         found = rows.group_by("licence").len().collect()
         for licence, num in found.iter_rows():
             name = name_kind(licence) or PUBLISHER

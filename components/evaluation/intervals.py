@@ -198,14 +198,6 @@ def count_by_class(groups: Groups, classes: Sequence[str]) -> list[int]:
     return counts
 
 
-def bootstrap_difference(
-    first: ArrayLike, second: ArrayLike, names: Sequence[str], **how: Any
-) -> Interval:
-    """Mean of first - second over the same samples, with its paired bootstrap interval."""
-    gaps = np.asarray(first, np.float64) - np.asarray(second, np.float64)
-    return bootstrap_mean(gaps, names, **how)
-
-
 def seed_mean(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Mean over runs from different seeds, with Student's interval of it.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from components.lineage import QUARANTINE
+from components.records import read_footer
 
 NAME = "name"
 
@@ -32,9 +33,10 @@ def find_recalled(taken: pl.Series, corpus: Path) -> list[str]:
 
 
 def _scan(folder: Path) -> pl.LazyFrame | None:
-    if next(folder.rglob("*.parquet"), None) is None:
-        return None
-    return pl.scan_parquet(folder / "**/*.parquet")
+    shards = sorted(path for path in folder.rglob("*.parquet") if path.is_file())
+    for shard in shards:
+        read_footer(shard)
+    return pl.scan_parquet(shards, glob=False, hive_partitioning=False) if shards else None
 
 
 def _names(found: list[pl.LazyFrame]) -> pl.Series:

@@ -13,7 +13,7 @@ import polars as pl
 from components.config import Params
 from components.errors import damage_told
 from components.pubmed.licences import name_kind
-from components.records import find_shards
+from components.records import find_shards, read_footer
 from components.report.inputs import Corpus, SourceFile
 from components.report.lengths import measure_lengths
 
@@ -54,8 +54,14 @@ def _count_all(folder: Path, vocabulary: Path, params: Params) -> Corpus:
 
 
 def scan(path: Path) -> pl.LazyFrame:
-    """A Parquet file or a folder of shards as one table, in the order of the corpus."""
-    return pl.scan_parquet(find_shards(path), glob=False)
+    """A Parquet file or a folder of shards as one table, in the order of the corpus.
+
+    UserError for one that is damaged, or of a newer package's.
+    """
+    shards = find_shards(path)
+    for shard in shards:
+        read_footer(shard)
+    return pl.scan_parquet(shards, glob=False)
 
 
 def count_by_split(path: Path, column: str) -> dict[str, dict[str, int]]:

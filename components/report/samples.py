@@ -20,7 +20,7 @@ from components.evaluation.conditions import BLANK, FULL
 from components.evaluation.metrics import find_metric, score_exact_match
 from components.evaluation.scoring import score_predictions
 from components.readers.images import decode_rgb
-from components.records import Prediction, read_records
+from components.records import Prediction, read_footer, read_records
 from components.report.inputs import Reply, Sample, Scores, is_withheld
 
 PICTURE_PX = 224
@@ -108,12 +108,13 @@ def _clip(text: str) -> str:
 
 
 def read_pictures(path: Path, ids: set[str], max_px: int = PICTURE_PX) -> dict[str, bytes]:
-    """Images by id as JPEG, at most ``max_px`` on a side; UserError for a file that is damaged."""
+    """Images by id as JPEG, at most ``max_px`` on a side; UserError for a damaged or newer file."""
     if not ids or not path.is_file():
         return {}
-    rows = pl.scan_parquet(path).filter(pl.col("id").is_in(list(ids))).select("id", "bytes")
+    read_footer(path)
+    rows = pl.scan_parquet(path, glob=False).filter(pl.col("id").is_in(list(ids)))
     with damage_told(path, pl.exceptions.PolarsError):
-        found = rows.collect()
+        found = rows.select("id", "bytes").collect()
     return {image_id: _shrink(content, max_px) for image_id, content in found.iter_rows()}
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-import pyarrow.parquet as pq
 
-from components.errors import UserError, damage_told
+from components.errors import UserError
 from components.lineage import QUARANTINE
-from components.records import BROKEN
+from components.records import read_footer
 
 ARTICLES = Path("data/articles")
 DOCUMENT = re.compile(
@@ -46,11 +45,10 @@ def parse_document(text: str) -> Document | None:
 def scan(files: Sequence[Path], columns: Iterable[str]) -> pl.LazyFrame:
     """Some columns of shards, with the path of each row's shard; paths are no patterns.
 
-    UserError for a shard whose footer is damaged.
+    UserError for a shard whose footer is damaged, or of a newer package's.
     """
     for file in files:
-        with damage_told(file, *BROKEN):
-            pq.read_metadata(file)
+        read_footer(file)
     rows = pl.scan_parquet(
         list(files), glob=False, hive_partitioning=False, include_file_paths=SHARD
     )

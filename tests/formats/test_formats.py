@@ -15,19 +15,24 @@ import torch
 
 from components.artifacts.fetching import read_own
 from components.artifacts.manifest import OWN
+from components.artifacts.permission import count_licences
 from components.dataset.collate import Batch
 from components.errors import FORMAT, UserError
 from components.evaluation.calibration import CALIBRATION, read_calibration
 from components.huggingface.configuration import BiomedGptConfig
 from components.lineage import MANIFEST, hash_file, read_manifest
 from components.model.weights import load_model
+from components.pubmed.recalled import read_taken
 from components.rating.joining import read_ratings, read_study
 from components.rating.study import STUDY
-from components.records import Article, Prediction, read_records
+from components.records import Article, Prediction, count_records, read_records
+from components.report.corpus import count_by_split
+from components.report.samples import read_pictures
 from components.serving.asking import ASKING, read_asking
 from components.serving.versions import PRODUCT, read_version
 from components.tokenization.image import encode_images, load_tokenizer
 from components.tokenization.vocabulary import LAYOUT_FILE, Vocabulary
+from components.tracing.corpus import Document, find_taken
 from components.tracing.ledger import NUMBERS
 from components.tracing.products import read_products
 from components.tracing.retractions import _match
@@ -168,6 +173,28 @@ ALSO_REFUSE: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "an artifact": (f"artifact/{OWN}", lambda kept: read_own(kept / "artifact")),
     "a model that was shared": (f"product/{MANIFEST}", lambda kept: read_version(to_product(kept))),
     "trace": (f"product/{MANIFEST}", read_all_products),
+    "trace of the corpus": (
+        "product/articles/a.parquet",
+        lambda kept: find_taken(Document("11", ""), kept / "product"),
+    ),
+    "the report's corpus": (
+        "product/articles/a.parquet",
+        lambda kept: count_by_split(kept / "product/articles", "kind"),
+    ),
+    "the report's pictures": (
+        "product/ImageRecord.parquet",
+        lambda kept: read_pictures(kept / "product/ImageRecord.parquet", {"a"}),
+    ),
+    "publishing a corpus": (
+        "product/articles/a.parquet", lambda kept: count_licences(kept / "product"),
+    ),
+    "what was recalled": (
+        "product/articles/a.parquet", lambda kept: read_taken(kept / "product"),
+    ),
+    "counting": (
+        "product/Prediction.parquet",
+        lambda kept: count_records(kept / "product/Prediction.parquet"),
+    ),
     "transformers": (
         "model/config.json", lambda kept: BiomedGptConfig.from_pretrained(kept / "model"),
     ),

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -51,6 +52,17 @@ def test_every_locked_library_has_a_version_and_a_hash() -> None:
     assert len(blocks) > 200 and len(blocks) == len(PROGRAM.findall(text))
     assert not [block.split()[0] for block in blocks if "--hash=sha256:" not in block]
     assert not re.search(r"://|^-", text, re.MULTILINE)  # no host, no link, no option
+
+
+def test_the_project_itself_is_built_by_what_is_locked() -> None:
+    """Build isolation would fetch the newest setuptools, of no hash, and run it."""
+    makefile = (LOCK.parent / "Makefile").read_text()
+    assert re.findall(r"pip install (.*)--editable", makefile) == [
+        "--no-deps --no-build-isolation "
+    ]
+    settings = tomllib.loads((LOCK.parent / "pyproject.toml").read_text())
+    needed = {re.split(r"\W", one)[0] for one in settings["build-system"]["requires"]}
+    assert needed <= {name for name, _ in list_locked(LOCK.read_text())}
 
 
 def test_every_licence_is_one_that_was_allowed() -> None:

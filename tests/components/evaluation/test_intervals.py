@@ -12,7 +12,6 @@ from components.evaluation.intervals import (
     PERCENT,
     Floats,
     bootstrap,
-    bootstrap_difference,
     bootstrap_mean,
     find_groups,
     gain_scale,
@@ -67,7 +66,7 @@ def test_a_paired_difference_is_narrower_than_the_scores() -> None:
     generator = np.random.default_rng(7)
     first = generator.normal(50, 20, 200)
     second = first - generator.normal(2, 1, 200)
-    gap = bootstrap_difference(first, second, names(200))
+    gap = bootstrap_mean(first - second, names(200))
     assert gap.above_zero and not gap.below_zero
     assert gap.value == pytest.approx((first - second).mean())
 
@@ -98,9 +97,9 @@ def test_a_mean_over_classes_that_are_all_alike_rests_on_each_of_them() -> None:
 def test_a_gain_in_every_group_needs_enough_of_them(num: int, sure: bool) -> None:
     """As in a sign test: of five pairs all can favour one side by chance in 1 of 16 cases."""
     both_ways = gain_scale(PERCENT)
-    gain = bootstrap_difference([100.0] * num, [0.0] * num, names(num), scale=both_ways)
+    gain = bootstrap_mean([100.0] * num, names(num), scale=both_ways)
     assert gain.value == gain.high == 100 and gain.above_zero is sure
-    none = bootstrap_difference([50.0] * num, [50.0] * num, names(num), scale=both_ways)
+    none = bootstrap_mean([0.0] * num, names(num), scale=both_ways)
     assert none.low is not None and none.low < none.value == 0
 
 
