@@ -61,6 +61,7 @@ def read_run(
             raise UserError(
                 f"run {run} has no stage {stage}",
                 why=f"it has {', '.join(sorted(set(stages.values())))}",
+                next_command=f"biomedgpt logs {run}, which shows them all",
             )
     least = logging.getLevelNamesMapping()[level.upper()]
     for record in heapq.merge(*map(_read_file, paths), key=lambda record: str(record["time"])):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.cards import RESTRICTED, Card
-from components.errors import UserError
+from components.errors import UserError, damaged, load_object
 from components.lineage import hash_file
 
 REFERENCE = "origin.json"
@@ -36,12 +36,15 @@ def refer_to(files: Sequence[Path], origin: Path, folder: Path) -> None:
 def find_raw_folder(card: Card, folder: Path) -> Path:
     """Where the raw files of a folder under data/raw are: there, or where its reference says.
 
-    Raises UserError where the files that it speaks of are gone, or are others now.
+    Raises UserError where the files that it speaks of are gone, or are others now, and where it is
+    not whole.
     """
     if not is_reference(card, folder):
         return folder
     reference = folder / REFERENCE
-    told = json.loads(reference.read_text())
+    told = load_object(reference)
+    if not {"folder", "files", "bytes"} <= told.keys():
+        raise damaged(reference, "it does not say where the files lie and what they are")
     origin = Path(told["folder"])
     files = {path for role in card.files for path in card.find(origin, role)}
     found = _measure(sorted(files))

@@ -52,6 +52,24 @@ def test_a_file_of_that_name_among_open_data_leads_nowhere(tmp_path: Path, card:
     assert find_raw_folder(opened, tmp_path / "raw") == tmp_path / "raw"
 
 
+@pytest.mark.parametrize("length", [0, 1, 20, -3])
+def test_a_reference_that_was_cut_off_is_damaged(tmp_path: Path, card: Card, length: int) -> None:
+    refer(tmp_path, {"s1.txt": "a note"})
+    reference = tmp_path / "raw" / REFERENCE
+    reference.write_bytes(reference.read_bytes()[:length])
+    with pytest.raises(UserError, match=r"origin.json is damaged"):
+        find_raw_folder(card, tmp_path / "raw")
+
+
+@pytest.mark.parametrize("content", ["[]", "7", '{"folder": "x"}'])
+def test_a_reference_that_says_something_else_is_damaged(
+    tmp_path: Path, card: Card, content: str
+) -> None:
+    (tmp_path / REFERENCE).write_text(content)
+    with pytest.raises(UserError, match=r"origin.json is damaged"):
+        find_raw_folder(card, tmp_path)
+
+
 @pytest.mark.parametrize("change", ["more", "longer", "gone"])
 def test_other_files_than_those_are_an_error(tmp_path: Path, card: Card, change: str) -> None:
     origin = refer(tmp_path, {"s1.txt": "a note", "s2.txt": "another"})
