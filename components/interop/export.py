@@ -21,7 +21,7 @@ from components.evaluation.examine import Exam, read_exam
 from components.interop.task_files import CHOSEN, PREFIX, describe_task, describe_visual_task, dump
 from components.records import Example, ImageRecord, read_records
 
-ADAPTER, IMAGES = "adapter.py", "images"
+ADAPTER, IMAGES, UNFINISHED = "adapter.py", "images", ".unfinished"
 TEXT, VISUAL = "lm-eval", "lmms-eval"  # the harnesses' names, and those of their folders
 
 
@@ -38,11 +38,18 @@ class Exported:
 def export_tasks(
     cards: Iterable[Card], examples: Path, settings: EvaluateParams, folder: Path
 ) -> list[Exported]:
-    """Write every data set that is prepared, and may be handed on, as a task into ``folder``."""
+    """Write every data set that is prepared, and may be handed on, as a task into ``folder``.
+
+    It is there once all of it is; what an attempt left that was broken off goes with the next one.
+    """
+    unfinished = folder.with_name(folder.name + UNFINISHED)
+    shutil.rmtree(unfinished, ignore_errors=True)
     for harness in (TEXT, VISUAL):
-        (folder / harness).mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(Path(__file__).with_name(ADAPTER), folder / harness / ADAPTER)
-    return [_export(card, examples / card.name, settings, folder) for card in cards]
+        (unfinished / harness).mkdir(parents=True)
+        shutil.copyfile(Path(__file__).with_name(ADAPTER), unfinished / harness / ADAPTER)
+    exported = [_export(card, examples / card.name, settings, unfinished) for card in cards]
+    unfinished.replace(folder)
+    return exported
 
 
 def _export(card: Card, source: Path, settings: EvaluateParams, folder: Path) -> Exported:

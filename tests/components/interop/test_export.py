@@ -13,6 +13,7 @@ import yaml
 
 from components.cards import Card, load_card
 from components.config import Params
+from components.errors import UserError
 from components.interop.adapter import open_images, process_results
 from components.interop.export import Exported, export_tasks
 from components.profiles.overlay import read_profile
@@ -88,6 +89,23 @@ def test_nothing_is_written_of_what_may_not_go_out(exported: Path) -> None:
         "lm-eval/biomedgpt_slake.yaml", "lmms-eval", "lmms-eval/adapter.py",
         "lmms-eval/biomedgpt_slake.yaml", "mednli.jsonl", "slake.jsonl",
     ]  # fmt: skip
+
+
+def test_a_folder_is_there_once_all_of_it_is(tmp_path: Path, cards: dict[str, Card]) -> None:
+    examples, folder = tmp_path / "examples", tmp_path / "tasks"
+    path = examples / "mednli" / "examples.parquet"
+    write_records(path, Example, infer(30))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    opened = cards["mednli"].source.model_copy(update={"access": "open"})
+    listed = [cards["mednli"].model_copy(update={"source": opened})]
+    with pytest.raises(UserError, match="is damaged"):
+        export_tasks(listed, examples, PARAMS.evaluate, folder)
+    assert not folder.exists()
+    path.write_bytes(whole)
+    folder.mkdir()  # as somebody made it for this
+    export_tasks(listed, examples, PARAMS.evaluate, folder)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["examples", "tasks"]
 
 
 def test_few_classes_are_chosen_among(exported: Path) -> None:
