@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from components.artifacts.manifest import OWN
 from components.errors import UserError
 from components.serving.asking import ASKING
 from components.serving.served import Reply, Request, ServedModel
@@ -29,6 +30,7 @@ def retask(folder: Path, task: str, to: Path) -> Path:
     shutil.copytree(folder, to)
     asking = json.loads((to / ASKING).read_text())
     (to / ASKING).write_text(json.dumps({**asking, "task": task, "candidates": []}))
+    (to / OWN).unlink()  # it would say that this is no longer the model that was shared
     return to
 
 
