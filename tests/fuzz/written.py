@@ -104,7 +104,8 @@ def served_folder() -> Seed:
         told = {"stage": "finetune", "identity": {"size": "debug", "dataset": "vqa_rad"},
                 "inputs": {"data/examples/vqa_rad": SHA256}}  # fmt: skip
         (folder / "product.json").write_bytes(dump(told))
-        (folder / "artifact.json").write_bytes(dump({"name": "vqa", "version": 1}))
+        own = {"name": "vqa", "version": 1, "files": {}}  # with hashes, every change were refused
+        (folder / "artifact.json").write_bytes(dump(own))
         (folder / "calibration.json").write_bytes(dump(CALIBRATION))
 
     return made_by(write, "served", (".json",))
