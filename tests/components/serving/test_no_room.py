@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,17 +9,7 @@ import pytest
 from components.cli import run_command
 from flows.cli import build_parser
 from tests.components.serving.small import make_folder
-
-
-@contextmanager
-def no_room(num_bytes: int) -> Iterator[None]:
-    """A machine that refuses files of more bytes, as a full disk refuses them."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+from tests.components.training.test_checkpoints import no_room
 
 
 @pytest.mark.parametrize(
