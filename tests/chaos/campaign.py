@@ -41,6 +41,8 @@ CALLERS = {FLOW: ["-m", "flows.cli", "run"], DVC: ["-m", "dvc", "repro"]}
 FLOW_SHARE = 0.05  # of the struck runs: Prefect takes its time to start
 PER_ROUND = 7
 LAST_LINES = 15
+# DVC on its torn list of files in use, dvc.lock, either, and an empty folder of its cache of runs.
+BOOKS = (LIST_TORN, f"'./{LOCK}'", "unexpected error", "join() argument must be str")
 
 
 @dataclass
@@ -136,7 +138,7 @@ def look(world: World, one: Strike) -> None:
 
 def is_books(said: str) -> bool:
     """Whether DVC cannot read what it wrote itself."""
-    return LIST_TORN in said or f"'./{LOCK}'" in said or "unexpected error" in said
+    return any(words in said for words in BOOKS)
 
 
 def last_error(said: str) -> str:

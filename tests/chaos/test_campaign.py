@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -22,5 +24,6 @@ def test_a_struck_pipeline_comes_to_the_same_products(repository: Path, tmp_path
     results = run_campaign(
         make_world(repository, tmp_path), strikes=200, minutes=minutes, seed=SEED
     )
-    assert [result for result in results if result.broken] == []
+    broken = [json.dumps(asdict(result)) for result in results if result.broken]
+    assert not broken, "\n".join(broken)
     assert summarise(results)["while running"]
