@@ -147,19 +147,29 @@ def _fingerprint_slice(texts: pl.Series) -> pl.DataFrame:
 def _hash_shingles(texts: pl.Series) -> tuple[Hashes, NDArray[np.int64]]:
     """The hashes of every text's shingles, in its order, one text after another; how many each has.
 
-    Words are lower case and without punctuation. Each different word of the slice is hashed once.
+    Words are lower case and without punctuation.
     """
-    words = texts.fill_null("").str.to_lowercase().str.extract_all(WORD)
-    flat = words.explode(empty_as_null=False).to_arrow(compat_level=pl.CompatLevel.oldest())
-    coded = flat.dictionary_encode()
-    (hashed,) = RMinHash.hash_token_sets([coded.dictionary.to_pylist()])
-    hashes = np.array(hashed, np.uint64)[pl.Series(coded.indices).to_numpy()]
-    num_words = words.list.len().to_numpy().astype(np.int64)
+    hashes, num_words = _hash_words(texts)
     text_of = np.repeat(np.arange(len(texts)), num_words)
     starts = max(0, len(hashes) - SHINGLE_WORDS + 1)
     shingles = _combine([hashes[word : word + starts] for word in range(SHINGLE_WORDS)])
     in_one_text = text_of[:starts] == text_of[len(hashes) - starts :]
     return shingles[in_one_text], np.maximum(num_words - SHINGLE_WORDS + 1, 0)
+
+
+def _hash_words(texts: pl.Series) -> tuple[Hashes, NDArray[np.int64]]:
+    """The hashes of every text's words, one text after another; how many each has.
+
+    Each different word is hashed once.
+    """
+    words = texts.fill_null("").str.to_lowercase().str.extract_all(WORD)
+    num_words = words.list.len().to_numpy().astype(np.int64)
+    flat = words.explode(empty_as_null=False).to_arrow(compat_level=pl.CompatLevel.oldest())
+    del words  # a text of 1 MB may have a third of a million
+    coded = flat.dictionary_encode()
+    del flat
+    (hashed,) = RMinHash.hash_token_sets([coded.dictionary.to_pylist()])
+    return np.array(hashed, np.uint64)[pl.Series(coded.indices).to_numpy()], num_words
 
 
 def _combine(parts: list[Hashes]) -> Hashes:

@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-MAX_WEIGHT = 64 << 20  # of one text: 1.6 MB of nothing but words, or 4 MB of a table's cells
+MAX_WEIGHT = 48 << 20  # of one text: 1.2 MB of nothing but words, or 3 MB of a table's cells
 # Bytes that each byte of text takes, each byte of a tag, each tag or attribute, each entity (it
 # parts the text around it), and each figure (its record).
 TEXT, MARKUP, NODE, ENTITY, FIGURE = 40, 2, 120, 300, 2000
