@@ -134,6 +134,7 @@ def look(world: World, one: Strike) -> None:
     done = world.project.biomedgpt("plan")
     if done.returncode != 0:
         one.blame("biomedgpt plan failed", done.stdout + done.stderr)
+        world.restore()
 
 
 def is_books(said: str) -> bool:

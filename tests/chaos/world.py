@@ -77,10 +77,9 @@ class World:
 
     def read_products(self) -> dict[str, dict[str, str]]:
         """What DVC's lock says that each stage made."""
-        stages = yaml.safe_load((self.root / LOCK).read_text())["stages"]
         return {
             name: {out["path"]: out["md5"] for out in stage.get("outs", [])}
-            for name, stage in stages.items()
+            for name, stage in read_stages(self.root).items()
         }
 
     def hash_files(self) -> dict[str, str]:
@@ -109,18 +108,29 @@ class World:
         shutil.copytree(self.kept, self.root, symlinks=True)
 
     def forget(self, stage: str) -> None:
-        """Take away what a stage made, and all that could give it back without a run."""
-        lock = yaml.safe_load((self.root / LOCK).read_text())
-        forgotten = lock["stages"].pop(stage)
+        """Take away what a stage made, and all that could give it back without a run.
+
+        A power cut may have taken it from the books, or all of them, before.
+        """
+        forgotten = read_stages(self.kept)[stage]
         for out in forgotten.get("outs", []):
             remove(self.root / out["path"])
-        (self.root / LOCK).write_text(yaml.safe_dump(lock, sort_keys=False))
+        if (self.root / LOCK).exists():
+            stages = read_stages(self.root)
+            stages.pop(stage, None)
+            words = yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False)
+            (self.root / LOCK).write_text(words)
         for run in (self.root / ".dvc/cache/runs").glob("*/*/*"):
             command = run.read_text(errors="replace").partition("\ndeps:")[0]
             if command.split() == ["cmd:", *forgotten["cmd"].split()]:
                 remove(run.parent)
         if stage.startswith(("pretrain", "finetune", "instruct")):
             remove(self.root / "data/checkpoints")
+
+
+def read_stages(root: Path) -> dict[str, Any]:
+    """What DVC's lock says of each stage."""
+    return yaml.safe_load((root / LOCK).read_text())["stages"]
 
 
 def md5(path: Path) -> str:
