@@ -25,6 +25,7 @@ from components.cli_sharing import add_sharing_commands
 from components.cli_web import add_web_command
 from components.errors import UserError
 from components.redaction import output_redacted
+from flows.database import check_database, explain_no_start
 from flows.graph import Plan, make_plan
 from flows.lock import hold_project
 from flows.settings import settle_environment, silence_telemetry
@@ -95,6 +96,8 @@ def run_pipeline(_arguments: argparse.Namespace) -> int:
 def _run_plan(plan: Plan, console: Console) -> int:
     console.print(f"{len(plan.upstream)} of {plan.num_stages} stages to run; starting Prefect")
     settle_environment()
+    if "PREFECT_API_URL" not in os.environ:
+        check_database()
     from prefect import tags
 
     from flows.liveness import name_project
@@ -109,6 +112,10 @@ def _run_plan(plan: Plan, console: Console) -> int:
     except KeyboardInterrupt:
         console.print("interrupted; `biomedgpt run` goes on from here")
         return INTERRUPTED
+    except RuntimeError as error:
+        if told := explain_no_start(error):
+            raise told from None
+        raise
     if state.is_completed():
         console.print(f"report: {REPORT}", soft_wrap=True)
         return 0

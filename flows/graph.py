@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -186,6 +187,13 @@ def _ask_dvc() -> Known:
             "another command is working in this project",
             why=" ".join(str(error).split()),
             next_command="wait until it has ended, then try again",
+        ) from None
+    except sqlite3.Error as error:  # what it knows of files that it hashed
+        raise UserError(
+            "DVC cannot read or write its own database",
+            why=str(error),
+            next_command="biomedgpt doctor, which looks at rights and free space; a damaged one "
+            "lies in the folder that `dvc config core.site_cache_dir` names, which DVC makes again",
         ) from None
     except DvcException as error:
         if "dvc.lock" in str(error):

@@ -21,7 +21,8 @@ from typing import Any
 
 import yaml
 
-from components.errors import UserError
+from components.errors import UserError, refusals_told
+from flows.database import check_database
 from flows.pages import find_pages, pages_served
 from flows.process import run_command, stop_commands
 from flows.settings import HOST, PORT, address, is_healthy, port_file
@@ -52,6 +53,7 @@ def settings_of(port: int) -> dict[str, str]:
 def serve_flows(port: int = PORT) -> None:
     """Serve the deployments until interrupted. UserError where the port is taken."""
     os.environ.update(settings_of(port))
+    check_database()
     with server_running(port), pages_served(port + 1):
         from prefect import serve
 
@@ -169,7 +171,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m flows.serve", description=__doc__)
     parser.add_argument("--port", type=int, default=PORT)
     try:
-        serve_flows(parser.parse_args().port)
+        with refusals_told():
+            serve_flows(parser.parse_args().port)
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -1,0 +1,65 @@
+"""Prefect's database, looked at before its server starts.
+
+Where the disk is full or the file is damaged, that server would end and be started again for
+minutes, with a page of errors each time.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from components.errors import UserError
+from flows.settings import port_file
+
+ROOM_BYTES = 16 << 20  # a new database takes 5 MB, with its log of writes
+MOVE_AWAY = "move {} away; it holds the history of runs that Prefect's page shows, and no product"
+NO_START = "Timed out while attempting to connect to ephemeral"  # how Prefect tells of it
+
+
+def check_database() -> None:
+    """UserError where it is damaged, OSError where its folder takes no more."""
+    if "PREFECT_API_DATABASE_CONNECTION_URL" in os.environ:
+        return
+    home = port_file().parent
+    _check_room(home)
+    path = home / "prefect.db"
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.OperationalError:  # a new one has no table yet; a busy one is whole
+        return
+    except sqlite3.DatabaseError as error:
+        raise UserError(
+            f"Prefect's database {path} is damaged",
+            why=str(error),
+            next_command=MOVE_AWAY.format(f"{path}*"),
+        ) from None
+
+
+def _check_room(home: Path) -> None:
+    try:
+        home.mkdir(0o700, parents=True, exist_ok=True)  # as Prefect makes it
+        with TemporaryFile(dir=home, buffering=0) as room:
+            left = memoryview(bytes(ROOM_BYTES))
+            while left:
+                left = left[room.write(left) :]
+    except OSError as error:  # of a write, it does not say where
+        raise OSError(error.errno, error.strerror, str(home)) from None
+
+
+def explain_no_start(error: RuntimeError) -> UserError | None:
+    """What a person is told where Prefect's server did not start; None of any other error."""
+    if not str(error).startswith(NO_START):
+        return None
+    files = port_file().with_name("prefect.db*")
+    return UserError(
+        "Prefect's server did not start",
+        why="it says so itself, above; a database that a newer Prefect wrote is one reason",
+        next_command=f"for that one: {MOVE_AWAY.format(files)}",
+    )

@@ -1,0 +1,106 @@
+"""Prefect's and DVC's databases on a full disk, cut off, or written by a newer release."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from components.errors import UserError, refusals_told
+from flows.database import NO_START, ROOM_BYTES, check_database, explain_no_start
+from tests.components.training.test_checkpoints import no_room
+from tests.flows.throwaway import make_project
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One such as Prefect keeps, and with other tables: some pages long."""
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    check_database()  # makes the folder, and finds nothing amiss where no database is
+    path = tmp_path / "home/prefect.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("PRAGMA journal_mode=WAL")
+        made.execute("CREATE TABLE alembic_version (version_num VARCHAR)")
+        made.execute("INSERT INTO alembic_version VALUES ('a')")
+        made.execute("CREATE TABLE log (words VARCHAR)")
+        made.executemany("INSERT INTO log VALUES (?)", [("word " * 200,)] * 200)
+        made.commit()
+    return path
+
+
+def test_a_whole_one_is_taken(database: Path) -> None:
+    check_database()
+    assert database.parent.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in database.parent.iterdir()] == ["prefect.db"]
+
+
+@pytest.mark.parametrize("num_bytes", [0, 4096])
+def test_one_that_was_only_begun_is_taken(database: Path, num_bytes: int) -> None:
+    """Prefect goes on with it."""
+    database.unlink()
+    with closing(sqlite3.connect(database)) as begun:
+        if num_bytes:
+            begun.execute("CREATE TABLE other (words VARCHAR)")
+    check_database()
+
+
+@pytest.mark.parametrize("num_bytes", [100, 5000, 9000])
+def test_one_that_was_cut_off_is_told(database: Path, num_bytes: int) -> None:
+    whole = database.read_bytes()
+    database.write_bytes(whole[:num_bytes])
+    with pytest.raises(UserError, match=r"prefect\.db is damaged") as told:
+        check_database()
+    assert "malformed" in told.value.why
+    assert "prefect.db* away" in told.value.next_command
+
+
+def test_another_database_is_not_looked_at(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.write_bytes(b"damaged")
+    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "postgresql+asyncpg://somewhere")
+    check_database()
+
+
+@pytest.mark.parametrize("num_bytes", [0, 4096, ROOM_BYTES - 1])
+def test_a_full_disk_is_told(database: Path, num_bytes: int) -> None:
+    words = f"{database.parent} cannot be read or written"
+    with pytest.raises(UserError, match=re.escape(words)), refusals_told(), no_room(num_bytes):
+        check_database()
+
+
+def test_a_server_that_did_not_start_is_told() -> None:
+    told = explain_no_start(RuntimeError(f"{NO_START} Prefect API server."))
+    assert told is not None
+    assert "away" in told.next_command
+    assert explain_no_start(RuntimeError("another")) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [1000, 20_000, 200_000])
+def test_a_run_that_finds_a_full_disk_ends_at_once_and_goes_on_later(
+    tmp_path: Path, room: int
+) -> None:
+    """It waited three minutes for a server that could not start, and DVC's error was no words."""
+    environment = make_project(tmp_path, REPOSITORY, {"one": {"cmd": "true"}})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/cards").symlink_to(REPOSITORY / "data/cards")
+    run = [sys.executable, "-m", "flows.cli", "run"]
+    full = subprocess.run(
+        ["prlimit", f"--fsize={room}", *run],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100,
+    )  # fmt: skip
+    assert full.returncode == 2, full.stderr
+    assert "Traceback" not in full.stderr
+    assert "biomedgpt doctor" in full.stderr
+    again = subprocess.run(
+        run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert again.returncode == 0, again.stderr
