@@ -29,7 +29,7 @@ import yaml
 
 from flows.lock import find_holder
 from flows.stage import LIST_TORN
-from tests.chaos.faults import DISK_FULL, POWER_CUT, STRIKES, is_stage
+from tests.chaos.faults import DISK_FULL, POWER_CUT, STRIKES, draw_room, is_stage
 from tests.chaos.world import LOCK, World, end_all, make_world
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,25 +93,26 @@ def strike_round(world: World, stage: str, strikes: list[Strike], by: str,
 
 def run_struck(world: World, one: Strike, before: Strike | None, chance: random.Random) -> str:
     """Start a stage and strike it; what its caller said. That it starts is the recovery before."""
-    room = int(10 ** chance.uniform(1, 5.3)) if one.fault == DISK_FULL else 0
+    full_before = one.fault == DISK_FULL and one.caller == DVC
+    room = draw_room(chance) if full_before else 0
     one.after_s = round(chance.uniform(0, world.seconds[one.stage]), 2)
     narrow = ["--single-item", one.stage] if one.caller == DVC else []
     begun, said = time.monotonic(), list[str]()
     running = world.start(*CALLERS[one.caller], *narrow, file_bytes=room)
     threading.Thread(target=said.extend, args=(running.stdout,), daemon=True).start()
-    started = one.fault != DISK_FULL and wait_for_stage(world, running)
+    started = not full_before and wait_for_stage(world, running)
     if started:
         time.sleep(one.after_s)
         one.num_hit = STRIKES[one.fault](world, running, chance)
     with suppress(subprocess.TimeoutExpired):
         running.wait(PATIENCE_S + world.seconds[one.stage])
     one.ended = running.poll()
-    if one.fault == DISK_FULL:
+    if full_before:
         one.num_hit = int(one.ended != 0)
     one.lost_s = round(time.monotonic() - begun, 1)
     if started and not one.num_hit:  # others use this machine: it was slower the first time
         world.seconds[one.stage] = min(world.seconds[one.stage], one.after_s)
-    if before is not None and one.fault != DISK_FULL:
+    if before is not None and not full_before:
         before.recovered_by, before.recovery_s = one.caller, 0.0
         if not started and one.ended != 0:
             refuse(world, before, one.caller, "".join(said))
@@ -213,7 +214,7 @@ def plan_campaign(
     world: World, strikes: int, seed: int, flow_share: float, chance: random.Random
 ) -> Iterator[list[Strike]]:
     """Rounds of strikes: over all stages in turn, each with other faults and callers."""
-    stages, faults = list(world.seconds), [*STRIKES, DISK_FULL]
+    stages, faults = list(world.seconds), list(STRIKES)
     for first in range(0, strikes, PER_ROUND):
         # campaigns side by side begin at other stages
         stage = stages[(10 * seed + first // PER_ROUND) % len(stages)]

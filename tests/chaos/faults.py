@@ -110,16 +110,29 @@ def take_memory(world: World, _running: subprocess.Popen[str], chance: random.Ra
             with suppress(OSError):
                 pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
                 room = chance.randrange(1, 16) << 20
-                command = [
-                    "prlimit",
-                    f"--pid={pid}",
-                    f"--as={pages * os.sysconf('SC_PAGE_SIZE') + room}",
-                ]
-                num_hit += subprocess.run(command, check=False, capture_output=True).returncode == 0
+                num_hit += limit(pid, "as", pages * os.sysconf("SC_PAGE_SIZE") + room)
     return num_hit
 
 
+def fill_disk(world: World, _running: subprocess.Popen[str], chance: random.Random) -> int:
+    """No file of anyone may grow any more beyond what is drawn: flow, server, DVC and stage."""
+    room = draw_room(chance)
+    return sum(limit(pid, "fsize", room) for pid in world.processes())
+
+
+def draw_room(chance: random.Random) -> int:
+    """What a full disk lets a file be: 10 bytes to 200 kB."""
+    return int(10 ** chance.uniform(1, 5.3))
+
+
+def limit(pid: int, what: str, value: int) -> bool:
+    """Limit what a process may take; whether it was still there."""
+    command = ["prlimit", f"--pid={pid}", f"--{what}={value}"]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
 POWER_CUT = "power cut"
+DISK_FULL = "disk full"  # of a run that DVC begins, before that: see campaign.py
 STRIKES: dict[str, Strike] = {
     "SIGKILL of the stage": kill_stage,
     "SIGTERM of the stage": end_stage,
@@ -129,5 +142,5 @@ STRIKES: dict[str, Strike] = {
     "SIGINT of all": interrupt,
     POWER_CUT: cut_power,
     "no memory": take_memory,
+    DISK_FULL: fill_disk,
 }
-DISK_FULL = "disk full"  # struck before the stage starts: see campaign.py

@@ -130,7 +130,8 @@ class World:
 
 def read_stages(root: Path) -> dict[str, Any]:
     """What DVC's lock says of each stage."""
-    return yaml.safe_load((root / LOCK).read_text())["stages"]
+    stages: dict[str, Any] = yaml.safe_load((root / LOCK).read_text())["stages"]
+    return stages
 
 
 def md5(path: Path) -> str:

@@ -61,9 +61,7 @@ def test_one_that_was_cut_off_is_told(database: Path, num_bytes: int) -> None:
     assert "prefect.db* away" in told.value.next_command
 
 
-def test_another_database_is_not_looked_at(
-    database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_database_is_not_looked_at(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database.write_bytes(b"damaged")
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "postgresql+asyncpg://somewhere")
     check_database()
@@ -92,15 +90,17 @@ def test_a_run_that_finds_a_full_disk_ends_at_once_and_goes_on_later(
     environment = make_project(tmp_path, REPOSITORY, {"one": {"cmd": "true"}})
     (tmp_path / "data").mkdir()
     (tmp_path / "data/cards").symlink_to(REPOSITORY / "data/cards")
-    run = [sys.executable, "-m", "flows.cli", "run"]
-    full = subprocess.run(
-        ["prlimit", f"--fsize={room}", *run],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
+
+    def run(*limit: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*limit, sys.executable, "-m", "flows.cli", "run"],
+            cwd=tmp_path, env=environment, check=False, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+
+    full = run("prlimit", f"--fsize={room}")
     assert full.returncode == 2, full.stderr
     assert "Traceback" not in full.stderr
     assert "biomedgpt doctor" in full.stderr
-    again = subprocess.run(
-        run, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )
+    assert "startup failed" not in full.stdout + full.stderr
+    again = run()
     assert again.returncode == 0, again.stderr
