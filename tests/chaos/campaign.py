@@ -29,11 +29,12 @@ import yaml
 
 from flows.lock import find_holder
 from flows.stage import LIST_TORN
-from tests.chaos.faults import DISK_FULL, POWER_CUT, STRIKES, draw_room, is_stage
+from tests.chaos.faults import DISK_FULL, POWER_CUT, STRIKES, draw_room, is_stage, make_room
 from tests.chaos.world import LOCK, World, end_all, make_world
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0  # for processes to end after a strike
+FULL_S = 30.0  # for which a disk is full
 START_S = 120.0  # for a stage to begin
 LOOK_S = 0.02
 FLOW, DVC = "biomedgpt run", "dvc repro"
@@ -104,8 +105,7 @@ def run_struck(world: World, one: Strike, before: Strike | None, chance: random.
     if started:
         time.sleep(one.after_s)
         one.num_hit = STRIKES[one.fault](world, running, chance)
-    with suppress(subprocess.TimeoutExpired):
-        running.wait(PATIENCE_S + world.seconds[one.stage])
+    wait_for_end(world, one, running)
     one.ended = running.poll()
     if full_before:
         one.num_hit = int(one.ended != 0)
@@ -117,6 +117,16 @@ def run_struck(world: World, one: Strike, before: Strike | None, chance: random.
         if not started and one.ended != 0:
             refuse(world, before, one.caller, "".join(said))
     return "".join(said)
+
+
+def wait_for_end(world: World, one: Strike, running: subprocess.Popen[str]) -> None:
+    """Have patience with the caller; a full disk has room after a while, for which DVC may wait."""
+    if one.fault == DISK_FULL:
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(FULL_S)
+        make_room(world)
+    with suppress(subprocess.TimeoutExpired):
+        running.wait(PATIENCE_S + world.seconds[one.stage])
 
 
 def refuse(world: World, one: Strike, caller: str, said: str) -> None:

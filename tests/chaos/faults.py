@@ -110,14 +110,20 @@ def take_memory(world: World, _running: subprocess.Popen[str], chance: random.Ra
             with suppress(OSError):
                 pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
                 room = chance.randrange(1, 16) << 20
-                num_hit += limit(pid, "as", pages * os.sysconf("SC_PAGE_SIZE") + room)
+                num_hit += limit(pid, f"as={pages * os.sysconf('SC_PAGE_SIZE') + room}")
     return num_hit
 
 
 def fill_disk(world: World, _running: subprocess.Popen[str], chance: random.Random) -> int:
     """No file of anyone may grow any more beyond what is drawn: flow, server, DVC and stage."""
     room = draw_room(chance)
-    return sum(limit(pid, "fsize", room) for pid in world.processes())
+    return sum(limit(pid, f"fsize={room}:") for pid in world.processes())
+
+
+def make_room(world: World) -> None:
+    """The disk is full no more."""
+    for pid in world.processes():
+        limit(pid, "fsize=unlimited:")
 
 
 def draw_room(chance: random.Random) -> int:
@@ -125,9 +131,9 @@ def draw_room(chance: random.Random) -> int:
     return int(10 ** chance.uniform(1, 5.3))
 
 
-def limit(pid: int, what: str, value: int) -> bool:
+def limit(pid: int, what: str) -> bool:
     """Limit what a process may take; whether it was still there."""
-    command = ["prlimit", f"--pid={pid}", f"--{what}={value}"]
+    command = ["prlimit", f"--pid={pid}", f"--{what}"]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 

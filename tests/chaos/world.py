@@ -47,7 +47,7 @@ class World:
 
     def start(self, *words: str, file_bytes: int = 0) -> subprocess.Popen[str]:
         """A command in a process group of its own; no file may grow beyond ``file_bytes``."""
-        limit = ["prlimit", f"--fsize={file_bytes}"] if file_bytes else []
+        limit = ["prlimit", f"--fsize={file_bytes}:"] if file_bytes else []
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         return subprocess.Popen(
             [*limit, sys.executable, *words],
