@@ -17,19 +17,33 @@ from flows.settings import port_file
 
 ROOM_BYTES = 16 << 20  # a new database takes 5 MB, with its log of writes
 MOVE_AWAY = "move {} away; it holds the history of runs that Prefect's page shows, and no product"
+# Prefect knows the address of another database by two names.
+ELSEWHERE = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
 NO_START = "Timed out while attempting to connect to ephemeral"  # how Prefect tells of it
 
 
 def check_database() -> None:
-    """UserError where it is damaged, OSError where its folder takes no more."""
-    if "PREFECT_API_DATABASE_CONNECTION_URL" in os.environ:
+    """UserError where it is damaged, OSError where it or its folder cannot be written."""
+    if any(name in os.environ for name in ELSEWHERE):
         return
     home = port_file().parent
-    _check_room(home)
     path = home / "prefect.db"
-    if not path.exists():
+    try:
+        _check_room(home)
+        _check_file(path)
+    except (FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(  # a link that leads nowhere, or a file in the place of the folder
+            f"Prefect's database {path} cannot be opened",
+            why=f"{error.filename}: {error.strerror}",
+            next_command=f"ls -ld {home} {path}, and move away what is no folder or leads nowhere",
+        ) from None
+
+
+def _check_file(path: Path) -> None:
+    if not os.path.lexists(path):  # a link that leads nowhere is there
         return
     try:
+        path.open("r+b").close()  # SQLite would take one that may not be written
         with closing(sqlite3.connect(path)) as database:
             database.execute("SELECT version_num FROM alembic_version").fetchall()
     except sqlite3.OperationalError:  # a new one has no table yet; a busy one is whole

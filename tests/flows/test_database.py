@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import subprocess
@@ -61,9 +62,46 @@ def test_one_that_was_cut_off_is_told(database: Path, num_bytes: int) -> None:
     assert "prefect.db* away" in told.value.next_command
 
 
-def test_another_database_is_not_looked_at(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["folder", "dangling link", "no rights", "no right to write"])
+def test_one_that_cannot_be_used_is_told(database: Path, what: str) -> None:
+    """Prefect's server would end and be started again for minutes."""
+    if what.startswith("no"):
+        if os.geteuid() == 0:
+            pytest.skip("root may read and write everything")
+        database.chmod(0 if what == "no rights" else 0o444)
+    else:
+        database.unlink()
+        if what == "folder":
+            database.mkdir()
+        else:
+            database.symlink_to(database.parent / "nowhere/prefect.db")
+    with pytest.raises(UserError, match=r"prefect\.db cannot be"), refusals_told():
+        check_database()
+
+
+@pytest.mark.parametrize("target", ["nowhere", "file"])
+def test_a_home_that_is_no_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "home").symlink_to(tmp_path / target)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    with pytest.raises(UserError, match="cannot be opened"), refusals_told():
+        check_database()
+
+
+def test_a_busy_one_is_taken(database: Path) -> None:
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        check_database()
+
+
+@pytest.mark.parametrize("part", ["API", "SERVER"])  # Prefect knows it by both names
+def test_another_database_is_not_looked_at(
+    database: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
     database.write_bytes(b"damaged")
-    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "postgresql+asyncpg://somewhere")
+    monkeypatch.setenv(f"PREFECT_{part}_DATABASE_CONNECTION_URL", "postgresql+asyncpg://somewhere")
     check_database()
 
 
