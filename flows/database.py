@@ -19,6 +19,7 @@ ROOM_BYTES = 16 << 20  # a new database takes 5 MB, with its log of writes
 MOVE_AWAY = "move {} away; it holds the history of runs that Prefect's page shows, and no product"
 # Prefect knows the address of another database by two names.
 ELSEWHERE = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
+PATIENCE_S = 0.5  # with who writes to it
 NO_START = "Timed out while attempting to connect to ephemeral"  # how Prefect tells of it
 
 
@@ -44,7 +45,7 @@ def _check_file(path: Path) -> None:
         return
     try:
         path.open("r+b").close()  # SQLite would take one that may not be written
-        with closing(sqlite3.connect(path)) as database:
+        with closing(sqlite3.connect(path, PATIENCE_S)) as database:
             database.execute("SELECT version_num FROM alembic_version").fetchall()
     except sqlite3.OperationalError:  # a new one has no table yet; a busy one is whole
         return

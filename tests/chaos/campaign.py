@@ -114,8 +114,6 @@ def run_struck(world: World, one: Strike, before: Strike | None, chance: random.
         world.seconds[one.stage] = min(world.seconds[one.stage], one.after_s)
     if one.fault == DISK_FULL and one.ended == 0:  # what refused nothing struck nothing
         one.num_hit = 0
-    elif full_before:
-        one.num_hit = 1
     if before is not None and not full_before:
         before.recovered_by, before.recovery_s = one.caller, 0.0
         if not started and one.ended != 0:
