@@ -125,20 +125,37 @@ def test_a_run_that_finds_a_full_disk_ends_at_once_and_goes_on_later(
     tmp_path: Path, room: int
 ) -> None:
     """It waited three minutes for a server that could not start, and DVC's error was no words."""
-    environment = make_project(tmp_path, REPOSITORY, {"one": {"cmd": "true"}})
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/cards").symlink_to(REPOSITORY / "data/cards")
-
-    def run(*limit: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*limit, sys.executable, "-m", "flows.cli", "run"],
-            cwd=tmp_path, env=environment, check=False, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-
-    full = run("prlimit", f"--fsize={room}")
+    environment = make_stale(tmp_path)
+    full = run(tmp_path, environment, "prlimit", f"--fsize={room}")
     assert full.returncode == 2, full.stderr
     assert "Traceback" not in full.stderr
     assert "biomedgpt doctor" in full.stderr
     assert "startup failed" not in full.stdout + full.stderr
-    again = run()
+    again = run(tmp_path, environment)
     assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.slow
+def test_a_run_over_a_database_of_a_newer_prefect_says_so(database: Path) -> None:
+    """In Prefect's own words of today: they are what `explain_no_start` goes by."""
+    tries = {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "3"}
+    folder = database.parents[1]
+    ended = run(folder, make_stale(folder) | {"PREFECT_HOME": str(database.parent)} | tries)
+    assert ended.returncode == 2, ended.stderr
+    assert "error: Prefect's server did not start" in ended.stderr
+
+
+def make_stale(folder: Path) -> dict[str, str]:
+    """A project with one stage to run; the environment of its commands."""
+    environment = make_project(folder, REPOSITORY, {"one": {"cmd": "true"}})
+    (folder / "data").mkdir()
+    (folder / "data/cards").symlink_to(REPOSITORY / "data/cards")
+    return environment
+
+
+def run(folder: Path, environment: dict[str, str], *limit: str) -> subprocess.CompletedProcess[str]:
+    """What `biomedgpt run` came to."""
+    return subprocess.run(
+        [*limit, sys.executable, "-m", "flows.cli", "run"],
+        cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
