@@ -101,14 +101,13 @@ def run_struck(world: World, one: Strike, before: Strike | None, chance: random.
     begun, said = time.monotonic(), list[str]()
     running = world.start(*CALLERS[one.caller], *narrow, file_bytes=room)
     threading.Thread(target=said.extend, args=(running.stdout,), daemon=True).start()
+    one.num_hit = int(full_before)
     started = not full_before and wait_for_stage(world, running)
     if started:
         time.sleep(one.after_s)
         one.num_hit = STRIKES[one.fault](world, running, chance)
     wait_for_end(world, one, running)
     one.ended = running.poll()
-    if full_before:
-        one.num_hit = int(one.ended != 0)
     one.lost_s = round(time.monotonic() - begun, 1)
     if started and not one.num_hit:  # others use this machine: it was slower the first time
         world.seconds[one.stage] = min(world.seconds[one.stage], one.after_s)
