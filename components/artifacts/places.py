@@ -84,9 +84,10 @@ class FolderPlace:
     def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes of every finished file whose path below the folder begins so."""
         top = self.root / prefix.rpartition("/")[0]
-        files = (path for path in sorted(top.rglob("*")) if path.is_file())
-        found = {path.relative_to(self.root).as_posix(): path.stat().st_size for path in files}
-        return {k: n for k, n in found.items() if k.startswith(prefix) and PARTIAL not in k}
+        found = {path.relative_to(self.root).as_posix(): path for path in sorted(top.rglob("*"))}
+        # others' unfinished files are gone at any moment: not even their size can be asked
+        whole = {k: path for k, path in found.items() if k.startswith(prefix) and PARTIAL not in k}
+        return {key: path.stat().st_size for key, path in whole.items() if path.is_file()}
 
     def read(self, key: str) -> bytes | None:
         """A file's content; None where there is none."""

@@ -137,6 +137,25 @@ def test_what_was_written_since_the_machine_started_is_trusted(project: Path) ->
     assert distrust_objects() == "" and fresh.stat().st_mode & 0o777 == 0o444
 
 
+def test_an_object_that_another_command_renames_meanwhile_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, chmod = tmp_path / OBJECTS / "ab", Path.chmod
+    folder.mkdir(parents=True)
+    for name in ("1", "2", ".3.tmp"):
+        (folder / name).touch()
+
+    def rename_others(path: Path, mode: int) -> None:
+        chmod(path, mode)
+        for other in folder.iterdir():
+            if other != path and ".whole" not in other.name:
+                other.replace(f"{other}.whole")
+
+    monkeypatch.setattr(Path, "chmod", rename_others)
+    assert distrust_objects(tmp_path) == ""  # of a first look there is nothing to tell
+    assert (tmp_path / LOOKED).is_file()
+
+
 def test_the_list_of_a_command_that_works_stays(tmp_path: Path, other_command: int) -> None:
     path = tmp_path / IN_USE
     path.parent.mkdir(parents=True)

@@ -281,6 +281,24 @@ def test_two_publishers_at_once_get_two_versions(
     assert not [path for path in PLACE.rglob("*") if ".partial" in path.name]
 
 
+def test_a_place_is_listed_while_others_write_into_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, is_file = FolderPlace(tmp_path), Path.is_file
+    assert place.create(b"whole", "names/v1")
+    unfinished = tmp_path / "names/v2.partial-1234"
+    unfinished.touch()
+
+    def end(path: Path) -> bool:
+        found = is_file(path)
+        if path == unfinished:
+            unfinished.unlink()  # the other publisher has written it
+        return found
+
+    monkeypatch.setattr(Path, "is_file", end)
+    assert place.sizes("names/") == {"names/v1": 5}
+
+
 @pytest.mark.parametrize(
     "path",
     [
