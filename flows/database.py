@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -20,6 +21,9 @@ MOVE_AWAY = "move {} away; it holds the history of runs that Prefect's page show
 # Prefect knows the address of another database by two names.
 ELSEWHERE = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
 PATIENCE_S = 0.5  # with who writes to it
+UNKNOWN = "Can't locate revision"  # how Alembic tells of a newer release's tables
+NUM_TOLD = 5  # of its last lines
+NOT_STARTED = "Prefect's server did not start"
 NO_START = "Timed out while attempting to connect to ephemeral"  # how Prefect tells of it
 
 
@@ -72,9 +76,24 @@ def explain_no_start(error: RuntimeError) -> UserError | None:
     """What a person is told where Prefect's server did not start; None of any other error."""
     if not str(error).startswith(NO_START):
         return None
-    files = port_file().with_name("prefect.db*")
     return UserError(
-        "Prefect's server did not start",
+        NOT_STARTED,
         why="it says so itself, above; a database that a newer Prefect wrote is one reason",
-        next_command=f"for that one: {MOVE_AWAY.format(files)}",
+        next_command=f"for that one: {_move_away()}",
     )
+
+
+def explain_ends(lines: Sequence[str]) -> UserError:
+    """What a person is told where Prefect's server ends whenever it is started, by its lines."""
+    told = [line.strip() for line in lines if line.strip()]
+    unknown = [line for line in told if UNKNOWN in line]
+    return UserError(
+        NOT_STARTED,
+        why=f"a newer Prefect wrote its database ({unknown[-1]})" if unknown
+        else " ".join(told[-NUM_TOLD:]) or "it ended without a word",
+        next_command=_move_away() if unknown else "prefect server start, which says more",
+    )  # fmt: skip
+
+
+def _move_away() -> str:
+    return MOVE_AWAY.format(port_file().with_name("prefect.db*"))

@@ -14,7 +14,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,14 @@ from typing import Any
 import yaml
 
 from components.errors import UserError, refusals_told
-from flows.database import check_database
+from flows.database import check_database, explain_ends
 from flows.pages import find_pages, pages_served
-from flows.process import run_command, stop_commands
+from flows.process import Finished, run_command, stop_commands
 from flows.settings import HOST, PORT, address, is_healthy, port_file
 
 DEPLOYMENTS = Path("flows/prefect.yaml")
 START_S = 180.0  # a server on a busy machine takes half a minute
+NUM_STARTS = 3  # that came to nothing are enough: it will not answer
 FOR_EVER_S = threading.TIMEOUT_MAX
 QUIET_START_S = 2.0  # before a server that died is started again
 
@@ -71,7 +73,10 @@ def serve_flows(port: int = PORT) -> None:
 
 @contextmanager
 def server_running(port: int) -> Iterator[None]:
-    """A server that is started again when it dies, until the block ends."""
+    """A server that is started again when it dies, until the block ends.
+
+    UserError where the port is taken, and where the server does not come to answer.
+    """
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise UserError(
@@ -79,10 +84,10 @@ def server_running(port: int) -> Iterator[None]:
                 why="a Prefect server, or something else, listens there already",
                 next_command=f"python -m flows.serve --port {port + 1}",
             )
-    ending = threading.Event()
-    threading.Thread(target=_keep_server, args=(ending,), daemon=True).start()
+    ending, ends = threading.Event(), deque[Finished](maxlen=NUM_STARTS)
+    threading.Thread(target=_keep_server, args=(ending, ends.append), daemon=True).start()
     try:
-        _wait_until_healthy(port)
+        _wait_until_healthy(port, ends)
         port_file().parent.mkdir(parents=True, exist_ok=True)
         port_file().write_text(str(port))
         yield
@@ -92,18 +97,25 @@ def server_running(port: int) -> Iterator[None]:
         stop_commands()
 
 
-def _keep_server(ending: threading.Event) -> None:
+def _keep_server(ending: threading.Event, note: Callable[[Finished], None]) -> None:
     command = [sys.executable, "-m", "prefect", "server", "start"]
     while not ending.is_set():
         finished = run_command(command, lambda _: None, time_limit_s=FOR_EVER_S)
+        note(finished)
         if not ending.wait(QUIET_START_S):
             words = "\n".join(finished.lines[-5:])
             sys.stderr.write(f"the server ended ({finished.status}); starting it again\n{words}\n")
 
 
-def _wait_until_healthy(port: int) -> None:
+def _wait_until_healthy(port: int, ends: Sequence[Finished]) -> None:
+    """Return when the server answers; UserError where it ends again and again, or takes too long.
+
+    ``ends`` grows while this waits.
+    """
     deadline = time.monotonic() + START_S
     while not is_healthy(port):
+        if len(ends) == NUM_STARTS:
+            raise explain_ends(ends[-1].lines)
         if time.monotonic() > deadline:
             raise UserError(
                 f"Prefect's server does not answer after {START_S:.0f} s",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,14 @@ from pathlib import Path
 import pytest
 
 from components.errors import UserError, refusals_told
-from flows.database import NO_START, ROOM_BYTES, check_database, explain_no_start
+from flows.database import (
+    NO_START,
+    ROOM_BYTES,
+    check_database,
+    explain_ends,
+    explain_no_start,
+)
+from flows.serve import NUM_STARTS
 from tests.components.training.test_checkpoints import no_room
 from tests.flows.throwaway import make_project
 
@@ -119,6 +127,13 @@ def test_a_server_that_did_not_start_is_told() -> None:
     assert explain_no_start(RuntimeError("another")) is None
 
 
+def test_a_server_that_ends_again_and_again_is_told_in_its_own_last_words() -> None:
+    assert explain_ends(["a", "port 4200 is in use", "", "Server stopped!\n"]).why == (
+        "a port 4200 is in use Server stopped!"
+    )
+    assert explain_ends([]).why == "it ended without a word"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("room", [1000, 20_000, 200_000])
 def test_a_run_that_finds_a_full_disk_ends_at_once_and_goes_on_later(
@@ -143,6 +158,23 @@ def test_a_run_over_a_database_of_a_newer_prefect_says_so(database: Path) -> Non
     ended = run(folder, make_stale(folder) | {"PREFECT_HOME": str(database.parent)} | tries)
     assert ended.returncode == 2, ended.stderr
     assert "error: Prefect's server did not start" in ended.stderr
+
+
+@pytest.mark.slow
+def test_serving_over_a_database_of_a_newer_prefect_says_so(database: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ended = subprocess.run(
+        [sys.executable, "-m", "flows.serve", "--port", str(port)],
+        env=os.environ | {"PREFECT_HOME": str(database.parent)},
+        cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stderr.count("starting it again") <= NUM_STARTS
+    told = ended.stderr.partition("error: Prefect's server did not start")[2]
+    assert "a newer Prefect wrote its database" in told
+    assert f"move {database}* away" in told
 
 
 def make_stale(folder: Path) -> dict[str, str]:
