@@ -36,7 +36,7 @@ WORD = rf"{UNSPACED}|[\p{{L}}\p{{M}}\p{{N}}--{UNSPACED}]+"
 
 SEED = 1
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits without pattern: 2^64 / golden ratio
-SLICE_BYTES = 1 << 20  # of text in work at a time
+SLICE_BYTES = 1 << 19  # of text in work at a time
 PART_ROWS = 4 << 20  # records whose keys are compared at a time
 CHARS_READ = 64 << 20  # of texts that are compared at a time
 
