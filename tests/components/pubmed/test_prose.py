@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from lxml import etree
 
@@ -97,14 +95,13 @@ def test_sentences(text: str, number: int) -> None:
     assert " ".join(sentences) == text
 
 
+@pytest.mark.timeout(120)  # time that grows with the square of the length takes many minutes
 @pytest.mark.parametrize(
     "unit", ["A. ", "Fig. A ", "Ab. Cd ", "(see \ue002 ", "\ue002, ", "in refs "]
 )
-def test_long_odd_texts_take_no_time(unit: str) -> None:
-    begin = time.perf_counter()
-    split_sentences(drop_citations(unit * 50_000))
-    named_figures(f"Figures {unit}" + "1, 2A-" * 50_000)
-    assert time.perf_counter() - begin < 5
+def test_long_odd_texts_come_to_an_end(unit: str) -> None:
+    split_sentences(drop_citations(unit * 100_000))
+    named_figures(f"Figures {unit}" + "1, 2A-" * 100_000)
 
 
 def test_mentions_are_the_sentences_that_point_to_a_figure() -> None:
