@@ -16,10 +16,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from components.errors import UserError, refusals_told
@@ -77,6 +78,23 @@ def server_running(port: int) -> Iterator[None]:
 
     UserError where the port is taken, and where the server does not come to answer.
     """
+    _check_port(port)
+    ending, ends = threading.Event(), deque[Finished](maxlen=NUM_STARTS)
+    threading.Thread(target=_keep_server, args=(ending, ends.append), daemon=True).start()
+    try:
+        _wait_until_healthy(port, ends)
+        port_file().parent.mkdir(parents=True, exist_ok=True)
+        port_file().write_text(str(port))
+        try:
+            yield
+        finally:
+            port_file().unlink(missing_ok=True)
+    finally:
+        ending.set()
+        stop_commands()
+
+
+def _check_port(port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise UserError(
@@ -84,27 +102,22 @@ def server_running(port: int) -> Iterator[None]:
                 why="a Prefect server, or something else, listens there already",
                 next_command=f"python -m flows.serve --port {port + 1}",
             )
-    ending, ends = threading.Event(), deque[Finished](maxlen=NUM_STARTS)
-    threading.Thread(target=_keep_server, args=(ending, ends.append), daemon=True).start()
-    try:
-        _wait_until_healthy(port, ends)
-        port_file().parent.mkdir(parents=True, exist_ok=True)
-        port_file().write_text(str(port))
-        yield
-    finally:
-        ending.set()
-        port_file().unlink(missing_ok=True)
-        stop_commands()
 
 
 def _keep_server(ending: threading.Event, note: Callable[[Finished], None]) -> None:
     command = [sys.executable, "-m", "prefect", "server", "start"]
     while not ending.is_set():
-        finished = run_command(command, lambda _: None, time_limit_s=FOR_EVER_S)
+        try:
+            finished = run_command(command, lambda _: None, time_limit_s=FOR_EVER_S)
+        except OSError as error:  # no room for a process: there may be, a while later
+            finished = Finished(error.errno or 1, [str(error)], timed_out=False)
         note(finished)
         if not ending.wait(QUIET_START_S):
             words = "\n".join(finished.lines[-5:])
-            sys.stderr.write(f"the server ended ({finished.status}); starting it again\n{words}\n")
+            with suppress(OSError):  # whoever read this is gone, or the disk of the log is full
+                sys.stderr.write(
+                    f"the server ended ({finished.status}); starting it again\n{words}\n"
+                )
 
 
 def _wait_until_healthy(port: int, ends: Sequence[Finished]) -> None:
@@ -113,8 +126,9 @@ def _wait_until_healthy(port: int, ends: Sequence[Finished]) -> None:
     ``ends`` grows while this waits.
     """
     deadline = time.monotonic() + START_S
-    while not is_healthy(port):
+    while not (is_healthy(port) and _is_own(port)):
         if len(ends) == NUM_STARTS:
+            _check_port(port)  # another took it since
             raise explain_ends(ends[-1].lines)
         if time.monotonic() > deadline:
             raise UserError(
@@ -122,6 +136,16 @@ def _wait_until_healthy(port: int, ends: Sequence[Finished]) -> None:
                 next_command="prefect server start, which says why",
             )
         time.sleep(0.2)
+
+
+def _is_own(port: int) -> bool:
+    """Whether it is a child of this process that listens there, and no other project's server."""
+    with suppress(psutil.Error):  # it ended since it was listed
+        for process in psutil.Process().children(recursive=True):
+            for one in process.net_connections("tcp4"):
+                if one.status == psutil.CONN_LISTEN and one.laddr.port == port:
+                    return True
+    return False
 
 
 def make_gpu_limit() -> None:

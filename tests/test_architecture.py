@@ -68,7 +68,7 @@ WATCHING = {"compute.track"}
 DOORS = {
     "prefect": ("flows/",),
     "dvc": ("flows/graph.py",),
-    "psutil": ("flows/torn.py",),
+    "psutil": ("flows/torn.py", "flows/serve.py"),
     "ray": ("components/training/launch.py", "components/scale.py"),
     "boto3": ("components/storage.py",),
     "botocore": ("components/storage.py",),
