@@ -32,6 +32,7 @@ from flows.settings import HOST, PORT, address, is_healthy, port_file
 DEPLOYMENTS = Path("flows/prefect.yaml")
 START_S = 180.0  # a server on a busy machine takes half a minute
 NUM_STARTS = 3  # that came to nothing are enough: it will not answer
+LAST_PORT = 65_535
 FOR_EVER_S = threading.TIMEOUT_MAX
 QUIET_START_S = 2.0  # before a server that died is started again
 
@@ -95,6 +96,11 @@ def server_running(port: int) -> Iterator[None]:
 
 
 def _check_port(port: int) -> None:
+    if not 0 < port < LAST_PORT:
+        raise UserError(
+            f"there is no port {port} with another after it, for report and plots",
+            next_command=f"python -m flows.serve --port {PORT}, or another of 1 to {LAST_PORT - 1}",
+        )
     with socket.socket() as probe:
         if probe.connect_ex((HOST, port)) == 0:
             raise UserError(

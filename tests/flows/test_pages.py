@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from components.errors import UserError
 from flows.pages import find_pages, pages_served
+from flows.serve import server_running
 from flows.settings import HOST
 
 SECRET = "the patient's name"
@@ -144,6 +146,12 @@ def test_it_listens_on_this_machine_alone(address: str) -> None:
         if one.status == psutil.CONN_LISTEN and one.laddr.port == port
     }
     assert listening == {HOST}
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65_535, 70_000])
+def test_a_port_that_there_is_not_is_told(port: int) -> None:
+    with pytest.raises(UserError, match=f"there is no port {port} "), server_running(port):
+        pytest.fail("it is served")
 
 
 def test_where_the_port_is_taken_the_rest_goes_on(

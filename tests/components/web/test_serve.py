@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from components.errors import UserError
@@ -86,13 +87,17 @@ def serve_at(model: Path, port: int, *words: str) -> list[str]:
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize(("words", "host"), [([], "127.0.0.1"), (["--host", "0.0.0.0"], "0.0.0.0")])
 def test_the_command_serves_and_ends_in_any_folder(
-    model_folder: Path, tmp_path: Path, repository: Path, host: str
+    model_folder: Path, tmp_path: Path, repository: Path, words: list[str], host: str
 ) -> None:
     port = free_port()
-    command = serve_at(model_folder, port, "--host", host)
+    command = serve_at(model_folder, port, *words)
     with started(command, tmp_path, repository) as process:
+        listening = psutil.Process(process.pid).net_connections("inet")
+        assert {one.laddr for one in listening if one.status == psutil.CONN_LISTEN} == {
+            (host, port)
+        }
         page = httpx.get(f"http://127.0.0.1:{port}/")
         assert "not for clinical use" in page.text
         assert page.headers["content-type"].startswith("text/html")
