@@ -132,6 +132,11 @@ def test_a_server_that_ends_again_and_again_is_told_in_its_own_last_words() -> N
         "a port 4200 is in use Server stopped!"
     )
     assert explain_ends([]).why == "it ended without a word"
+    newer = explain_ends(
+        ["Traceback", "Can't locate revision identified by 'a'", "Server stopped!"]
+    )
+    assert newer.why.startswith("a newer Prefect wrote its database (Can't locate revision")
+    assert "prefect.db* away" in newer.next_command
 
 
 @pytest.mark.slow

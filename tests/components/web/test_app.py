@@ -274,6 +274,13 @@ def test_every_answer_carries_the_headers_of_safety(server: str) -> None:
     ):  # fmt: skip
         for name, value in HEADERS.items():
             assert response.headers[name] == value, response.request
+        policy = response.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "script-src 'self';" in policy
+        assert "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert (
+            response.headers["Cache-Control"] == "no-store"
+        )  # it holds what a patient's file says
         assert "access-control-allow-origin" not in response.headers
         assert "server" not in response.headers
 
