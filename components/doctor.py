@@ -140,7 +140,7 @@ def check_lock(path: Path) -> Finding:
     with path.open("r") as file:
         holder = file.read().strip() or "unknown"
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # others may look as well
         except OSError:
             words = f"held by process {holder}: another command is working here"
             return Finding("WARN", "lock", words, "wait for it, or end that process")

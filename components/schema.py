@@ -81,11 +81,18 @@ def load_yaml(path: Path) -> Any:
     A key that stands twice is no YAML either: the error names it and its lines.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        _check_nesting(text)
-        return yaml.load(text, _UniqueKeys)  # noqa: S506 (a SafeLoader)
+        content = path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path} is missing", next_command="biomedgpt use demo") from None
+    return parse_yaml(content, path)
+
+
+def parse_yaml(content: bytes, path: Path) -> Any:
+    """Parse what a YAML file held, as ``load_yaml``."""
+    try:
+        text = content.decode("utf-8")
+        _check_nesting(text)
+        return yaml.load(text, _UniqueKeys)  # noqa: S506 (a SafeLoader)
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is not UTF-8", why=str(error), next_command="save it as UTF-8 in your editor"

@@ -6,9 +6,11 @@ person takes them away. They are mended here before DVC is asked, in words that 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -73,14 +75,28 @@ def drop_empty_runs(root: Path = Path()) -> str:
 
     DVC itself removes a torn record of a run, and leaves the folder. What to tell of it, or "".
     """
-    empty = [
-        path for path in (root / RUNS).glob("*/*") if path.is_dir() and not any(path.iterdir())
-    ]
+    empty = [path for path in (root / RUNS).glob("*/*") if _is_empty(path)]
     if not empty or find_commands(root):
         return ""
-    for path in empty:
-        path.rmdir()
-    return f"{RUNS} held {len(empty)} empty folders, on which DVC fails: removed them"
+    num = sum(map(_remove_empty, empty))
+    return f"{RUNS} held {num} empty folders, on which DVC fails: removed them" if num else ""
+
+
+def _is_empty(path: Path) -> bool:
+    with suppress(FileNotFoundError, NotADirectoryError):  # another stage's task removes them too
+        return not any(path.iterdir())
+    return False
+
+
+def _remove_empty(folder: Path) -> bool:
+    """Remove a folder that was empty; False where another was first, or DVC has filled it since."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
 
 
 def drop_torn_list(root: Path = Path()) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +41,13 @@ def write_params(profile: str, *, raw: str | None = None, target: Path = PARAMS_
             f"profile {profile} takes raw files from a folder, and none was named",
             next_command=f"biomedgpt use {profile} --raw FOLDER",
         )
-    partial = target.with_name(target.name + ".partial")
-    partial.write_text(render_params(values))
-    partial.replace(target)
+    # of two who do so at once, each has a file of its own until it is whole
+    partial = target.with_name(f"{target.name}.partial-{secrets.token_hex(4)}")
+    try:
+        partial.write_text(render_params(values))
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
     return params
 
 
@@ -66,11 +73,12 @@ def describe_folder(folder: Path) -> str:
     DVC follows params.yaml and not the folder: with this it notices that raw files changed.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            found = path.stat()
-            name = path.relative_to(folder).as_posix()
-            digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+    for path in sorted(Path(place, name) for place, _, names in os.walk(folder) for name in names):
+        with suppress(FileNotFoundError):  # whoever copies files there gives them other names
+            if path.is_file():
+                found = path.stat()
+                name = path.relative_to(folder).as_posix()
+                digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -6,15 +6,20 @@ the time of opening DVC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fcntl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from components.errors import UserError
-from components.schema import load_yaml
+from components.schema import parse_yaml
 
 DVC_LOCK = Path("dvc.lock")
+IN_USE = Path(".dvc/tmp/lock")  # beside dvc.lock; DVC holds it but while a stage's own command runs
+LONGEST_WAIT_S, PAUSE_S = 60.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,48 @@ class LockedStage:
         return {**self.deps, **self.outs}
 
 
+@contextmanager
+def writing_held_off(path: Path) -> Iterator[None]:
+    """Let no DVC command write dvc.lock until the block ends; UserError where one is long about it.
+
+    DVC writes it in place, for a second or more: read meanwhile it is torn, or lacks stages. The
+    block must be short: a DVC command itself waits for three seconds.
+    """
+    try:
+        file = (path.parent / IN_USE).open("rb")
+    except FileNotFoundError:  # no DVC command has worked here
+        yield
+        return
+    with file:
+        deadline = time.monotonic() + LONGEST_WAIT_S
+        while not _try_share(file):
+            if time.monotonic() > deadline:
+                raise UserError(
+                    f"{path} cannot be read: a DVC command is about to write it",
+                    why=f"it has held {IN_USE} for {LONGEST_WAIT_S:.0f} s",
+                    next_command="wait until it has ended, then the same again",
+                )
+            time.sleep(PAUSE_S)
+        yield
+
+
+def _try_share(file: BinaryIO) -> bool:
+    """Take a lock that several readers share, until the file is closed; False while DVC has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def read_lock(path: Path = DVC_LOCK) -> dict[str, LockedStage]:
     """Every stage of dvc.lock by name; none where the file is not there."""
     if not path.is_file():
         return {}
+    with writing_held_off(path):
+        found = path.read_bytes()
     try:
-        content = load_yaml(path)
+        content = parse_yaml(found, path)
         return {name: _read_stage(name, of) for name, of in content["stages"].items()}
     except (UserError, LookupError, TypeError, AttributeError) as error:
         raise UserError(

@@ -14,6 +14,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ from components.training.state import (
     copy_to_host,
     read_checkpoint,
     read_label,
+    remove_empty,
+    remove_folder,
     write_checkpoint,
 )
 
@@ -134,25 +137,24 @@ class Checkpoints:
 
     def drop(self) -> None:
         """Remove all checkpoints of this run, of every attempt; others' stay."""
-        if (self.folder / self.run).exists():
-            shutil.rmtree(self.folder / self.run)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
-        if self.mirror is None:
-            return
         try:
+            remove_folder(self.folder / self.run)
+            remove_empty(self.folder)
+            if self.mirror is None:
+                return
             for name, files in group_files(self.mirror.keys()).items():
                 if self._is_own(name):
                     remove(self.mirror, name, files)
-        except UserError as error:
+        except (OSError, UserError) as error:
             self.tell(f"checkpoints of a finished run were left: {error}")
 
     def _names(self) -> set[str]:
         """All checkpoints here and on the mirror, of this run and of others, whole or not."""
         stored = group_files(self.mirror.keys()) if self.mirror else {}
         self._mirrored = {name: files for name, files in stored.items() if NAME.fullmatch(name)}
-        paths = [*self.folder.glob("*/*/step-*"), *self.folder.glob(f"*/{PARTIAL}*")]
-        here = [path.relative_to(self.folder).as_posix() for path in paths]
+        # unlike Path.glob, it passes over folders that another attempt removes meanwhile
+        patterns = ("*/*/step-*", f"*/{PARTIAL}*")
+        here = [name for one in patterns for name in glob(one, root_dir=self.folder)]  # noqa: PTH207
         self._seen = {name for name in (*here, *self._mirrored) if self._is_own(name)}
         return {*self._mirrored, *filter(NAME.fullmatch, here)}
 
@@ -227,10 +229,9 @@ class Checkpoints:
         """Remove checkpoints from the folder, and the folders of attempts that then are empty."""
         paths = [path for path in map(self.folder.joinpath, spent) if path.exists()]
         for path in paths:
-            shutil.rmtree(path)
+            remove_folder(path)
         for attempt in {path.parent for path in paths}:
-            if not any(attempt.iterdir()):
-                attempt.rmdir()
+            remove_empty(attempt)
 
     def _mirror_kept(self, mirror: Mirror, kept: list[str]) -> None:
         """Let the mirror hold what is kept, and no more; a refusal waits for the next save."""

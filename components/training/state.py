@@ -7,11 +7,13 @@ written last, so that what was broken off has none and what was damaged does not
 from __future__ import annotations
 
 import copy
+import errno
 import hashlib
 import json
 import math
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,14 +126,33 @@ def read_checkpoint(folder: Path, label: Label) -> Checkpoint:
 
     Raises NotWholeError, which names the first file that is missing or is not.
     """
-    for name, description in label.files.items():
+    for name in label.files:
         if not (folder / name).is_file():
             raise NotWholeError(f"{name} is missing")
-        if _describe(folder / name) != description:
-            raise NotWholeError(f"{name} is damaged (size or sha256 differs)")
     files = [folder / name for name in label.files if name.endswith(".safetensors")]
-    values = json.loads((folder / VALUES).read_bytes())
-    return Checkpoint(label.step, {file.stem: load_file(file) for file in files}, values)
+    try:
+        for name, description in label.files.items():
+            if _describe(folder / name) != description:
+                raise NotWholeError(f"{name} is damaged (size or sha256 differs)")
+        values = json.loads((folder / VALUES).read_bytes())
+        return Checkpoint(label.step, {file.stem: load_file(file) for file in files}, values)
+    except FileNotFoundError as gone:
+        raise NotWholeError(f"another attempt has removed it meanwhile ({gone})") from None
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder; of several attempts that do so at once, the last one ends it."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder unless there is something in it, which another may have just put there."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise
 
 
 def _digest(told: Mapping[str, Any]) -> str:

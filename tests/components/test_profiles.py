@@ -13,7 +13,13 @@ from components.config import RELEASED_BPE, Params, load_params
 from components.errors import UserError
 from components.model.config import SIZES
 from components.profiles import overlay
-from components.profiles.overlay import merge, read_profile, render_params, write_params
+from components.profiles.overlay import (
+    describe_folder,
+    merge,
+    read_profile,
+    render_params,
+    write_params,
+)
 from components.schema import validate
 
 PROFILES = sorted(path.stem for path in overlay.FOLDER.glob("*.yaml") if path.stem != "defaults")
@@ -112,3 +118,39 @@ def test_changed_raw_files_change_the_parameters(tmp_path: Path) -> None:
     assert write_params("real", raw=str(raw), target=target).acquire.state == first != ""
     (raw / "a.json").write_text("[1, 2]")
     assert write_params("real", raw=str(raw), target=target).acquire.state != first
+
+
+def test_two_who_write_the_parameters_at_once_both_write_them_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, replace = tmp_path / "params.yaml", Path.replace
+    begun = list[Path]()
+
+    def let_the_other_go_first(path: Path, to: Path) -> Path:
+        begun.append(path)
+        if len(begun) == 1:
+            write_params("demo", target=target)
+        return replace(path, to)
+
+    monkeypatch.setattr(Path, "replace", let_the_other_go_first)
+    write_params("real", raw=str(tmp_path), target=target)
+    assert len(begun) == 2 and load_params(target).profile == "real"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_raw_files_are_described_while_somebody_copies_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "whole.json").write_text("[1]")
+    before, is_file = describe_folder(tmp_path), Path.is_file
+    copied = tmp_path / ".new.json.x1"
+    copied.write_text("[2]")
+
+    def end(path: Path) -> bool:
+        found = is_file(path)
+        if path == copied:
+            copied.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "is_file", end)
+    assert describe_folder(tmp_path) == before

@@ -15,6 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows import torn
 from flows.graph import make_plan
 from flows.stage import reproduce
 from flows.torn import (
@@ -25,6 +26,7 @@ from flows.torn import (
     RUNS,
     TORN,
     distrust_objects,
+    drop_empty_runs,
     drop_torn_list,
     find_commands,
     keep_whole_stages,
@@ -154,6 +156,23 @@ def test_an_object_that_another_command_renames_meanwhile_stops_nobody(
     monkeypatch.setattr(Path, "chmod", rename_others)
     assert distrust_objects(tmp_path) == ""  # of a first look there is nothing to tell
     assert (tmp_path / LOOKED).is_file()
+
+
+def test_empty_runs_that_others_remove_or_fill_meanwhile_stop_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / RUNS / name for name in ("ab/1", "ab/2", "cd/3")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+
+    def change_meanwhile(_: Path) -> list[int]:
+        folders[0].rmdir()  # the task of another stage looks at the same time
+        (folders[1] / "record").touch()
+        return []
+
+    monkeypatch.setattr(torn, "find_commands", change_meanwhile)
+    assert " 1 empty folders" in drop_empty_runs(tmp_path)
+    assert [folder.exists() for folder in folders] == [False, True, False]
 
 
 def test_the_list_of_a_command_that_works_stays(tmp_path: Path, other_command: int) -> None:

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import torch
 from components.errors import FORMAT, UserError, refusals_told
 from components.lineage import MANIFEST
 from components.training import checkpoints as module
+from components.training import state as state_module
 from components.training.checkpoints import Checkpoints
 from components.training.state import (
     Checkpoint,
@@ -311,6 +313,59 @@ def test_an_attempt_removes_only_what_it_found_or_wrote(tmp_path: Path) -> None:
         older.save(state(1))
         older.save(state(2))
     assert sorted(names(tmp_path)) == ["step-00000002", "step-00000005"]
+
+
+def test_attempts_side_by_side_clear_the_same_and_none_fails(tmp_path: Path) -> None:
+    rounds, gate = 8, threading.Barrier(4)
+
+    def go_on(folder: Path) -> None:
+        with Checkpoints(folder, IDENTITY) as attempt:
+            attempt.load()
+            gate.wait()
+            for step in (15, 20):
+                attempt.save(state(step))
+
+    for number in range(rounds):
+        folder = tmp_path / str(number)
+        save(folder, 5, 10)
+        with ThreadPoolExecutor(gate.parties) as pool:
+            list(pool.map(go_on, [folder] * gate.parties))
+        assert set(names(folder)) == {"step-00000015", "step-00000020"}
+        assert_is(Checkpoints(folder, IDENTITY).load(), 20)
+
+
+def test_one_that_is_removed_while_it_is_read_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 5, 10)
+    gone, describe = find(tmp_path, 10), state_module._describe
+
+    def remove_first(path: Path) -> dict[str, Any]:
+        if path.is_relative_to(gone):
+            shutil.rmtree(gone, ignore_errors=True)
+        return describe(path)
+
+    monkeypatch.setattr(state_module, "_describe", remove_first)
+    attempt = Checkpoints(tmp_path, IDENTITY)
+    assert_is(attempt.load(), 5)
+    assert "removed" in attempt.passed_over[0]
+
+
+def test_runs_that_end_at_once_drop_their_own(tmp_path: Path) -> None:
+    gate = threading.Barrier(4)
+
+    def end(seed: int) -> None:
+        with Checkpoints(folder, {"seed": seed}) as attempt:
+            attempt.save(state(5))
+            attempt.wait()
+            gate.wait()
+            attempt.drop()
+
+    for number in range(20):
+        folder = tmp_path / str(number)
+        with ThreadPoolExecutor(gate.parties) as pool:
+            list(pool.map(end, range(gate.parties)))
+        assert not folder.exists()
 
 
 def test_dropping_leaves_no_folder(tmp_path: Path) -> None:
