@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from components import __version__
 from components.errors import REFUSALS
@@ -154,7 +154,12 @@ class Bucket(ReadableBucket):
 
     def upload(self, file: Path, key: str) -> None:
         """Store a file, in parts side by side where it is large; it appears when it is whole."""
-        with file.open("rb") as content, _told():
+        with file.open("rb") as content:
+            self.upload_stream(content, key)
+
+    def upload_stream(self, content: BinaryIO, key: str) -> None:
+        """Store what an open file holds, as ``upload``."""
+        with _told():
             self._client.upload_fileobj(content, self.name, key)
 
     def download(self, key: str, file: Path) -> None:

@@ -67,7 +67,10 @@ def read_headlines(folder: Path) -> list[dict[str, Any]]:
     """A row for each metrics file of a fine-tuned model: a folder per size, a file per data set."""
     rows = []
     for path in sorted(folder.glob("*/*.json")):
-        found = json.loads(path.read_bytes())
+        try:
+            found = json.loads(path.read_bytes())
+        except FileNotFoundError:  # another command has just begun to make it anew
+            continue
         if "headline" not in found:  # zero-shot scores and probes have files of their own kind
             continue
         score = found["scores"][found["headline"]]["all"]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from components.acquire.stored import told
 from components.acquire.transfer import Part, Readable
@@ -25,6 +25,7 @@ from components.storage_advice import refusals_advised
 T = TypeVar("T")
 TRIED = "conditional-writes"  # an object with which a server is tried
 SETTLED_S = 1.0  # when small objects that were sent at the same time have arrived
+COPY_BYTES = 1 << 20
 PARTIAL = ".partial-"  # what a file in a folder is called until it is whole
 
 
@@ -42,8 +43,8 @@ class Place(Protocol):
     def check(self) -> None:
         """UserError where of two who create the same key both would be told that it was free."""
 
-    def put(self, file: Path, key: str) -> None:
-        """Store a file, whatever was there."""
+    def put(self, file: BinaryIO, key: str) -> None:
+        """Store an open file, whatever was there."""
 
     def create(self, content: bytes, key: str) -> bool:
         """Store a small object where its key is free; False where it is not."""
@@ -97,10 +98,11 @@ class FolderPlace:
     def check(self) -> None:
         """A file system keeps two links apart."""
 
-    def put(self, file: Path, key: str) -> None:
-        """Copy a file; it appears under its name when it is whole."""
+    def put(self, file: BinaryIO, key: str) -> None:
+        """Copy an open file; it appears under its name when it is whole."""
         with self._arrive(key) as partial:
-            shutil.copyfile(file, partial)
+            with partial.open("wb") as copy:
+                shutil.copyfileobj(file, copy, COPY_BYTES)
             partial.replace(self.root / key)
 
     def create(self, content: bytes, key: str) -> bool:
@@ -191,9 +193,9 @@ class BucketPlace:
                 next_command="publish to a folder, or to a server that knows them, as AWS's does",
             )
 
-    def put(self, file: Path, key: str) -> None:
-        """Store a file, in parts side by side where it is large."""
-        self._ask("written", key, lambda: self.bucket.upload(file, self.prefix + key))
+    def put(self, file: BinaryIO, key: str) -> None:
+        """Store an open file, in parts side by side where it is large."""
+        self._ask("written", key, lambda: self.bucket.upload_stream(file, self.prefix + key))
 
     def create(self, content: bytes, key: str) -> bool:
         """Store an object whose key is free; the server decides whether it is.

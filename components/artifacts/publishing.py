@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from components.artifacts.address import Address
 from components.artifacts.bundle import TOLD, find_kind, gather_files
@@ -60,7 +63,7 @@ def publish(
     check_permission(kind, products, product.path)
     place = open_place(address.place)
     place.check()
-    with tempfile.TemporaryDirectory() as scratch:
+    with _removals_told(product_path), tempfile.TemporaryDirectory() as scratch:
         files = gather_files(product, params, Path(scratch))
         contents = {
             name: Content(bytes=path.stat().st_size, sha256=hash_file(path))
@@ -72,7 +75,8 @@ def publish(
         num_sent = _send(place, files, contents, tell)
         if newest and newest.content_sha256 == draft.content_sha256:
             return Published(newest, is_new=False, num_sent=num_sent)
-    return Published(_claim(place, draft), is_new=True, num_sent=num_sent)
+    before = newest.version if newest else 0
+    return Published(_claim(place, draft, before), is_new=True, num_sent=num_sent)
 
 
 def _check_origin(products: Products, product: Product) -> None:
@@ -165,14 +169,45 @@ def _send(
         if place.sizes(key).get(key) == content.bytes:
             continue
         tell(f"sends {name}, {content.bytes:,} bytes")
-        place.put(files[name], key)
+        with _opened(files[name], content) as file:
+            place.put(file, key)
         num_sent += 1
     return num_sent
 
 
-def _claim(place: Place, draft: Manifest) -> Manifest:
-    """Write the manifest under the next version that is free; others may be publishing as well."""
-    number = (list_versions(place, draft.name) or [0])[-1]
+@contextmanager
+def _opened(path: Path, content: Content) -> Iterator[BinaryIO]:
+    """A file that was hashed a moment ago; UserError where it is another by now.
+
+    A stage that makes it anew writes another file under its name, and none into this one.
+    """
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != content.sha256:
+            raise _remade(path)
+        file.seek(0)
+        yield file
+
+
+@contextmanager
+def _removals_told(product_path: Path) -> Iterator[None]:
+    """What DVC removes before it has a stage make it anew, in words."""
+    try:
+        yield
+    except FileNotFoundError as gone:
+        raise _remade(Path(gone.filename or product_path)) from None
+
+
+def _remade(path: Path) -> UserError:
+    return UserError(
+        f"{path} was removed or made anew while it was read",
+        why="a stage, or another command, works here at the same time",
+        next_command="wait until it has ended, then publish",
+    )
+
+
+def _claim(place: Place, draft: Manifest, number: int) -> Manifest:
+    """Write the manifest under the next version after ``number`` that is free; others may be
+    publishing as well, and of those who publish the very same at once, all get one version."""
     for _ in range(MOST_PUBLISHERS):
         number += 1
         manifest = draft.model_copy(update={"version": number})

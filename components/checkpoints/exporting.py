@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -147,9 +148,13 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
     It can be read by whom any new file can: safetensors would close it to all other users.
     """
-    unfinished = path.with_name(path.name + ".partial")
-    unfinished.touch()
-    mode = unfinished.stat().st_mode
-    write(unfinished)
-    unfinished.chmod(mode)
-    unfinished.replace(path)
+    # of two who write the same file at once, each has its own until it is whole
+    unfinished = path.with_name(f"{path.name}.partial-{secrets.token_hex(4)}")
+    try:
+        unfinished.touch()
+        mode = unfinished.stat().st_mode
+        write(unfinished)
+        unfinished.chmod(mode)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -61,7 +61,11 @@ def import_checkpoint(
         made = Path(place) / "made"
         write_match(match, made)
         (made / REPORT).write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
-        made.rename(folder)
+        try:
+            made.rename(folder)
+        except OSError:
+            check_absent(folder)  # another import may have brought something there meanwhile
+            raise
     return report
 
 

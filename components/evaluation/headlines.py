@@ -24,7 +24,9 @@ def write_scores(summary: Mapping[str, Any], place: str) -> None:
     for folder, content in ((METRICS, summary), (HEADLINES, pick_headline(summary))):
         path = folder / f"{place}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        partial = path.with_name(path.name + ".partial")  # it is read while other stages run
+        partial.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        partial.replace(path)
 
 
 def pick_headline(summary: Mapping[str, Any]) -> dict[str, Any]:

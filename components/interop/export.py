@@ -8,8 +8,10 @@ harness is run from FOLDER, and must find itself.
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +19,12 @@ from typing import Any
 
 from components.cards import RESTRICTED, Card
 from components.config import EvaluateParams
+from components.errors import UserError
 from components.evaluation.examine import Exam, read_exam
 from components.interop.task_files import CHOSEN, PREFIX, describe_task, describe_visual_task, dump
 from components.records import Example, ImageRecord, read_records
 
-ADAPTER, IMAGES, UNFINISHED = "adapter.py", "images", ".unfinished"
+ADAPTER, IMAGES, UNFINISHED = "adapter.py", "images", ".exporting-"
 TEXT, VISUAL = "lm-eval", "lmms-eval"  # the harnesses' names, and those of their folders
 
 
@@ -40,15 +43,21 @@ def export_tasks(
 ) -> list[Exported]:
     """Write every data set that is prepared, and may be handed on, as a task into ``folder``.
 
-    It is there once all of it is; what an attempt left that was broken off goes with the next one.
+    It is there once all of it is. UserError where another has put something there meanwhile.
     """
-    unfinished = folder.with_name(folder.name + UNFINISHED)
-    shutil.rmtree(unfinished, ignore_errors=True)
-    for harness in (TEXT, VISUAL):
-        (unfinished / harness).mkdir(parents=True)
-        shutil.copyfile(Path(__file__).with_name(ADAPTER), unfinished / harness / ADAPTER)
-    exported = [_export(card, examples / card.name, settings, unfinished) for card in cards]
-    unfinished.replace(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=UNFINISHED) as place:
+        unfinished = Path(place) / "tasks"
+        for harness in (TEXT, VISUAL):
+            (unfinished / harness).mkdir(parents=True)
+            shutil.copyfile(Path(__file__).with_name(ADAPTER), unfinished / harness / ADAPTER)
+        exported = [_export(card, examples / card.name, settings, unfinished) for card in cards]
+        try:
+            unfinished.replace(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise UserError(f"{folder} is not empty", next_command="name a new folder") from None
     return exported
 
 

@@ -6,8 +6,10 @@ that were written.
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from components.serving.finding import FoundModel, find_model
 from components.serving.versions import PRODUCT
 from components.tokenization.vocabulary import Vocabulary
 
-CARD, PROOF, UNFINISHED = "README.md", "parity.json", ".unfinished"
+CARD, PROOF, UNFINISHED = "README.md", "parity.json", ".exporting-"
 TOLERANCE = 1e-3  # of a logit: above, the folder is not left behind
 PIPELINE_TAGS = {
     "vqa": "visual-question-answering",
@@ -51,10 +53,26 @@ def export_transformers(folder: Path, to: Path, card: str = "") -> tuple[list[Pa
     not compute the same: then nothing is left behind.
     """
     if to.exists():
-        raise UserError(f"{to} is there already", next_command="name another after --to")
+        raise _taken(to)
     found = find_model(folder)
-    unfinished = to.with_name(to.name + UNFINISHED)
-    shutil.rmtree(unfinished, ignore_errors=True)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to.parent, prefix=UNFINISHED) as place:
+        unfinished = Path(place) / to.name
+        parity = _write(found, card, unfinished)
+        try:
+            unfinished.replace(to)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another has brought it meanwhile
+                raise _taken(to) from None
+            raise
+    return sorted(path for path in to.rglob("*") if path.is_file()), parity
+
+
+def _taken(to: Path) -> UserError:
+    return UserError(f"{to} is there already", next_command="name another after --to")
+
+
+def _write(found: FoundModel, card: str, unfinished: Path) -> Parity:
     asking, vocabulary = found.asking, Vocabulary.load(found.vocabulary)
     write_pretrained(
         found.folder, found.vocabulary, asking.image_px, asking.max_source_tokens, unfinished
@@ -67,17 +85,15 @@ def export_transformers(folder: Path, to: Path, card: str = "") -> tuple[list[Pa
     )
     ours = Ours(load_model(found.folder), vocabulary, asking.image_px, search)
     parity = compare(ours, unfinished)
-    _check(parity, unfinished)
+    _check(parity)
     _write_words(found, parity, card, unfinished)
-    unfinished.replace(to)
-    return sorted(path for path in to.rglob("*") if path.is_file()), parity
+    return parity
 
 
-def _check(parity: Parity, unfinished: Path) -> None:
+def _check(parity: Parity) -> None:
     same = parity.num_same_answers == parity.num_inputs
     if same and parity.largest_difference <= TOLERANCE:
         return
-    shutil.rmtree(unfinished)
     raise UserError(
         "the exported folder does not compute what the model computes",
         why=f"logits differ by up to {parity.largest_difference:.2g}, {parity.num_same_answers} of "

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from glob import glob
 from pathlib import Path
 from typing import Any
 
 from components.errors import UserError, check_format, damaged
-from components.lineage import MANIFEST, hash_file
+from components.lineage import MANIFEST, hash_bytes
 
 DATA = Path("data")
 RAW = "data/raw/"
@@ -123,15 +124,22 @@ class Products:
 
 
 def read_products(root: Path = DATA) -> Products:
-    """Every finished product below the folder ``data``; UserError where a manifest is damaged."""
-    files = sorted({file for place in PLACES for file in root.glob(f"{place}/{MANIFEST}")})
+    """Every finished product below the folder ``data``; UserError where a manifest is damaged.
+
+    One that a run makes anew meanwhile is left out, whole.
+    """
+    # unlike Path.glob, it passes over folders that a run removes meanwhile
+    found = {name for one in PLACES for name in glob(f"{one}/{MANIFEST}", root_dir=root)}  # noqa: PTH207
     products = {}
-    for file in files:
+    for file in sorted(map(root.joinpath, found)):
         try:
-            manifest = json.loads(file.read_bytes())
+            content = file.read_bytes()
+            manifest = json.loads(content)
             check_format(manifest, file)
             path = (DATA / file.parent.relative_to(root)).as_posix()
-            products[path] = Product(path, hash_file(file), manifest)
+            products[path] = Product(path, hash_bytes(content), manifest)
+        except FileNotFoundError:  # a run has just begun to make it anew: it is not finished
+            continue
         except ValueError as error:
             raise damaged(file, str(error)) from None
     return Products(products)

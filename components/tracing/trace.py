@@ -99,7 +99,10 @@ def list_scores(
     """The headline scores whose passport has one of these paths as its ``model``, or ``data``."""
     found: list[Score] = []
     for path in sorted((root / "metrics").rglob("*.json")):
-        summary = json.loads(path.read_bytes())
+        try:
+            summary = json.loads(path.read_bytes())
+        except FileNotFoundError:  # a run has just begun to make it anew
+            continue
         facts = [
             fact
             for fact in summary.get("passport", [])

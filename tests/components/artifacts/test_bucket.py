@@ -59,7 +59,7 @@ def test_two_publishers_at_once_get_two_versions(line: Line, project: Path) -> N
     def claim(draft: Manifest) -> None:
         place = BucketPlace(PLACE)
         gate.wait()
-        versions.append(publishing._claim(place, draft).version)
+        versions.append(publishing._claim(place, draft, 1).version)
 
     drafts = [first.model_copy(update={"title": f"of {number}"}) for number in range(4)]
     threads = [threading.Thread(target=claim, args=(draft,)) for draft in drafts]

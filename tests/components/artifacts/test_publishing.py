@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -202,8 +203,8 @@ def test_an_interrupted_publication_is_nowhere_and_goes_on(
 ) -> None:
     sent: list[str] = []
 
-    def put(self: FolderPlace, file: Path, key: str) -> None:
-        if file.name == "model.safetensors":
+    def put(self: FolderPlace, file: BinaryIO, key: str) -> None:
+        if Path(file.name).name == "model.safetensors":
             raise KeyboardInterrupt
         sent.append(key)
         whole(self, file, key)
@@ -267,7 +268,7 @@ def test_two_publishers_at_once_get_two_versions(
 
     def claim(draft: Manifest) -> None:
         gate.wait()
-        versions.append(publishing._claim(open_place(str(PLACE)), draft).version)
+        versions.append(publishing._claim(open_place(str(PLACE)), draft, 1).version)
 
     threads = [threading.Thread(target=claim, args=(draft,)) for draft in drafts]
     for thread in threads:
@@ -384,3 +385,35 @@ def test_only_products_are_published_and_versions_are_not_chosen(project: Path) 
     address = parse_address(f"{PLACE}/vqa@v9")
     with pytest.raises(UserError, match="a version cannot be chosen"):
         publish(MODEL, address, read_products(), load_params())
+
+
+def test_the_same_is_published_once_by_two_at_once(project: Path) -> None:
+    others = list[Published]()
+
+    def publish_beside(_: str) -> None:
+        if not others:
+            others.append(publish_here())
+
+    found = publish(MODEL, ADDRESS, read_products(), load_params(), publish_beside)
+    assert found.manifest == others[0].manifest
+    assert list_names(FolderPlace(PLACE)) == {"vqa": [1]}
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_what_is_made_anew_while_it_is_published_is_not_published(
+    project: Path, is_gone: bool
+) -> None:
+    weights = MODEL / "model.safetensors"
+
+    def make_anew(line: str) -> None:
+        if weights.name in line:
+            content = weights.read_bytes()
+            weights.unlink()
+            if not is_gone:
+                weights.write_bytes(content[:-1] + b"x")  # of the same size, as another seed's is
+
+    with pytest.raises(UserError, match=f"{weights} was removed or made anew while it was read"):
+        publish(MODEL, ADDRESS, read_products(), load_params(), make_anew)
+    assert list_names(FolderPlace(PLACE)) == {}
+    stored = [path for path in (PLACE / "objects").rglob("*") if path.is_file()]
+    assert stored and all(hash_file(path) == path.name for path in stored)

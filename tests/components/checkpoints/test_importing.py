@@ -13,8 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from components.checkpoints import exporting, importing
 from components.checkpoints.exporting import export_checkpoint
 from components.checkpoints.importing import REPORT, import_checkpoint
+from components.checkpoints.matching import Match
 from components.checkpoints.source import Limits
 from components.cli import run_command
 from components.errors import UserError
@@ -398,3 +400,43 @@ def test_the_command_prints_the_report(tmp_path: Path, capsys: pytest.CaptureFix
     for line in ("names           0 missing, 0 unexpected", "tied copies     2 equal"):
         assert line in shown
     assert f"report          {out / REPORT}" in shown
+
+
+def test_two_imports_into_the_same_folder_leave_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(make_own(), tmp_path / "model")
+    file, folder, write = tmp_path / "a.pt", tmp_path / "again", importing.write_match
+    export_checkpoint(tmp_path / "model", file, "fairseq")
+    begun = list[Path]()
+
+    def import_beside(match: Match, made: Path) -> None:
+        begun.append(made)
+        if len(begun) == 1:
+            import_checkpoint(file, folder)
+        write(match, made)
+
+    monkeypatch.setattr(importing, "write_match", import_beside)
+    with pytest.raises(UserError, match="is there already"):
+        import_checkpoint(file, folder)
+    assert load_model(folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt", "again", "model"]
+
+
+def test_two_exports_to_the_same_file_both_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(make_own(), tmp_path / "model")
+    file, write = tmp_path / "a.pt", exporting.write_torch
+    begun = list[Path]()
+
+    def export_beside(values: dict[str, Any], path: Path) -> None:
+        begun.append(path)
+        if len(begun) == 1:
+            export_checkpoint(tmp_path / "model", file, "fairseq")
+        write(values, path)
+
+    monkeypatch.setattr(exporting, "write_torch", export_beside)
+    export_checkpoint(tmp_path / "model", file, "fairseq")
+    assert len(begun) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pt", "model"]

@@ -10,7 +10,8 @@ import pytest
 from components.cli import run_command
 from components.errors import UserError
 from components.evaluation.calibration import write_calibration
-from components.serving import load
+from components.huggingface.parity import Ours, Parity
+from components.serving import exporting, load
 from components.serving.exporting import PIPELINE_TAGS, export_transformers
 from components.serving.requests import ASKED_TASKS
 from components.serving.served import Request
@@ -95,3 +96,22 @@ def test_an_exported_folder_that_is_not_whole_is_told(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             load(folder, "cpu")
         assert str(folder) in caught.value.what and caught.value.next_command, (path, content)
+
+
+def test_two_who_export_to_the_same_folder_leave_one_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, compare = make_folder(tmp_path / "model"), exporting.compare
+    done = list[Parity]()
+
+    def export_beside(ours: Ours, unfinished: Path) -> Parity:
+        if not done:
+            done.append(compare(ours, unfinished))
+            export_transformers(folder, tmp_path / "out")
+        return compare(ours, unfinished)
+
+    monkeypatch.setattr(exporting, "compare", export_beside)
+    with pytest.raises(UserError, match="is there already"):
+        export_transformers(folder, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "out"]
+    assert load(tmp_path / "out", "cpu")

@@ -19,7 +19,7 @@ from components.tracing.ledger import LEDGERS
 from components.tracing.lock import find_stage, read_lock
 from components.tracing.products import read_products
 from components.tracing.retractions import recall_records
-from components.tracing.trace import trace_product, trace_record
+from components.tracing.trace import list_scores, trace_product, trace_record
 from components.tracing.words import tell_record
 from flows.cli import build_parser
 from tests.components.artifacts.project import (
@@ -262,3 +262,20 @@ def test_dvc_s_lock_is_read_and_a_broken_one_is_told(project: Path) -> None:
         Path("dvc.lock").write_bytes(content)
         with pytest.raises(UserError, match=r"dvc\.lock cannot be read"):
             read_lock()
+
+
+def test_what_a_run_makes_anew_meanwhile_is_left_out_whole(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, paths = Path.read_bytes, list(read_products().by_path)
+    metrics = Path("data/metrics/debug/vqa_rad.json")
+
+    def remove_first(path: Path) -> bytes:
+        if path in (MODEL / MANIFEST, metrics):
+            path.unlink()  # as DVC does at the begin of a stage
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", remove_first)
+    products = read_products()
+    assert list(products.by_path) == [path for path in paths if path != MODEL.as_posix()]
+    assert list_scores(products, {MODEL.as_posix()}) == [] and not metrics.exists()
