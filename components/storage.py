@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -152,14 +152,10 @@ class Bucket(ReadableBucket):
             return False
         return True
 
-    def upload(self, file: Path, key: str) -> None:
+    def upload(self, file: Path | BinaryIO, key: str) -> None:
         """Store a file, in parts side by side where it is large; it appears when it is whole."""
-        with file.open("rb") as content:
-            self.upload_stream(content, key)
-
-    def upload_stream(self, content: BinaryIO, key: str) -> None:
-        """Store what an open file holds, as ``upload``."""
-        with _told():
+        opened = file.open("rb") if isinstance(file, Path) else nullcontext(file)
+        with opened as content, _told():
             self._client.upload_fileobj(content, self.name, key)
 
     def download(self, key: str, file: Path) -> None:

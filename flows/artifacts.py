@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -67,10 +67,9 @@ def read_headlines(folder: Path) -> list[dict[str, Any]]:
     """A row for each metrics file of a fine-tuned model: a folder per size, a file per data set."""
     rows = []
     for path in sorted(folder.glob("*/*.json")):
-        try:
+        found: dict[str, Any] = {}
+        with suppress(FileNotFoundError):  # another command has just begun to make it anew
             found = json.loads(path.read_bytes())
-        except FileNotFoundError:  # another command has just begun to make it anew
-            continue
         if "headline" not in found:  # zero-shot scores and probes have files of their own kind
             continue
         score = found["scores"][found["headline"]]["all"]

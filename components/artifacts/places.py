@@ -195,7 +195,7 @@ class BucketPlace:
 
     def put(self, file: BinaryIO, key: str) -> None:
         """Store an open file, in parts side by side where it is large."""
-        self._ask("written", key, lambda: self.bucket.upload_stream(file, self.prefix + key))
+        self._ask("written", key, lambda: self.bucket.upload(file, self.prefix + key))
 
     def create(self, content: bytes, key: str) -> bool:
         """Store an object whose key is free; the server decides whether it is.

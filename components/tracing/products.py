@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from glob import glob
@@ -132,14 +133,17 @@ def read_products(root: Path = DATA) -> Products:
     found = {name for one in PLACES for name in glob(f"{one}/{MANIFEST}", root_dir=root)}  # noqa: PTH207
     products = {}
     for file in sorted(map(root.joinpath, found)):
-        try:
-            content = file.read_bytes()
-            manifest = json.loads(content)
-            check_format(manifest, file)
+        with suppress(FileNotFoundError):  # a run has just begun to make it anew
             path = (DATA / file.parent.relative_to(root)).as_posix()
-            products[path] = Product(path, hash_bytes(content), manifest)
-        except FileNotFoundError:  # a run has just begun to make it anew: it is not finished
-            continue
-        except ValueError as error:
-            raise damaged(file, str(error)) from None
+            products[path] = _read_product(file, path)
     return Products(products)
+
+
+def _read_product(file: Path, path: str) -> Product:
+    content = file.read_bytes()
+    try:
+        manifest = json.loads(content)
+        check_format(manifest, file)
+    except ValueError as error:
+        raise damaged(file, str(error)) from None
+    return Product(path, hash_bytes(content), manifest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,9 @@ def list_scores(
     """The headline scores whose passport has one of these paths as its ``model``, or ``data``."""
     found: list[Score] = []
     for path in sorted((root / "metrics").rglob("*.json")):
-        try:
+        summary: dict[str, Any] = {}
+        with suppress(FileNotFoundError):  # a run has just begun to make it anew
             summary = json.loads(path.read_bytes())
-        except FileNotFoundError:  # a run has just begun to make it anew
-            continue
         facts = [
             fact
             for fact in summary.get("passport", [])

@@ -431,10 +431,10 @@ def test_two_exports_to_the_same_file_both_end(
     begun = list[Path]()
 
     def export_beside(values: dict[str, Any], path: Path) -> None:
+        write(values, path)
         begun.append(path)
         if len(begun) == 1:
             export_checkpoint(tmp_path / "model", file, "fairseq")
-        write(values, path)
 
     monkeypatch.setattr(exporting, "write_torch", export_beside)
     export_checkpoint(tmp_path / "model", file, "fairseq")
