@@ -82,11 +82,7 @@ def make_study(
     can look up would not be blind. UserError where the folder is used or nothing was answered.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise UserError(
-            f"{folder} holds a study already",
-            why="a new key would leave the ratings that were handed in without theirs",
-            next_command="move it away, or name another folder by --folder",
-        )
+        raise _taken(folder)
     generator = random.Random(nonce)
     drawn = [
         item for name in params.datasets for item in _draw(root, params, name, items, generator)
@@ -99,6 +95,14 @@ def make_study(
         )
     generator.shuffle(drawn)
     _write(root, folder, drawn, raters, nonce)
+
+
+def _taken(folder: Path) -> UserError:
+    return UserError(
+        f"{folder} holds a study already",
+        why="a new key would leave the ratings that were handed in without theirs",
+        next_command="move it away, or name another folder by --folder",
+    )
 
 
 def _draw(root: Path, params: Params, name: str, num: int, generator: random.Random) -> list[Item]:
@@ -148,7 +152,12 @@ def _write(root: Path, folder: Path, items: Sequence[Item], raters: int, nonce: 
     }
     page = _render(_show(root, items), study).encode()
     folder.mkdir(parents=True, exist_ok=True)
-    written = {KEY: sealed, STUDY: _dump(study | {"page_sha256": hash_bytes(page)}), PAGE: page}
+    try:
+        with (folder / KEY).open("xb") as file:
+            file.write(sealed)
+    except FileExistsError:  # another made a study here at the same time
+        raise _taken(folder) from None
+    written = {STUDY: _dump(study | {"page_sha256": hash_bytes(page)}), PAGE: page}
     for name, content in written.items():
         (folder / name).write_bytes(content)
     note_step(folder, "make", key_sha256=study["key_sha256"], items=len(items), raters=raters)

@@ -14,6 +14,7 @@ import pytest
 
 from components.config import Params
 from components.errors import UserError
+from components.rating import study as study_module
 from components.rating.study import KEY, PAGE, STUDY, make_study
 
 
@@ -85,3 +86,24 @@ def test_a_study_is_not_overwritten_and_not_made_of_nothing(
         make_study(root, params, study, items=1, raters=2, nonce="x")
     with pytest.raises(UserError, match="no answers to rate"):
         make_study(tmp_path / "empty", params, tmp_path / "new", items=1, raters=2, nonce="x")
+
+
+def test_of_two_who_make_a_study_at_once_one_is_told(
+    root: Path, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, show = tmp_path / "study", study_module._show
+    keys = list[bytes]()
+
+    def make_beside(*arguments: Any) -> Any:
+        if not keys:
+            keys.append(b"")
+            make_study(root, params, folder, items=2, raters=2, nonce="first")
+            keys.append((folder / KEY).read_bytes())
+        return show(*arguments)
+
+    monkeypatch.setattr(study_module, "_show", make_beside)
+    with pytest.raises(UserError, match="holds a study already"):
+        make_study(root, params, folder, items=2, raters=2, nonce="second")
+    assert (folder / KEY).read_bytes() == keys[1]
+    told = json.loads((folder / STUDY).read_text())
+    assert told["key_sha256"] == hashlib.sha256(keys[1]).hexdigest()
