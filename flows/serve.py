@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import yaml
 
@@ -59,18 +60,30 @@ def serve_flows(port: int = PORT) -> None:
     os.environ.update(settings_of(port))
     check_database()
     with server_running(port), pages_served(port + 1):
-        from prefect import serve
+        try:
+            serve_deployments(port)
+        except httpx.TransportError as error:  # later it is waited for, but not at the start
+            raise UserError(
+                "Prefect's server died before it knew the deployments",
+                why=str(error) or type(error).__name__,
+                next_command="start it again, as before",
+            ) from None
 
-        from flows.liveness import watch_project
 
-        make_gpu_limit()
-        deployments = [make_deployment(entry) for entry in read_deployments()]
-        threading.Thread(target=watch_project, daemon=True).start()
-        sys.stdout.write(f"the pipeline's page: http://{HOST}:{port}  (Ctrl-C ends it)\n")
-        if served := find_pages():
-            sys.stdout.write(f"report and plots: {served}/report/ and {served}/plots/\n")
-        sys.stdout.flush()
-        serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
+def serve_deployments(port: int) -> None:
+    """Tell the server of the deployments, and begin their runs until interrupted."""
+    from prefect import serve
+
+    from flows.liveness import watch_project
+
+    make_gpu_limit()
+    deployments = [make_deployment(entry) for entry in read_deployments()]
+    threading.Thread(target=watch_project, daemon=True).start()
+    sys.stdout.write(f"the pipeline's page: http://{HOST}:{port}  (Ctrl-C ends it)\n")
+    if served := find_pages():
+        sys.stdout.write(f"report and plots: {served}/report/ and {served}/plots/\n")
+    sys.stdout.flush()
+    serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
 
 
 @contextmanager

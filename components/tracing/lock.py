@@ -19,6 +19,7 @@ from components.schema import parse_yaml
 
 DVC_LOCK = Path("dvc.lock")
 IN_USE = Path(".dvc/tmp/lock")  # beside dvc.lock; DVC holds it but while a stage's own command runs
+STILL_S = 5.0  # after which it is not being written
 LONGEST_WAIT_S, PAUSE_S = 60.0, 0.1
 
 
@@ -38,29 +39,41 @@ class LockedStage:
         return {**self.deps, **self.outs}
 
 
-@contextmanager
-def writing_held_off(path: Path) -> Iterator[None]:
-    """Let no DVC command write dvc.lock until the block ends; UserError where one is long about it.
+def _read_whole(path: Path) -> bytes:
+    """What dvc.lock holds while no DVC command writes it; UserError where one is long about it.
 
-    DVC writes it in place, for a second or more: read meanwhile it is torn, or lacks stages. The
-    block must be short: a DVC command itself waits for three seconds.
+    DVC writes it in place, for a second or more: read meanwhile it is torn, or lacks stages. A
+    command that keeps DVC's lock for hours, as push may, has left the file alone for a while.
+    """
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    while True:
+        with writing_held_off(path.parent) as is_held_off:
+            changed, content = path.stat().st_mtime_ns, path.read_bytes()
+        is_still = time.time() - changed / 1e9 > STILL_S and path.stat().st_mtime_ns == changed
+        if is_held_off or is_still:
+            return content
+        if time.monotonic() > deadline:
+            raise UserError(
+                f"{path} cannot be read: a DVC command is writing it",
+                why=f"it has changed again and again for {LONGEST_WAIT_S:.0f} s",
+                next_command="wait until that command has ended, then the same again",
+            )
+        time.sleep(PAUSE_S)
+
+
+@contextmanager
+def writing_held_off(folder: Path) -> Iterator[bool]:
+    """Let no DVC command write dvc.lock until the block ends; False where one may be about it.
+
+    The block must be short: a DVC command itself waits for three seconds.
     """
     try:
-        file = (path.parent / IN_USE).open("rb")
+        file = (folder / IN_USE).open("rb")
     except FileNotFoundError:  # no DVC command has worked here
-        yield
+        yield True
         return
     with file:
-        deadline = time.monotonic() + LONGEST_WAIT_S
-        while not _try_share(file):
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"{path} cannot be read: a DVC command is about to write it",
-                    why=f"it has held {IN_USE} for {LONGEST_WAIT_S:.0f} s",
-                    next_command="wait until it has ended, then the same again",
-                )
-            time.sleep(PAUSE_S)
-        yield
+        yield _try_share(file)
 
 
 def _try_share(file: BinaryIO) -> bool:
@@ -76,8 +89,7 @@ def read_lock(path: Path = DVC_LOCK) -> dict[str, LockedStage]:
     """Every stage of dvc.lock by name; none where the file is not there."""
     if not path.is_file():
         return {}
-    with writing_held_off(path):
-        found = path.read_bytes()
+    found = _read_whole(path)
     try:
         content = parse_yaml(found, path)
         return {name: _read_stage(name, of) for name, of in content["stages"].items()}

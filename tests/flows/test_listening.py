@@ -49,6 +49,20 @@ except UserError as error:
 """
 
 
+DIED = """
+import sys
+from contextlib import nullcontext
+from components.errors import UserError
+from flows import serve
+
+serve.server_running = serve.pages_served = lambda port: nullcontext()
+try:
+    serve.serve_flows(int(sys.argv[1]))
+except UserError as error:
+    print(error)
+"""
+
+
 def test_the_server_of_the_flows_listens_on_this_machine_alone(
     tmp_path: Path, repository: Path
 ) -> None:
@@ -107,6 +121,16 @@ def test_a_log_that_takes_no_more_keeps_no_server_from_being_started_again(
             env=make_environment(tmp_path, repository),
         )  # fmt: skip
     assert "a newer Prefect wrote its database" in done.stdout
+
+
+def test_a_server_that_dies_before_it_knows_the_deployments_is_told(
+    tmp_path: Path, repository: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DIED, str(free_port())], cwd=repository, check=False,
+        capture_output=True, text=True, env=make_environment(tmp_path, repository),
+    )  # fmt: skip
+    assert "Prefect's server died before it knew the deployments" in done.stdout, done.stderr
 
 
 def make_environment(folder: Path, repository: Path) -> dict[str, str]:
