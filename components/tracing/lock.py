@@ -45,14 +45,19 @@ def _read_whole(path: Path) -> bytes:
     DVC writes it in place, for a second or more: read meanwhile it is torn, or lacks stages. A
     command that keeps DVC's lock for hours, as push may, has left the file alone for a while.
     """
-    deadline = time.monotonic() + LONGEST_WAIT_S
+    begun = since = time.monotonic()
+    seen = 0
     while True:
         with writing_held_off(path.parent) as is_held_off:
             changed, content = path.stat().st_mtime_ns, path.read_bytes()
-        is_still = time.time() - changed / 1e9 > STILL_S and path.stat().st_mtime_ns == changed
-        if is_held_off or is_still:
+        now = time.monotonic()
+        if changed != seen:
+            seen, since = changed, now
+        # a file server's clock may be ahead of this machine's: then as long as this has looked
+        still_s = max(time.time() - changed / 1e9, now - since)
+        if is_held_off or (still_s > STILL_S and path.stat().st_mtime_ns == changed):
             return content
-        if time.monotonic() > deadline:
+        if now - begun > LONGEST_WAIT_S:
             raise UserError(
                 f"{path} cannot be read: a DVC command is writing it",
                 why=f"it has changed again and again for {LONGEST_WAIT_S:.0f} s",
@@ -65,22 +70,26 @@ def _read_whole(path: Path) -> bytes:
 def writing_held_off(folder: Path) -> Iterator[bool]:
     """Let no DVC command write dvc.lock until the block ends; False where one may be about it.
 
-    The block must be short: a DVC command itself waits for three seconds.
+    So it may where DVC's lock cannot be asked: where it is another user's alone, or the file system
+    has no locks. The block must be short: a DVC command itself waits for three seconds.
     """
     try:
         file = (folder / IN_USE).open("rb")
     except FileNotFoundError:  # no DVC command has worked here
         yield True
         return
+    except OSError:
+        yield False
+        return
     with file:
         yield _try_share(file)
 
 
 def _try_share(file: BinaryIO) -> bool:
-    """Take a lock that several readers share, until the file is closed; False while DVC has it."""
+    """Take a lock that several readers share, until the file is closed; False where none is had."""
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
         return False
     return True
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -137,14 +138,20 @@ class Checkpoints:
 
     def drop(self) -> None:
         """Remove all checkpoints of this run, of every attempt; others' stay."""
-        try:
+        with self._leavings_told():
             remove_folder(self.folder / self.run)
             remove_empty(self.folder)
-            if self.mirror is None:
-                return
+        if self.mirror is None:
+            return
+        with self._leavings_told():
             for name, files in group_files(self.mirror.keys()).items():
                 if self._is_own(name):
                     remove(self.mirror, name, files)
+
+    @contextmanager
+    def _leavings_told(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, UserError) as error:
             self.tell(f"checkpoints of a finished run were left: {error}")
 

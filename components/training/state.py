@@ -149,9 +149,10 @@ def remove_folder(folder: Path) -> None:
 def remove_empty(folder: Path) -> None:
     """Remove a folder unless there is something in it, which another may have just put there."""
     try:
-        folder.rmdir()
+        if not any(folder.iterdir()):  # rmdir refuses a link or a mount in other words
+            folder.rmdir()
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
             raise
 
 

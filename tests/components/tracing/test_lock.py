@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import yaml
@@ -55,12 +57,46 @@ def test_who_waited_long_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_dvc_command_that_writes_something_else_keeps_nobody_waiting() -> None:
     """A push may hold DVC's lock for hours."""
-    DVC_LOCK.write_text(yaml.safe_dump(LOCKED))
-    long_ago = time.time() - 2 * lock.STILL_S
-    os.utime(DVC_LOCK, (long_ago, long_ago))
+    leave_alone(time.time() - 2 * lock.STILL_S)
     with IN_USE.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert find_stage("two") is not None
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_such_locks_keeps_nobody_from_reading(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(code, os.strerror(code))
+
+    leave_alone()
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    assert set(read_lock()) == {"one", "two"}
+
+
+def test_a_lock_that_this_user_may_not_open_keeps_nobody_from_reading() -> None:
+    leave_alone()
+    IN_USE.unlink()
+    IN_USE.mkdir()  # not even root opens it
+    assert set(read_lock()) == {"one", "two"}
+
+
+def test_a_file_server_s_clock_that_is_ahead_keeps_nobody_from_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leave_alone(time.time() + 3600)
+    monkeypatch.setattr(lock, "STILL_S", 0.2)
+    monkeypatch.setattr(lock, "LONGEST_WAIT_S", 20.0)
+    with IN_USE.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert find_stage("two") is not None
+
+
+def leave_alone(since: float = 0.0) -> None:
+    """A dvc.lock that DVC has written whole, and nobody has since."""
+    DVC_LOCK.write_text(yaml.safe_dump(LOCKED))
+    os.utime(DVC_LOCK, (since, since))
 
 
 def test_dvc_itself_waits_for_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

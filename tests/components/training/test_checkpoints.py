@@ -374,3 +374,15 @@ def test_dropping_leaves_no_folder(tmp_path: Path) -> None:
     save(folder, 10).drop()
     assert not folder.exists()
     Checkpoints(folder, IDENTITY).drop()
+
+
+def test_dropping_tells_of_no_fault_where_a_link_to_a_larger_disk_still_holds_another_run(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "large").mkdir()
+    folder = tmp_path / "run"
+    folder.symlink_to("large")
+    said = list[str]()
+    save(folder, 5)
+    Checkpoints(folder, {"seed": 2}, tell=said.append).drop()
+    assert said == [] and names(folder) == ["step-00000005"]

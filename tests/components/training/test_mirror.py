@@ -247,6 +247,18 @@ def test_a_finished_run_leaves_others_in_the_bucket(line: Line) -> None:
     assert not (checkpoint_places.HERE / "run").exists()
 
 
+def test_what_cannot_be_removed_here_keeps_nothing_in_the_bucket(
+    line: Line, machine: Path
+) -> None:
+    save(5, 10)
+    (checkpoint_places.HERE / "run").rename(machine / "large")
+    (checkpoint_places.HERE / "run").symlink_to(machine / "large")  # which rmdir does not take
+    told: list[str] = []
+    start(told).drop()
+    assert line.held() == [] and list((machine / "large").iterdir()) == []
+    assert "checkpoints of a finished run were left" in told[-1]
+
+
 def test_a_large_file_travels_in_parts(line: Line) -> None:
     tensors = {"model": {"w": torch.arange(5_000_000, dtype=torch.float32)}}
     line.fail(503, "PUT", "model.safetensors", times=1)  # one part of it
