@@ -63,7 +63,7 @@ def publish(
     check_permission(kind, products, product.path)
     place = open_place(address.place)
     place.check()
-    with _removals_told(product_path), tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _removals_told(product_path):
         files = gather_files(product, params, Path(scratch))
         contents = {
             name: Content(bytes=path.stat().st_size, sha256=hash_file(path))

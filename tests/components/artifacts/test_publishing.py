@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -417,3 +418,11 @@ def test_what_is_made_anew_while_it_is_published_is_not_published(
     assert list_names(FolderPlace(PLACE)) == {}
     stored = [path for path in (PLACE / "objects").rglob("*") if path.is_file()]
     assert stored and all(hash_file(path) == path.name for path in stored)
+
+
+def test_no_room_for_scratch_files_is_not_blamed_on_the_product(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "gone")
+    with pytest.raises(FileNotFoundError, match="gone/"):
+        publish_here()

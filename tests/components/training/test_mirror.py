@@ -247,9 +247,7 @@ def test_a_finished_run_leaves_others_in_the_bucket(line: Line) -> None:
     assert not (checkpoint_places.HERE / "run").exists()
 
 
-def test_what_cannot_be_removed_here_keeps_nothing_in_the_bucket(
-    line: Line, machine: Path
-) -> None:
+def test_what_cannot_be_removed_here_keeps_nothing_in_the_bucket(line: Line, machine: Path) -> None:
     save(5, 10)
     (checkpoint_places.HERE / "run").rename(machine / "large")
     (checkpoint_places.HERE / "run").symlink_to(machine / "large")  # which rmdir does not take
