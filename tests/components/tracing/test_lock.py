@@ -71,7 +71,7 @@ def test_a_file_system_without_such_locks_keeps_nobody_from_reading(
         raise OSError(code, os.strerror(code))
 
     leave_alone()
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     assert set(read_lock()) == {"one", "two"}
 
 
