@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from flows.database import (
 )
 from flows.serve import NUM_STARTS
 from tests.components.training.test_checkpoints import no_room
-from tests.flows.throwaway import make_project
+from tests.flows.throwaway import free_port, make_project
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -167,11 +166,8 @@ def test_a_run_over_a_database_of_a_newer_prefect_says_so(database: Path) -> Non
 
 @pytest.mark.slow
 def test_serving_over_a_database_of_a_newer_prefect_says_so(database: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     ended = subprocess.run(
-        [sys.executable, "-m", "flows.serve", "--port", str(port)],
+        [sys.executable, "-m", "flows.serve", "--port", str(free_port())],
         env=os.environ | {"PREFECT_HOME": str(database.parent)},
         cwd=REPOSITORY, check=False, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
